@@ -1,0 +1,262 @@
+//! What of a change is let in: the content rules.
+//!
+//! Every rule looks only at the change and its causal past, so every replica lets the same changes in, in
+//! whatever order they come. (Two changes of one actor with one number are the exception: the engine freezes
+//! the feed that signed both.) A local change passes here too, before it is durable.
+
+use crate::change::{self, Action, Change};
+use crate::ids::{ActorId, ChangeHash, OpId};
+use crate::limits;
+use crate::path::{DELETED, Register};
+use crate::prescan;
+use crate::quiet;
+use crate::record::Record;
+use crate::value::Value;
+
+/// A change that passed the content rules, ready for [`Record::apply`].
+#[derive(Debug)]
+pub struct Admitted {
+    pub(crate) change: Change,
+    pub(crate) parsed: Box<automerge::Change>,
+}
+
+impl Admitted {
+    /// The change.
+    pub fn change(&self) -> &Change {
+        &self.change
+    }
+}
+
+/// What admission says of a change it does not refuse.
+#[derive(Debug)]
+pub enum Admission {
+    /// The record has it already.
+    Known,
+    /// The record does not have this change that it depends on: it can be judged later, not now.
+    MissingPast(ChangeHash),
+    /// It may be applied.
+    Admitted(Admitted),
+}
+
+/// Why a change is not let in, now or ever.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// More bytes than a change may have.
+    #[error("the change has {bytes} bytes, the limit is {limit}")]
+    TooLarge {
+        /// Its bytes.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Not one raw change chunk, or one that the parser does not read.
+    #[error("the bytes are not a change")]
+    NotAChange,
+    /// Another encoding of the same content than Automerge writes.
+    #[error("the change is not in its canonical encoding")]
+    NotCanonical,
+    /// Over a count of the limits table.
+    #[error("the change has {count} {what}, the limit is {limit}")]
+    OverLimit {
+        /// What was counted.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// It holds something no Driftless writes.
+    #[error("the change holds {what}")]
+    Foreign {
+        /// What.
+        what: &'static str,
+    },
+    /// Its actor is not one of the device that signed for it.
+    #[error("the change is by {actor}, which is not the signing device's")]
+    OtherDevice {
+        /// Its actor.
+        actor: ActorId,
+    },
+    /// Its actor has another change of this number.
+    #[error("{actor} has two changes numbered {seq} in one record")]
+    SecondOfSeq {
+        /// Its actor.
+        actor: ActorId,
+        /// The number.
+        seq: u64,
+    },
+    /// A number that does not continue its past.
+    #[error("the change's {what} is {found}, its past demands {expected}")]
+    DoesNotContinue {
+        /// Which number.
+        what: &'static str,
+        /// What it says.
+        found: u64,
+        /// What it must say.
+        expected: u64,
+    },
+    /// An operation that does not replace exactly what was live in its past.
+    #[error("operation {operation} on `{key}` does not replace exactly what was live in its past")]
+    WrongPred {
+        /// Which operation, from 0.
+        operation: usize,
+        /// Its register.
+        key: String,
+    },
+    /// A register that no Driftless writes so.
+    #[error("operation {operation} has the key or value of no field: `{key}`")]
+    WrongRegister {
+        /// Which operation, from 0.
+        operation: usize,
+        /// Its register.
+        key: String,
+    },
+}
+
+pub(crate) fn admit(
+    record: &Record,
+    raw: &[u8],
+    device_prefix: [u8; 8],
+) -> Result<Admission, Refusal> {
+    prescan::check(raw)?;
+    let admitted = parse(raw)?;
+    let change = &admitted.change;
+    if record.graph().contains(&change.hash) {
+        return Ok(Admission::Known);
+    }
+    if change.actor.device_prefix() != device_prefix {
+        return Err(Refusal::OtherDevice {
+            actor: change.actor,
+        });
+    }
+    check_counts(&admitted)?;
+    check_registers(change)?;
+    if let Some(missing) = record.graph().first_missing(&change.deps) {
+        return Ok(Admission::MissingPast(missing));
+    }
+    check_continues(record, change)?;
+    check_preds(record, change)?;
+    Ok(Admission::Admitted(admitted))
+}
+
+/// Parses and decodes; a panic of the parser is a refusal.
+fn parse(raw: &[u8]) -> Result<Admitted, Refusal> {
+    quiet::catch(|| {
+        let parsed =
+            automerge::Change::from_bytes(raw.to_vec()).map_err(|_| Refusal::NotAChange)?;
+        let change = change::decode(&parsed).map_err(|what| Refusal::Foreign { what })?;
+        if parsed.raw_bytes() != raw || change.encode().raw_bytes() != raw {
+            return Err(Refusal::NotCanonical);
+        }
+        Ok(Admitted {
+            change,
+            parsed: Box::new(parsed),
+        })
+    })
+    .unwrap_or(Err(Refusal::NotAChange))
+}
+
+fn check_counts(admitted: &Admitted) -> Result<(), Refusal> {
+    let change = &admitted.change;
+    let counts = [
+        (
+            "operations",
+            change.operations.len(),
+            limits::CHANGE_OPERATIONS,
+        ),
+        ("dependencies", change.deps.len(), limits::CHANGE_DEPS),
+        (
+            "actors",
+            admitted.parsed.other_actor_ids().len() + 1,
+            limits::CHANGE_ACTORS,
+        ),
+    ];
+    for (what, count, limit) in counts {
+        if count > limit {
+            return Err(Refusal::OverLimit { what, count, limit });
+        }
+    }
+    if change.operations.is_empty() {
+        return Err(Refusal::Foreign { what: "nothing" });
+    }
+    if !(0..limits::TIME_END).contains(&change.time) {
+        return Err(Refusal::Foreign {
+            what: "a time out of range",
+        });
+    }
+    if !change.deps.is_sorted_by(|a, b| a < b) {
+        return Err(Refusal::NotCanonical);
+    }
+    Ok(())
+}
+
+fn check_registers(change: &Change) -> Result<(), Refusal> {
+    for (operation, step) in change.operations.iter().enumerate() {
+        let known = Register::parse(&step.key).is_some()
+            && (step.key != DELETED || matches!(step.action, Action::Put(Value::Bool(_))));
+        if !known {
+            return Err(Refusal::WrongRegister {
+                operation,
+                key: step.key.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn check_continues(record: &Record, change: &Change) -> Result<(), Refusal> {
+    let past = record.graph().continues(&change.actor, &change.deps);
+    let numbers = [
+        ("sequence number", change.seq, past.seq + 1),
+        ("first operation", change.start_op, past.max_op + 1),
+    ];
+    for (what, found, expected) in numbers {
+        if found != expected {
+            return Err(Refusal::DoesNotContinue {
+                what,
+                found,
+                expected,
+            });
+        }
+    }
+    // Automerge keeps operation counters in 32 bits.
+    if change.max_op() > u64::from(u32::MAX) {
+        return Err(Refusal::OverLimit {
+            what: "operations in its past",
+            count: usize::try_from(change.max_op()).unwrap_or(usize::MAX),
+            limit: u32::MAX as usize,
+        });
+    }
+    if change.seq <= record.graph().last_seq(&change.actor) {
+        return Err(Refusal::SecondOfSeq {
+            actor: change.actor,
+            seq: change.seq,
+        });
+    }
+    Ok(())
+}
+
+/// Every operation replaces exactly what is live on its register at the change's deps, its own earlier
+/// operations included: so nobody's log can be made to lie.
+fn check_preds(record: &Record, change: &Change) -> Result<(), Refusal> {
+    let mut live = std::collections::BTreeMap::<&str, Vec<OpId>>::new();
+    for (operation, (id, step)) in change.numbered().enumerate() {
+        let live = live.entry(&step.key).or_insert_with(|| {
+            let found = record.live_at(&step.key, &change.deps);
+            found.into_iter().map(|(id, _)| id).collect()
+        });
+        let empties_nothing = step.action == Action::Delete && step.pred.is_empty();
+        if step.pred != *live || empties_nothing {
+            return Err(Refusal::WrongPred {
+                operation,
+                key: step.key.clone(),
+            });
+        }
+        live.clear();
+        if let Action::Put(_) = step.action {
+            live.push(id);
+        }
+    }
+    Ok(())
+}

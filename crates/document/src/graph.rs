@@ -1,0 +1,175 @@
+//! Which change of a record knew of which: the only source of causality here.
+//!
+//! `pred` of an operation is not causality (a put after a delete replaces nothing, though it knew).
+
+use std::collections::BTreeMap;
+
+use crate::ids::{ActorId, ChangeHash};
+
+/// A set of changes of one graph, by index.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Set {
+    words: Vec<u64>,
+}
+
+impl Set {
+    pub(crate) fn with_room(len: usize) -> Self {
+        Self {
+            words: vec![0; len.div_ceil(64)],
+        }
+    }
+
+    pub(crate) fn insert(&mut self, index: usize) {
+        self.words[index / 64] |= 1 << (index % 64);
+    }
+
+    pub(crate) fn contains(&self, index: usize) -> bool {
+        self.words
+            .get(index / 64)
+            .is_some_and(|word| word >> (index % 64) & 1 == 1)
+    }
+
+    pub(crate) fn union(&mut self, other: &Self) {
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            *word |= more;
+        }
+    }
+
+    pub(crate) fn intersect(&mut self, other: &Self) {
+        for (word, keep) in self.words.iter_mut().zip(&other.words) {
+            *word &= keep;
+        }
+    }
+}
+
+/// What the graph keeps of one change.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) hash: ChangeHash,
+    pub(crate) actor: ActorId,
+    pub(crate) seq: u64,
+    pub(crate) max_op: u64,
+    pub(crate) deps: Vec<usize>,
+}
+
+/// The changes of one record and their dependencies, in an order in which every change follows its past.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ChangeGraph {
+    nodes: Vec<Node>,
+    index: BTreeMap<ChangeHash, usize>,
+    last_seq: BTreeMap<ActorId, u64>,
+    heads: Vec<usize>,
+    max_op: u64,
+}
+
+/// What a change made at some heads must continue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Continues {
+    /// The largest sequence number of the actor in that past; 0 if none.
+    pub(crate) seq: u64,
+    /// The largest operation counter in that past; 0 if none.
+    pub(crate) max_op: u64,
+}
+
+impl ChangeGraph {
+    pub(crate) fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    pub(crate) fn contains(&self, hash: &ChangeHash) -> bool {
+        self.index.contains_key(hash)
+    }
+
+    /// The hashes of the heads, sorted.
+    pub(crate) fn heads(&self) -> Vec<ChangeHash> {
+        let mut heads: Vec<_> = self.heads.iter().map(|&n| self.nodes[n].hash).collect();
+        heads.sort_unstable();
+        heads
+    }
+
+    /// The last sequence number of `actor`, whatever its place in the graph.
+    pub(crate) fn last_seq(&self, actor: &ActorId) -> u64 {
+        self.last_seq.get(actor).copied().unwrap_or(0)
+    }
+
+    /// The first of these hashes that is no change of this graph.
+    pub(crate) fn first_missing(&self, hashes: &[ChangeHash]) -> Option<ChangeHash> {
+        hashes.iter().find(|hash| !self.contains(hash)).copied()
+    }
+
+    /// Whether these hashes (all known, sorted) are exactly the heads.
+    pub(crate) fn are_heads(&self, sorted: &[ChangeHash]) -> bool {
+        self.heads.len() == sorted.len() && self.heads() == sorted
+    }
+
+    /// What a change of `actor` with these dependencies (all known) continues.
+    pub(crate) fn continues(&self, actor: &ActorId, deps: &[ChangeHash]) -> Continues {
+        if self.are_heads(deps) {
+            return Continues {
+                seq: self.last_seq(actor),
+                max_op: self.max_op,
+            };
+        }
+        let past = self.past(deps);
+        let known = self.nodes.iter().enumerate();
+        let mut found = Continues { seq: 0, max_op: 0 };
+        for (_, node) in known.filter(|(n, _)| past.contains(*n)) {
+            found.max_op = found.max_op.max(node.max_op);
+            if node.actor == *actor {
+                found.seq = found.seq.max(node.seq);
+            }
+        }
+        found
+    }
+
+    /// These changes and everything they knew of.
+    pub(crate) fn past(&self, hashes: &[ChangeHash]) -> Set {
+        let mut past = Set::with_room(self.nodes.len());
+        let mut open: Vec<usize> = hashes
+            .iter()
+            .filter_map(|h| self.index.get(h))
+            .copied()
+            .collect();
+        while let Some(n) = open.pop() {
+            if !past.contains(n) {
+                past.insert(n);
+                open.extend(&self.nodes[n].deps);
+            }
+        }
+        past
+    }
+
+    /// Adds a change whose dependencies are all known.
+    pub(crate) fn push(&mut self, link: Link<'_>) {
+        let n = self.nodes.len();
+        let deps: Vec<usize> = link
+            .deps
+            .iter()
+            .filter_map(|h| self.index.get(h))
+            .copied()
+            .collect();
+        self.heads.retain(|head| !deps.contains(head));
+        self.heads.push(n);
+        self.index.insert(link.hash, n);
+        self.max_op = self.max_op.max(link.max_op);
+        let last = self.last_seq.entry(link.actor).or_insert(0);
+        *last = (*last).max(link.seq);
+        self.nodes.push(Node {
+            hash: link.hash,
+            actor: link.actor,
+            seq: link.seq,
+            max_op: link.max_op,
+            deps,
+        });
+    }
+}
+
+/// What a change says of its place in the graph.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link<'a> {
+    pub(crate) hash: ChangeHash,
+    pub(crate) actor: ActorId,
+    pub(crate) seq: u64,
+    pub(crate) max_op: u64,
+    pub(crate) deps: &'a [ChangeHash],
+}

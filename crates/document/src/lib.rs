@@ -1,0 +1,45 @@
+//! Records of Driftless: their layout, their changes, what of a peer is let in, and what overlapped.
+//!
+//! This is the only crate that names Automerge. It knows one record at a time and no clock, disk or network.
+//!
+//! * [`Record`] is one Automerge document with its change graph. A local edit becomes bytes with
+//!   [`Record::write`]; those bytes and a peer's alike pass [`Record::admit`] before [`Record::apply`].
+//! * [`Row`] is the record as it reads now.
+//! * [`evidence`] is the first layer of the conflict log, a pure function of the record's changes;
+//!   [`Entry::verdict`] the second.
+//!
+//! Invariant: no byte of a peer reaches Automerge's document before [`Record::admit`] accepted it.
+
+mod admission;
+mod change;
+mod codec;
+mod conflict;
+mod graph;
+mod ids;
+mod json;
+pub mod limits;
+mod path;
+mod prescan;
+mod quiet;
+mod record;
+mod row;
+mod value;
+mod write;
+
+pub use admission::{Admission, Admitted, Refusal};
+pub use change::{Action, Change, Operation, change_hash};
+pub use codec::DecodeError;
+pub use conflict::{
+    Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Shown, Status, Verdict,
+    evidence,
+};
+pub use ids::{ActorId, ChangeHash, EntryId, OpId, RecordId, Version};
+pub use json::{
+    JsonError, JsonFault, Nested, Node, Position, canonical_number, is_canonical, matches_text,
+    nest, node_from_json, number_text, parse_node, parse_record, value_to_json,
+};
+pub use path::{DELETED, FieldPath, PathError, REVIEW};
+pub use record::{ApplyError, LoadError, Record};
+pub use row::Row;
+pub use value::{Fields, Value};
+pub use write::{Intent, WriteError};

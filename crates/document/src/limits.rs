@@ -1,0 +1,28 @@
+//! What one change may hold, and how large its parts may be.
+//!
+//! The numbers are `Limits 1`, the table a workspace names in its genesis: every replica of a workspace
+//! must use the same ones, or they would admit different sets of changes.
+
+/// Bytes of one raw change. An edit is rarely over a kilobyte; half a megabyte holds a large paste.
+pub const CHANGE_BYTES: usize = 512 * 1024;
+/// Operations of one change: bounds what a parser expands from run-length codes.
+pub const CHANGE_OPERATIONS: usize = 100_000;
+/// Operations that those of one change may replace, counted once for each: every one may settle a conflict
+/// of two. Run-length codes say millions in a few bytes.
+pub const CHANGE_REPLACED: usize = 200_000;
+/// Bytes of the keys of a change's operations, counted once for each: honest keys stand in it once or twice.
+pub const CHANGE_KEY_BYTES: usize = 2 * CHANGE_BYTES;
+/// Hashes a change may depend on: heads of a record that many devices edited apart.
+pub const CHANGE_DEPS: usize = 1_024;
+/// Actors a change may name.
+pub const CHANGE_ACTORS: usize = 4_096;
+/// Segments of a field's path, and levels of a JSON value: bounds recursion.
+pub const DEPTH: usize = 32;
+/// Bytes of a register's key in the record.
+pub const KEY_BYTES: usize = 1_024;
+/// Commit times lie in `0..TIME_END`: milliseconds shifted by 12 bits stay far from overflow.
+pub const TIME_END: i64 = 1 << 60;
+/// Bytes of one record's saved document that are read back from a store.
+pub const DOCUMENT_BYTES: usize = 256 * 1024 * 1024;
+/// Bytes of a stored row or of the conflict entries of one record.
+pub const STORED_BYTES: usize = 64 * 1024 * 1024;

@@ -1,0 +1,175 @@
+//! What is looked at in a raw change before any parser sees it.
+//!
+//! The chunk's frame, its length against the limit, and the counts of its run-length codes: a hundred bytes
+//! can claim a million operations, or one long key a million times. Everything else is left to the parser.
+
+use crate::admission::Refusal;
+use crate::limits;
+
+/// The first bytes of every Automerge chunk.
+const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+/// The chunk type of a raw (not deflated) change.
+const RAW_CHANGE: u8 = 1;
+/// Magic, checksum, chunk type.
+const HEADER_BYTES: usize = 9;
+
+/// The columns that are counted, by their specification: column id shifted by 4 bits, plus the type.
+const KEYS: u64 = 1 << 4 | 5;
+const ACTIONS: u64 = 4 << 4 | 2;
+const REPLACED: u64 = 7 << 4;
+
+/// Checks that `raw` is exactly one raw change chunk within the limits.
+pub(crate) fn check(raw: &[u8]) -> Result<(), Refusal> {
+    let body = body(raw)?;
+    let counts = Counts::of(body).ok_or(Refusal::NotAChange)?;
+    let counts = [
+        ("operations", counts.operations, limits::CHANGE_OPERATIONS),
+        (
+            "replaced operations",
+            counts.replaced,
+            limits::CHANGE_REPLACED,
+        ),
+        ("bytes of keys", counts.key_bytes, limits::CHANGE_KEY_BYTES),
+    ];
+    for (what, count, limit) in counts {
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        if count > limit {
+            return Err(Refusal::OverLimit { what, count, limit });
+        }
+    }
+    Ok(())
+}
+
+/// The chunk without its frame, where it is one raw change chunk of its full length.
+pub(crate) fn body(raw: &[u8]) -> Result<&[u8], Refusal> {
+    if raw.len() > limits::CHANGE_BYTES {
+        return Err(Refusal::TooLarge {
+            bytes: raw.len(),
+            limit: limits::CHANGE_BYTES,
+        });
+    }
+    if raw.len() <= HEADER_BYTES || raw[..4] != MAGIC || raw[8] != RAW_CHANGE {
+        return Err(Refusal::NotAChange);
+    }
+    let mut reader = Reader(&raw[HEADER_BYTES..]);
+    match reader.unsigned() {
+        Some(length) if usize::try_from(length) == Ok(reader.0.len()) => Ok(reader.0),
+        _ => Err(Refusal::NotAChange),
+    }
+}
+
+/// What the run-length codes of a change claim.
+#[derive(Default)]
+struct Counts {
+    operations: u64,
+    replaced: u64,
+    key_bytes: u64,
+}
+
+impl Counts {
+    /// Reads the body up to its columns, and their runs.
+    fn of(body: &[u8]) -> Option<Self> {
+        let mut reader = Reader(body);
+        let deps = reader.unsigned()?;
+        reader.take(deps.checked_mul(32)?)?;
+        reader.prefixed()?; // actor
+        for _ in ["sequence number", "first operation", "time"] {
+            reader.number()?;
+        }
+        reader.prefixed()?; // message
+        for _ in 0..reader.unsigned()? {
+            reader.prefixed()?; // another actor
+        }
+        let mut columns = Vec::new();
+        for _ in 0..reader.unsigned()? {
+            columns.push((reader.unsigned()?, reader.unsigned()?));
+        }
+        let mut counts = Self::default();
+        for (column, length) in columns {
+            let runs = Reader(reader.take(length)?);
+            let (count, weight): (_, fn(&mut Reader<'_>) -> Option<u64>) = match column {
+                ACTIONS => (&mut counts.operations, |runs| runs.unsigned().map(|_| 1)),
+                REPLACED => (&mut counts.replaced, |runs| runs.unsigned()),
+                KEYS => (&mut counts.key_bytes, |runs| {
+                    runs.prefixed().map(|key| key.len() as u64)
+                }),
+                _ => continue,
+            };
+            *count = count.saturating_add(total(runs, column == ACTIONS, weight)?);
+        }
+        Some(counts)
+    }
+}
+
+/// The weights of all items of a run-length column: a run has one value, a literal one each, a null run none.
+fn total(
+    mut runs: Reader<'_>,
+    count_nulls: bool,
+    weight: fn(&mut Reader<'_>) -> Option<u64>,
+) -> Option<u64> {
+    let mut total = 0u64;
+    while !runs.0.is_empty() {
+        let more = match runs.signed()? {
+            0 => runs.unsigned()? * u64::from(count_nulls),
+            items @ 1.. => weight(&mut runs)?.saturating_mul(items.unsigned_abs()),
+            items => {
+                let mut literal = 0u64;
+                for _ in 0..items.unsigned_abs() {
+                    literal = literal.saturating_add(weight(&mut runs)?);
+                }
+                literal
+            }
+        };
+        total = total.saturating_add(more);
+    }
+    Some(total)
+}
+
+/// Reads numbers and bytes off the front.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, length: u64) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// Bytes behind their length.
+    fn prefixed(&mut self) -> Option<&'a [u8]> {
+        let length = self.unsigned()?;
+        self.take(length)
+    }
+
+    /// The bits of a LEB128 number, and how many there are.
+    fn number(&mut self) -> Option<(u64, u32)> {
+        let (mut bits, mut width) = (0u64, 0u32);
+        loop {
+            let (&byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            let low = u64::from(byte & 0x7f);
+            if width == 63 && !matches!(low, 0 | 1 | 0x7f) {
+                return None; // over 64 bits
+            }
+            bits |= low << width;
+            width += 7;
+            if byte & 0x80 == 0 {
+                return Some((bits, width));
+            }
+            if width > 63 {
+                return None;
+            }
+        }
+    }
+
+    fn unsigned(&mut self) -> Option<u64> {
+        self.number().map(|(bits, _)| bits)
+    }
+
+    fn signed(&mut self) -> Option<i64> {
+        let (bits, width) = self.number()?;
+        let unused = 64u32.saturating_sub(width);
+        // Shifted up and down again, so that the highest bit read is the sign.
+        Some((bits << unused).cast_signed() >> unused)
+    }
+}

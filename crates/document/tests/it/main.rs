@@ -1,0 +1,11 @@
+//! Records, admission and paths, through the public surface.
+#![allow(clippy::unwrap_used)]
+
+mod admission;
+mod bytes;
+mod hostile;
+mod mutants;
+mod paths;
+mod record;
+mod support;
+mod transactions;

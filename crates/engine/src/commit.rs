@@ -1,0 +1,427 @@
+//! Local writes: an intent becomes one change, some changes one envelope.
+
+use driftless_document::{
+    ActorId, Admission, DELETED, FieldPath, Fields, Intent, Node, RecordId, Row, Value, Version,
+};
+use driftless_protocol::{
+    Body, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload, Meta, Payload,
+    Predecessor, Record as MemberRecord, RecordBody, commitment,
+};
+
+use crate::core::{Judgement, Update};
+use crate::error::EngineError;
+use crate::limits;
+use crate::replica::{Incarnation, Replica};
+use crate::types::{Commit, Edit, ImportCounts, RecordKey};
+
+impl Replica {
+    /// Makes a record of these fields.
+    pub fn insert(
+        &mut self,
+        collection: &str,
+        fields: Fields,
+    ) -> Result<(RecordId, Commit), EngineError> {
+        limits::check_collection(collection)?;
+        let key = RecordKey {
+            collection: collection.to_owned(),
+            record: self.new_record_id(),
+        };
+        let mut intents = puts(fields);
+        if intents.is_empty() {
+            // A record without fields exists by saying that it is not deleted.
+            intents.push(Intent::Put {
+                key: DELETED.into(),
+                value: Value::Bool(false),
+            });
+        }
+        let commit = self.write_one(&key, &intents)?;
+        Ok((key.record, commit))
+    }
+
+    /// Edits fields of a record, as one change.
+    pub fn edit(
+        &mut self,
+        collection: &str,
+        id: RecordId,
+        edits: &[Edit],
+    ) -> Result<Commit, EngineError> {
+        let (key, row) = self.existing(collection, id)?;
+        if row.deleted {
+            return Err(EngineError::Deleted {
+                name: id.to_string(),
+            });
+        }
+        let intents: Vec<_> = edits
+            .iter()
+            .flat_map(|edit| intents_of(edit, &row))
+            .collect();
+        self.write_one(&key, &intents)
+    }
+
+    /// Deletes a record; its fields are kept, so it can be restored.
+    pub fn delete(&mut self, collection: &str, id: RecordId) -> Result<Commit, EngineError> {
+        self.set_deleted(collection, id, true)
+    }
+
+    /// Restores a deleted record to what it was.
+    pub fn restore(&mut self, collection: &str, id: RecordId) -> Result<Commit, EngineError> {
+        self.set_deleted(collection, id, false)
+    }
+
+    fn set_deleted(
+        &mut self,
+        collection: &str,
+        id: RecordId,
+        deleted: bool,
+    ) -> Result<Commit, EngineError> {
+        let (key, row) = self.existing(collection, id)?;
+        if row.deleted == deleted {
+            return Ok(self.unchanged(row.version()));
+        }
+        let intent = Intent::Put {
+            key: DELETED.into(),
+            value: Value::Bool(deleted),
+        };
+        self.write_one(&key, &[intent])
+    }
+
+    /// Imports one block of records as one envelope; at most [`limits::IMPORT_BLOCK_RECORDS`] of them.
+    ///
+    /// A record with an id that exists gets the fields that differ; one without an id is new.
+    pub fn import(
+        &mut self,
+        collection: &str,
+        rows: Vec<(Option<RecordId>, Fields)>,
+    ) -> Result<ImportCounts, EngineError> {
+        limits::check_collection(collection)?;
+        if rows.len() > limits::IMPORT_BLOCK_RECORDS {
+            return Err(EngineError::TooMuch {
+                what: "records in one block",
+                count: rows.len(),
+                limit: limits::IMPORT_BLOCK_RECORDS,
+            });
+        }
+        let mut counts = ImportCounts::default();
+        let mut writes = Vec::new();
+        for (id, fields) in rows {
+            let key = RecordKey {
+                collection: collection.to_owned(),
+                record: id.unwrap_or_else(|| self.new_record_id()),
+            };
+            let stored = match id {
+                Some(_) => self.core.stored_row(&key)?,
+                None => None,
+            };
+            match stored {
+                None => {
+                    counts.imported += 1;
+                    writes.push((key, puts(fields)));
+                }
+                Some(stored) => {
+                    let differ = differing(fields, &stored.row);
+                    if differ.is_empty() {
+                        counts.unchanged += 1;
+                    } else if stored.row.deleted {
+                        counts.skipped_deleted += 1;
+                    } else {
+                        counts.updated += 1;
+                        writes.push((key, differ));
+                    }
+                }
+            }
+        }
+        self.write(&writes, false)?;
+        Ok(counts)
+    }
+
+    /// The key and row of a record that exists, deleted or not.
+    pub(crate) fn existing(
+        &self,
+        collection: &str,
+        id: RecordId,
+    ) -> Result<(RecordKey, Row), EngineError> {
+        limits::check_collection(collection)?;
+        let key = RecordKey {
+            collection: collection.to_owned(),
+            record: id,
+        };
+        match self.core.stored_row(&key)? {
+            Some(stored) => Ok((key, stored.row)),
+            None => Err(EngineError::NotFound {
+                what: "record",
+                name: id.to_string(),
+            }),
+        }
+    }
+
+    pub(crate) fn write_one(
+        &mut self,
+        key: &RecordKey,
+        intents: &[Intent],
+    ) -> Result<Commit, EngineError> {
+        let writes = [(key.clone(), intents.to_vec())];
+        let changed = self.write(&writes, false)? > 0;
+        let version = match self.core.stored_row(key)? {
+            Some(stored) => stored.row.version(),
+            None => Version::of(&[]),
+        };
+        Ok(Commit {
+            seq: self.core.state.seq,
+            version,
+            changed,
+        })
+    }
+
+    fn unchanged(&self, version: Version) -> Commit {
+        Commit {
+            seq: self.core.state.seq,
+            version,
+            changed: false,
+        }
+    }
+
+    /// Writes one change a record, all in one envelope; says how many changes there were.
+    fn write(
+        &mut self,
+        writes: &[(RecordKey, Vec<Intent>)],
+        atomic: bool,
+    ) -> Result<usize, EngineError> {
+        self.check_usable()?;
+        self.merge_membership()?;
+        let incarnation = self.incarnation();
+        let time = {
+            let now = self.now();
+            let mut clock = self.core.state.clock;
+            clock.tick(now)
+        };
+        let mut updates = Vec::new();
+        for (key, intents) in writes {
+            updates.extend(self.prepare(key, intents, incarnation.feed, time)?);
+        }
+        if updates.is_empty() {
+            return Ok(0);
+        }
+        updates.sort_by(|a, b| a.key.cmp(&b.key));
+        let count = updates.len();
+        let envelope = self.seal(incarnation, time, atomic, &updates)?;
+        self.stage(&envelope, Judgement::Apply(updates))?;
+        self.incarnation = Some(Incarnation {
+            last: envelope.header().n,
+            head: envelope.hash(),
+            ..incarnation
+        });
+        Ok(count)
+    }
+
+    /// One change on one record, admitted and applied to a copy of it; none where nothing would change.
+    fn prepare(
+        &self,
+        key: &RecordKey,
+        intents: &[Intent],
+        feed: FeedId,
+        time: i64,
+    ) -> Result<Option<Update>, EngineError> {
+        let mut record = self.core.record(key)?;
+        let Some(raw) = record.write(ActorId(feed.0), time, intents)? else {
+            return Ok(None);
+        };
+        let admitted = match record.admit(&raw, feed.device_prefix()) {
+            Ok(Admission::Admitted(admitted)) => admitted,
+            Ok(_) => {
+                return Err(EngineError::store_damaged(
+                    "a record has a change that this process is about to make",
+                ));
+            }
+            Err(refusal) => return Err(EngineError::OwnChangeRefused(refusal)),
+        };
+        let change = record.apply(admitted)?;
+        Ok(Some(Update {
+            key: key.clone(),
+            record,
+            changes: vec![(change, raw)],
+            forked: false,
+        }))
+    }
+
+    fn seal(
+        &mut self,
+        incarnation: Incarnation,
+        time: i64,
+        atomic: bool,
+        updates: &[Update],
+    ) -> Result<Envelope, EngineError> {
+        let mut groups: Vec<Group> = Vec::new();
+        let mut payload = Payload { items: Vec::new() };
+        for update in updates {
+            let mut salt = [0; 16];
+            self.randomness.fill(&mut salt);
+            let changes = &update.changes;
+            let (Some((first, _)), Some((last, _))) = (changes.first(), changes.last()) else {
+                continue;
+            };
+            let item = Item {
+                record: update.key.record.0,
+                actor: last.actor.0,
+                first_seq: first.seq,
+                last_seq: last.seq,
+                commitment: commitment(&salt, &last.hash.0),
+            };
+            match groups.last_mut() {
+                Some(group) if group.collection == update.key.collection => group.items.push(item),
+                _ => groups.push(Group {
+                    collection: update.key.collection.clone(),
+                    items: vec![item],
+                }),
+            }
+            payload.items.push(ItemPayload {
+                salt,
+                changes: changes.iter().map(|(_, raw)| raw.clone()).collect(),
+            });
+        }
+        let mut meta = Meta::changes(time);
+        meta.atomic = atomic;
+        let draft = HeaderDraft {
+            workspace: self.workspace(),
+            feed: incarnation.feed,
+            n: incarnation.last + 1,
+            prev: incarnation.head,
+            predecessor: incarnation.predecessor.filter(|_| incarnation.last == 0),
+            membership: self.core.log.heads(),
+        };
+        Envelope::seal(&self.key, draft, Body { meta, groups }, payload).map_err(|error| {
+            EngineError::Peer {
+                code: driftless_protocol::Code::ChangeRefused,
+                detail: error.to_string(),
+            }
+        })
+    }
+
+    /// The feed of this process: begun with its first commit, after the one this folder last wrote to.
+    fn incarnation(&mut self) -> Incarnation {
+        if let Some(incarnation) = self.incarnation {
+            return incarnation;
+        }
+        let mut random = [0; 8];
+        self.randomness.fill(&mut random);
+        let predecessor = self.core.state.own_feed.and_then(|id| {
+            let feed = self.core.feeds.get(&id)?;
+            Some(Predecessor {
+                feed: id,
+                n: feed.last,
+                hash: feed.head,
+            })
+        });
+        let incarnation = Incarnation {
+            feed: FeedId::new(&self.device(), random),
+            last: 0,
+            head: Hash::ZERO,
+            predecessor,
+        };
+        self.incarnation = Some(incarnation);
+        incarnation
+    }
+
+    /// Joins the heads of the membership log where they are more than an envelope may name.
+    fn merge_membership(&mut self) -> Result<(), EngineError> {
+        while self.core.log.needs_merge() {
+            let heads = self.core.log.heads();
+            let some = heads[..driftless_protocol::limits::MEMBERSHIP_HEADS].to_vec();
+            let merge = self.sign_record(some, RecordBody::Merge)?;
+            self.stage_record(merge)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn sign_record(
+        &self,
+        parents: Vec<Hash>,
+        body: RecordBody,
+    ) -> Result<MemberRecord, EngineError> {
+        MemberRecord::sign(&self.key, Some(self.workspace()), parents, body).map_err(|error| {
+            EngineError::Peer {
+                code: driftless_protocol::Code::JoinInvalid,
+                detail: error.to_string(),
+            }
+        })
+    }
+
+    fn new_record_id(&mut self) -> RecordId {
+        let mut random = [0; 10];
+        self.randomness.fill(&mut random);
+        let now = u64::try_from(self.now()).unwrap_or(0);
+        let id = uuid::Builder::from_unix_timestamp_millis(now, &random).into_uuid();
+        RecordId(id.into_bytes())
+    }
+}
+
+fn puts(fields: Fields) -> Vec<Intent> {
+    fields
+        .into_iter()
+        .map(|(key, value)| Intent::Put { key, value })
+        .collect()
+}
+
+/// What makes a record hold the imported fields; fields that the import does not name stay.
+fn differing(fields: Fields, row: &Row) -> Vec<Intent> {
+    let differ = fields
+        .into_iter()
+        .filter(|(key, value)| row.fields.get(key) != Some(value));
+    differ
+        .flat_map(|(key, value)| match FieldPath::parse(&key) {
+            Ok(path) => {
+                let node = Node::Leaf(value);
+                intents_of(&Edit::Set { path, node }, row)
+            }
+            Err(_) => vec![Intent::Put { key, value }],
+        })
+        .collect()
+}
+
+fn is_below(key: &str, ancestor: &str) -> bool {
+    key.strip_prefix(ancestor)
+        .is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// What an edit means for the registers of a record that reads `row`.
+fn intents_of(edit: &Edit, row: &Row) -> Vec<Intent> {
+    let (path, node) = match edit {
+        Edit::Unset { path } => return vec![Intent::Remove { key: path.to_key() }],
+        Edit::Set { path, node } => (path, node),
+    };
+    let key = path.to_key();
+    let mut intents = shadowing(path, row);
+    match node {
+        Node::Leaf(value) => {
+            // A value in the place of an object: the object's fields go.
+            let below = row.fields.keys().filter(|other| is_below(other, &key));
+            intents.extend(below.map(|key| Intent::Clear { key: key.clone() }));
+            intents.push(Intent::Put {
+                key,
+                value: value.clone(),
+            });
+        }
+        Node::Object(fields) => {
+            let wanted: Fields = fields
+                .iter()
+                .map(|(below, value)| (format!("{key}.{below}"), value.clone()))
+                .collect();
+            let replaced = |other: &&String| **other == key || is_below(other, &key);
+            let gone = row.fields.keys().filter(replaced);
+            let gone = gone.filter(|other| !wanted.contains_key(*other));
+            intents.extend(gone.map(|key| Intent::Clear { key: key.clone() }));
+            intents.extend(puts(wanted));
+        }
+    }
+    intents
+}
+
+/// Values that stand where the path needs an object: they go.
+fn shadowing(path: &FieldPath, row: &Row) -> Vec<Intent> {
+    let segments = path.segments();
+    (1..segments.len())
+        .filter_map(|length| FieldPath::new(segments[..length].iter().cloned()).ok())
+        .map(|ancestor| ancestor.to_key())
+        .filter(|key| row.fields.contains_key(key))
+        .map(|key| Intent::Clear { key })
+        .collect()
+}

@@ -1,0 +1,211 @@
+//! What becomes of an envelope: a function of it, its causal past and the membership log.
+
+use std::collections::BTreeMap;
+
+use driftless_document::{Admission, Change, ChangeHash, Record, RecordId, change_hash};
+use driftless_protocol::{
+    BodyForm, Code, Envelope, Header, Item, ItemPayload, Role, check_commitment,
+};
+
+use super::Core;
+use crate::error::EngineError;
+use crate::space::Space;
+use crate::types::RecordKey;
+
+/// What an envelope does to one record.
+pub(crate) struct Update {
+    pub(crate) key: RecordKey,
+    /// The record afterwards.
+    pub(crate) record: Record,
+    /// The new changes with their raw bytes.
+    pub(crate) changes: Vec<(Change, Vec<u8>)>,
+    /// Whether one of them did not continue the heads as they were.
+    pub(crate) forked: bool,
+}
+
+/// What becomes of an envelope.
+pub(crate) enum Judgement {
+    /// It is admitted.
+    Apply(Vec<Update>),
+    /// It is held and passed on, not applied: a newer version may understand it.
+    Hold,
+    /// It is held and passed on, not applied, for this reason.
+    Quarantine(Code, String),
+    /// It cannot be judged yet, or breaks what holds of every feed: it is not held.
+    Missing(Code, String),
+}
+
+impl Core {
+    /// Judges an envelope that is not held yet.
+    pub(crate) fn judge(&self, envelope: &Envelope) -> Result<Judgement, EngineError> {
+        let header = envelope.header();
+        if let Err((code, detail)) = self.check_chain(header)? {
+            return Ok(Judgement::Missing(code, detail.into()));
+        }
+        if header
+            .membership
+            .iter()
+            .any(|head| !self.log.contains(head))
+        {
+            return Ok(Judgement::Missing(
+                Code::MissingPast,
+                "it names membership records that are not here".into(),
+            ));
+        }
+        let Some(member) = self
+            .log
+            .member_at(header.feed.device_prefix(), &header.membership)
+        else {
+            return Ok(Judgement::Missing(
+                Code::UnknownDevice,
+                "its author is no member at the membership records it names".into(),
+            ));
+        };
+        if envelope.verify(&member.device).is_err() {
+            return Ok(Judgement::Missing(
+                Code::BadSignature,
+                "its signature does not verify".into(),
+            ));
+        }
+        if member.role < Role::Editor {
+            return Ok(Judgement::Quarantine(
+                Code::NotAllowed,
+                format!("its author's role is {}", member.role.as_str()),
+            ));
+        }
+        if !self.granted.contains(&member.device) {
+            return Ok(Judgement::Quarantine(
+                Code::NotAllowed,
+                "its author's invite was used more often than it allows".into(),
+            ));
+        }
+        match envelope.body() {
+            BodyForm::Known { .. } => self.judge_items(envelope),
+            _ => Ok(Judgement::Hold),
+        }
+    }
+
+    /// Whether a header continues what is held of its feed and its device.
+    fn check_chain(
+        &self,
+        header: &Header,
+    ) -> Result<Result<(), (Code, &'static str)>, EngineError> {
+        if header.workspace != self.keys.0 {
+            return Ok(Err((Code::OtherWorkspace, "it is of another workspace")));
+        }
+        if let Some(feed) = self.feeds.get(&header.feed) {
+            return Ok(if header.follows(feed.last, &feed.head) {
+                Ok(())
+            } else if header.n == feed.last + 1 {
+                Err((Code::Equivocation, "its feed went on differently elsewhere"))
+            } else {
+                Err((Code::BrokenChain, "it does not continue its feed"))
+            });
+        }
+        if header.n != 1 {
+            return Ok(Err((Code::BrokenChain, "the feed's beginning is missing")));
+        }
+        let Some(before) = header.predecessor else {
+            return Ok(Ok(()));
+        };
+        Ok(match self.envelope_place(&before.feed, before.n)? {
+            None => Err((Code::MissingPast, "the feed before it is missing")),
+            Some(place) if place.hash == before.hash => Ok(()),
+            Some(_) => Err((
+                Code::Equivocation,
+                "the feed before it went on differently elsewhere",
+            )),
+        })
+    }
+
+    fn judge_items(&self, envelope: &Envelope) -> Result<Judgement, EngineError> {
+        let prefix = envelope.header().feed.device_prefix();
+        let mut updates = BTreeMap::<RecordKey, Update>::new();
+        for (collection, item, payload) in envelope.items() {
+            let key = RecordKey {
+                collection: collection.to_owned(),
+                record: RecordId(item.record),
+            };
+            let update = match updates.entry(key) {
+                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    let key = entry.key().clone();
+                    let record = self.record(&key)?;
+                    entry.insert(Update {
+                        key,
+                        record,
+                        changes: Vec::new(),
+                        forked: false,
+                    })
+                }
+            };
+            if let Err(judgement) = self.judge_item(update, item, payload, prefix)? {
+                return Ok(judgement);
+            }
+        }
+        Ok(Judgement::Apply(updates.into_values().collect()))
+    }
+
+    fn judge_item(
+        &self,
+        update: &mut Update,
+        item: &Item,
+        payload: &ItemPayload,
+        prefix: [u8; 8],
+    ) -> Result<Result<(), Judgement>, EngineError> {
+        let refuse = |detail: String| Ok(Err(Judgement::Quarantine(Code::ChangeRefused, detail)));
+        let last = payload.changes.last().and_then(|raw| change_hash(raw));
+        if !last.is_some_and(|hash| check_commitment(item, &payload.salt, &hash.0)) {
+            return refuse("its changes are not those it commits to".into());
+        }
+        let mut seq = item.first_seq;
+        for raw in &payload.changes {
+            let admitted = match update.record.admit(raw, prefix) {
+                Ok(Admission::Admitted(admitted)) => admitted,
+                Ok(Admission::Known) => return refuse("it repeats a change".into()),
+                Ok(Admission::MissingPast(hash)) => return self.judge_missing(hash),
+                Err(refusal) => return refuse(refusal.to_string()),
+            };
+            let change = admitted.change();
+            if change.actor.0 != item.actor || change.seq != seq || seq > item.last_seq {
+                return refuse("its changes are not those its item names".into());
+            }
+            seq += 1;
+            update.forked |= !update.record.continues_heads(change);
+            match update.record.apply(admitted) {
+                Ok(change) => update.changes.push((change, raw.clone())),
+                Err(error) => {
+                    return Ok(Err(Judgement::Quarantine(Code::Bug, error.to_string())));
+                }
+            }
+        }
+        if seq != item.last_seq + 1 {
+            return refuse("changes that its item names are missing".into());
+        }
+        Ok(Ok(()))
+    }
+
+    /// A change whose past is not here: refused with what it rests on, or not to be judged yet.
+    fn judge_missing(&self, hash: ChangeHash) -> Result<Result<(), Judgement>, EngineError> {
+        let refused = self.base.get(&self.keys.refused_change(&hash.0))?;
+        Ok(Err(match refused {
+            Some(_) => Judgement::Quarantine(
+                Code::ChangeRefused,
+                format!("it rests on the change {hash}, which was refused"),
+            ),
+            None => Judgement::Missing(
+                Code::MissingPast,
+                format!("it rests on the change {hash}, which is not here"),
+            ),
+        }))
+    }
+
+    pub(crate) fn is_quarantined(
+        &self,
+        feed: &driftless_protocol::FeedId,
+        n: u64,
+    ) -> Result<bool, EngineError> {
+        let key = self.keys.numbered(Space::Quarantine, feed, n);
+        Ok(self.base.get(&key)?.is_some())
+    }
+}

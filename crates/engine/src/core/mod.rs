@@ -1,0 +1,365 @@
+//! Everything that is derived from the journal: documents, rows, the conflict log, feeds, the membership log.
+//!
+//! A [`Core`] is a pure function of the journal's frames in their order. It knows no clock but the one it is
+//! told and writes nothing but what it stages in its store, so the same frames give the same store again:
+//! `rebuild` and `verify` rest on that.
+
+mod judge;
+mod rows;
+mod stage;
+
+use std::collections::BTreeSet;
+
+use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
+use driftless_store::{Frame, FrameKind, Journal, KeyBuilder, KeyReader, Kv, Position, Visit};
+
+pub(crate) use judge::{Judgement, Update};
+pub(crate) use rows::StoredRow;
+
+use crate::base::Base;
+use crate::clock::HybridClock;
+use crate::documents::Documents;
+use crate::error::EngineError;
+use crate::feeds::{Feed, Feeds};
+use crate::membership::{MembershipLog, RecordRefusal};
+use crate::space::{self, Keys, Space};
+use crate::types::{RecordKey, Replayed};
+
+/// A frame that holds an envelope, in its full form.
+pub(crate) const ENVELOPE_FRAME: FrameKind = FrameKind(1);
+/// A frame that holds a membership record.
+pub(crate) const MEMBER_FRAME: FrameKind = FrameKind(2);
+/// A frame that holds a local setting: name and value as a tuple.
+pub(crate) const NOTE_FRAME: FrameKind = FrameKind(3);
+
+/// How many keys a replay stages before it applies them.
+const REPLAY_BATCH_KEYS: usize = 4_096;
+
+/// What is derived from the journal.
+pub(crate) struct Core {
+    pub(crate) base: Base,
+    pub(crate) keys: Keys,
+    pub(crate) device: DeviceId,
+    pub(crate) log: MembershipLog,
+    pub(crate) feeds: Feeds,
+    pub(crate) state: State,
+    documents: Documents,
+    /// Records whose conflict entries are to be computed before the batch is applied.
+    contested: BTreeSet<RecordKey>,
+    /// The devices whose grants stand, as of the log.
+    granted: BTreeSet<DeviceId>,
+    /// Set when a grant changed under envelopes that were judged by it.
+    stale: bool,
+}
+
+/// The counters that go with every batch.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct State {
+    /// The journal is applied up to here.
+    pub(crate) applied: Position,
+    /// The number of the last committed change.
+    pub(crate) seq: u64,
+    /// The last commit time.
+    pub(crate) clock: HybridClock,
+    /// The feed this device last wrote to.
+    pub(crate) own_feed: Option<FeedId>,
+}
+
+const STATE_FORMAT: u8 = 1;
+
+impl State {
+    fn encode(&self) -> Vec<u8> {
+        KeyBuilder::new()
+            .push_u8(STATE_FORMAT)
+            .push_fixed(&self.applied.to_bytes())
+            .push_u64(self.seq)
+            .push_i64(self.clock.last)
+            .push_fixed(&self.own_feed.map_or([0; 16], |feed| feed.0))
+            .finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+        let mut reader = KeyReader::new(bytes);
+        if reader.take_u8()? != STATE_FORMAT {
+            return Err(EngineError::store_damaged("its state has another format"));
+        }
+        let applied = Position::from_bytes(reader.take_fixed()?);
+        let seq = reader.take_u64()?;
+        let clock = HybridClock {
+            last: reader.take_i64()?,
+        };
+        let own = reader.take_fixed::<16>()?;
+        reader.finish()?;
+        Ok(Self {
+            applied,
+            seq,
+            clock,
+            own_feed: (own != [0; 16]).then_some(FeedId(own)),
+        })
+    }
+}
+
+impl Core {
+    /// A store that holds nothing yet.
+    pub(crate) fn begin(kv: Box<dyn Kv>, device: DeviceId, log: MembershipLog) -> Self {
+        Self::begin_with(Base::new(kv), device, log)
+    }
+
+    /// Opens what an earlier process left, or builds it anew where the store is empty.
+    pub(crate) fn open(
+        kv: Box<dyn Kv>,
+        device: DeviceId,
+        journal: &Journal,
+        progress: &mut dyn FnMut(Replayed),
+    ) -> Result<Self, EngineError> {
+        let mut first = None;
+        kv.read(&mut |snapshot| {
+            snapshot.scan(&[], None, &mut |key, _| {
+                first = Some(key.to_vec());
+                Visit::Stop
+            })
+        })?;
+        let mut core = match first {
+            None => Self::begin(kv, device, whole_log(journal)?),
+            Some(key) => Self::load(kv, device, &key)?,
+        };
+        if core.state.applied > journal.end() {
+            return Err(EngineError::store_damaged(format!(
+                "it has applied the journal up to {}, which ends at {}",
+                core.state.applied,
+                journal.end()
+            )));
+        }
+        core.replay(journal, progress)?;
+        if core.stale {
+            core.rederive(journal)?;
+        }
+        Ok(core)
+    }
+
+    fn load(kv: Box<dyn Kv>, device: DeviceId, first_key: &[u8]) -> Result<Self, EngineError> {
+        let workspace = first_key
+            .get(..16)
+            .and_then(|id| id.try_into().ok())
+            .map(driftless_protocol::WorkspaceId)
+            .ok_or_else(|| EngineError::store_damaged("its first key names no workspace"))?;
+        let base = Base::new(kv);
+        let keys = Keys(workspace);
+        let state = base
+            .get(&keys.space(Space::State))?
+            .ok_or_else(|| EngineError::store_damaged("its state is missing"))?;
+        let state = State::decode(&state)?;
+        let log = load_log(&base, keys)?;
+        let mut feeds = Feeds::default();
+        let mut found = Ok(());
+        base.scan(&keys.space(Space::Feed), &[], &mut |key, value| {
+            match (space::feed_of(key), Feed::decode(value)) {
+                (Ok(id), Ok(feed)) => feeds.restore(id, feed),
+                (Err(error), _) | (_, Err(error)) => found = Err(error),
+            }
+            Visit::Continue
+        })?;
+        found?;
+        let mut core = Self::begin_with(base, device, log);
+        core.feeds = feeds;
+        core.state = state;
+        Ok(core)
+    }
+
+    fn begin_with(base: Base, device: DeviceId, log: MembershipLog) -> Self {
+        let mut core = Self {
+            base,
+            keys: Keys(log.workspace()),
+            device,
+            log,
+            feeds: Feeds::default(),
+            state: State {
+                applied: Position::START,
+                seq: 0,
+                clock: HybridClock::default(),
+                own_feed: None,
+            },
+            documents: Documents::default(),
+            contested: BTreeSet::new(),
+            granted: BTreeSet::new(),
+            stale: false,
+        };
+        core.granted = core.resolve_grants();
+        core
+    }
+
+    /// Applies what the journal has beyond what the store says is applied.
+    fn replay(
+        &mut self,
+        journal: &Journal,
+        progress: &mut dyn FnMut(Replayed),
+    ) -> Result<(), EngineError> {
+        let total = journal.bytes();
+        let mut done = 0u64;
+        let from = self.state.applied;
+        journal.replay(from, &mut |frame: Frame| {
+            if self.base.staged_keys() > REPLAY_BATCH_KEYS {
+                self.apply(frame.position)?;
+                progress(Replayed { done, total });
+            }
+            done += frame.bytes.len() as u64;
+            self.replay_frame(&frame)?;
+            Ok::<_, EngineError>(Visit::Continue)
+        })?;
+        if self.base.has_staged() || self.state.applied < journal.end() {
+            self.apply(journal.end())?;
+            progress(Replayed { done: total, total });
+        }
+        Ok(())
+    }
+
+    fn replay_frame(&mut self, frame: &Frame) -> Result<(), EngineError> {
+        let damaged = |reason: String| EngineError::JournalDamaged { reason };
+        match frame.kind {
+            MEMBER_FRAME => {
+                let record = MemberRecord::decode(&frame.bytes)
+                    .map_err(|error| damaged(error.to_string()))?;
+                self.stage_member(record).map_err(|refusal| {
+                    damaged(format!("a membership record does not fit: {refusal:?}"))
+                })
+            }
+            ENVELOPE_FRAME => {
+                let envelope =
+                    Envelope::decode(&frame.bytes).map_err(|error| damaged(error.to_string()))?;
+                let judgement = match self.judge(&envelope)? {
+                    Judgement::Missing(code, detail) => {
+                        return Err(damaged(format!(
+                            "an envelope does not fit what precedes it: {code}: {detail}"
+                        )));
+                    }
+                    judgement => judgement,
+                };
+                self.stage_envelope(&envelope, frame.position, judgement)
+            }
+            NOTE_FRAME => {
+                let (name, value) = decode_note(&frame.bytes)?;
+                self.base.put(self.keys.note(&name), value);
+                Ok(())
+            }
+            other => Err(damaged(format!(
+                "a frame of the unknown kind {}: it was written by a newer version",
+                other.0
+            ))),
+        }
+    }
+
+    /// Applies what is staged; the journal is applied up to `applied` with it.
+    pub(crate) fn apply(&mut self, applied: Position) -> Result<(), EngineError> {
+        self.stage_evidence()?;
+        self.state.applied = applied;
+        let state = self.state.encode();
+        self.base.put(self.keys.space(Space::State), state);
+        Ok(self.base.apply()?)
+    }
+
+    /// Checks and stages a membership record; one that is here already is no error.
+    pub(crate) fn stage_member(&mut self, record: MemberRecord) -> Result<(), RecordRefusal> {
+        let (hash, bytes) = (record.hash(), record.encode());
+        self.log.insert(record)?;
+        self.base.put(self.keys.member(&hash), bytes);
+        let granted = self.resolve_grants();
+        if granted != self.granted {
+            let changed: Vec<_> = granted.symmetric_difference(&self.granted).collect();
+            self.stale |= changed
+                .iter()
+                .any(|device| self.feeds.of_device(device.prefix()).next().is_some());
+            self.granted = granted;
+        }
+        Ok(())
+    }
+
+    /// Stages the record the log began with.
+    pub(crate) fn stage_genesis(&mut self, genesis: &MemberRecord) {
+        self.base
+            .put(self.keys.member(&genesis.hash()), genesis.encode());
+    }
+
+    fn resolve_grants(&self) -> BTreeSet<DeviceId> {
+        let resolved = self.log.resolved().into_iter();
+        resolved
+            .filter(|(_, granted)| *granted)
+            .map(|(member, _)| member.device)
+            .collect()
+    }
+
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale
+    }
+
+    /// Derives everything again: some envelopes are judged otherwise than when they came.
+    pub(crate) fn rederive(&mut self, journal: &Journal) -> Result<(), EngineError> {
+        self.base.discard();
+        self.contested.clear();
+        for key in self.base.keys(&self.keys.0.0)? {
+            self.base.delete(key);
+        }
+        self.documents.clear();
+        self.feeds = Feeds::default();
+        self.stale = false;
+        self.state = State {
+            applied: Position::START,
+            seq: 0,
+            clock: self.state.clock,
+            own_feed: None,
+        };
+        self.replay(journal, &mut |_| ())
+    }
+
+    /// Forgets what was staged for a write that failed half-way.
+    pub(crate) fn discard(&mut self) {
+        self.base.discard();
+        self.contested.clear();
+        self.documents.clear();
+    }
+}
+
+/// The bytes of a note frame.
+pub(crate) fn encode_note(name: &str, value: &[u8]) -> Vec<u8> {
+    KeyBuilder::new().push_str(name).push_bytes(value).finish()
+}
+
+fn decode_note(bytes: &[u8]) -> Result<(String, Vec<u8>), EngineError> {
+    let mut reader = KeyReader::new(bytes);
+    let name = reader.take_string()?;
+    let value = reader.take_bytes()?;
+    reader.finish()?;
+    Ok((name, value))
+}
+
+/// All membership records of the journal: envelopes are judged by the whole log.
+fn whole_log(journal: &Journal) -> Result<MembershipLog, EngineError> {
+    let damaged = |reason: String| EngineError::JournalDamaged { reason };
+    let mut log: Option<MembershipLog> = None;
+    journal.replay(Position::START, &mut |frame: Frame| {
+        if frame.kind == MEMBER_FRAME {
+            let record =
+                MemberRecord::decode(&frame.bytes).map_err(|error| damaged(error.to_string()))?;
+            let placed = match &mut log {
+                None => MembershipLog::begin(record).map(|begun| log = Some(begun)),
+                Some(log) => log.insert(record).map(|_| ()),
+            };
+            placed.map_err(|refusal| {
+                damaged(format!("a membership record does not fit: {refusal:?}"))
+            })?;
+        }
+        Ok::<_, EngineError>(Visit::Continue)
+    })?;
+    log.ok_or(EngineError::NoWorkspace)
+}
+
+fn load_log(base: &Base, keys: Keys) -> Result<MembershipLog, EngineError> {
+    let mut records = Vec::new();
+    base.scan(&keys.space(Space::Member), &[], &mut |_, value| {
+        records.push(MemberRecord::decode(value));
+        Visit::Continue
+    })?;
+    let records: Result<Vec<_>, _> = records.into_iter().collect();
+    let records = records.map_err(|error| EngineError::store_damaged(error.to_string()))?;
+    MembershipLog::of_set(records)
+        .ok_or_else(|| EngineError::store_damaged("its membership records do not fit together"))
+}

@@ -1,0 +1,136 @@
+//! What the store keeps of one record: its row, its document, its conflict entries.
+
+use driftless_document::{ChangeHash, Evidence, Record, RecordId, Row};
+use driftless_store::Visit;
+
+use super::Core;
+use crate::error::EngineError;
+use crate::space::{self, Space};
+use crate::types::RecordKey;
+
+/// A row with what belongs to the record besides.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StoredRow {
+    pub(crate) row: Row,
+    /// Loose changes behind the saved document.
+    pub(crate) loose: u8,
+    /// Whether some overlap is not settled, so that the next write may change the conflict entries.
+    pub(crate) unsettled: bool,
+}
+
+/// Shown a record's name and its stored row.
+pub(crate) type RowVisitor<'a> = &'a mut dyn FnMut(RecordKey, &[u8]) -> Result<Visit, EngineError>;
+
+const FORMAT: u8 = 1;
+const DELETED_BIT: u8 = 1;
+const UNSETTLED_BIT: u8 = 2;
+/// Format, flags, loose changes.
+const PREFIX_BYTES: usize = 3;
+
+impl StoredRow {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let flags = if self.row.deleted { DELETED_BIT } else { 0 }
+            | if self.unsettled { UNSETTLED_BIT } else { 0 };
+        let mut bytes = vec![FORMAT, flags, self.loose];
+        bytes.extend(self.row.encode());
+        bytes
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+        let (prefix, row) = bytes
+            .split_at_checked(PREFIX_BYTES)
+            .filter(|(prefix, _)| prefix[0] == FORMAT)
+            .ok_or_else(|| EngineError::store_damaged("a row has an unknown format"))?;
+        Ok(Self {
+            row: Row::decode(row)?,
+            loose: prefix[2],
+            unsettled: prefix[1] & UNSETTLED_BIT != 0,
+        })
+    }
+
+    /// Whether a stored row reads deleted, without decoding it.
+    pub(crate) fn says_deleted(bytes: &[u8]) -> bool {
+        bytes.get(1).is_some_and(|flags| flags & DELETED_BIT != 0)
+    }
+}
+
+impl Core {
+    pub(crate) fn stored_row(&self, key: &RecordKey) -> Result<Option<StoredRow>, EngineError> {
+        let bytes = self.base.get(&self.keys.record(Space::Row, key))?;
+        bytes.map(|bytes| StoredRow::decode(&bytes)).transpose()
+    }
+
+    /// The record's document, a copy of the cached one or loaded; an empty one where there is none.
+    pub(crate) fn record(&self, key: &RecordKey) -> Result<Record, EngineError> {
+        if let Some(record) = self.documents.get(key) {
+            return Ok(record.clone());
+        }
+        match self.stored_row(key)? {
+            Some(stored) => self.load_record(key, &stored.row.heads),
+            None => Ok(Record::new()),
+        }
+    }
+
+    /// The stored document, with these heads.
+    pub(crate) fn load_record(
+        &self,
+        key: &RecordKey,
+        heads: &[ChangeHash],
+    ) -> Result<Record, EngineError> {
+        let mut bytes = Vec::new();
+        let prefix = self.keys.record(Space::Document, key);
+        self.base.scan(&prefix, &[], &mut |_, part| {
+            bytes.extend_from_slice(part);
+            Visit::Continue
+        })?;
+        Ok(Record::load(&bytes, heads)?)
+    }
+
+    pub(crate) fn evidence(&self, key: &RecordKey) -> Result<Evidence, EngineError> {
+        let bytes = self.base.get(&self.keys.record(Space::Conflict, key))?;
+        Ok(bytes.map_or(Ok(Evidence::default()), |bytes| Evidence::decode(&bytes))?)
+    }
+
+    /// Shows every row of a collection, or of all, in (collection, id) order.
+    pub(crate) fn scan_rows(
+        &self,
+        collection: Option<&str>,
+        visit: RowVisitor<'_>,
+    ) -> Result<(), EngineError> {
+        let prefix = match collection {
+            Some(collection) => self.keys.collection(Space::Row, collection),
+            None => self.keys.space(Space::Row),
+        };
+        let mut result = Ok(());
+        self.base.scan(&prefix, &[], &mut |key, value| {
+            let shown = space::record_of(key)
+                .map_err(EngineError::from)
+                .and_then(|key| visit(key, value));
+            shown.unwrap_or_else(|error| {
+                result = Err(error);
+                Visit::Stop
+            })
+        })?;
+        result
+    }
+
+    /// The ids of a collection that begin with some bytes, at most two of them.
+    pub(crate) fn ids_with_prefix(
+        &self,
+        collection: &str,
+        prefix: &str,
+    ) -> Result<Vec<RecordId>, EngineError> {
+        let mut found = Vec::new();
+        self.scan_rows(Some(collection), &mut |key, _| {
+            if key.record.to_string().starts_with(prefix) {
+                found.push(key.record);
+            }
+            Ok(if found.len() > 1 {
+                Visit::Stop
+            } else {
+                Visit::Continue
+            })
+        })?;
+        Ok(found)
+    }
+}

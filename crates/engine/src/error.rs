@@ -1,0 +1,174 @@
+//! Why a replica did not do what was asked.
+
+use driftless_document::{ApplyError, DecodeError, LoadError, PathError, Refusal, WriteError};
+use driftless_protocol::Code;
+use driftless_store::{JournalError, KeyError, KvError};
+
+use crate::types::ConflictView;
+
+/// Why a replica did not do what was asked. Nothing was written, unless the variant says otherwise.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// There is no such record, entry or collection.
+    #[error("there is no {what} `{name}`")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// By which name.
+        name: String,
+    },
+    /// The name fits several.
+    #[error("`{name}` fits {count} {what}s")]
+    Ambiguous {
+        /// What was looked for.
+        what: &'static str,
+        /// By which name.
+        name: String,
+        /// How many it fits.
+        count: usize,
+    },
+    /// The record is deleted.
+    #[error("the record {name} is deleted")]
+    Deleted {
+        /// Its id.
+        name: String,
+    },
+    /// The name of a collection is empty, too long or reserved.
+    #[error("`{name}` cannot be the name of a collection: {reason}")]
+    CollectionName {
+        /// The name.
+        name: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// The name of a device is empty or too long.
+    #[error("a device's name has 1 to {limit} characters, and no control characters")]
+    DeviceName {
+        /// The most characters.
+        limit: usize,
+    },
+    /// A field's path is none.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The edit does not fit into a change.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// More than fits into one transaction.
+    #[error("the transaction has {count} {what}, the limit is {limit}; write it in smaller parts")]
+    TooMuch {
+        /// What was counted.
+        what: &'static str,
+        /// How many.
+        count: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The entry is decided already.
+    #[error("the conflict {} is closed already", .current.entry.id)]
+    ConflictClosed {
+        /// The entry as it stands.
+        current: Box<ConflictView>,
+    },
+    /// The entry has grown since it was read.
+    #[error("the conflict {} has grown since it was read", .current.entry.id)]
+    ConflictGrown {
+        /// The entry as it stands.
+        current: Box<ConflictView>,
+    },
+    /// The entry has fewer candidates.
+    #[error("the conflict {} has {count} candidates, counted from 0: there is no {wanted}", .current.entry.id)]
+    NoSuchCandidate {
+        /// The candidate that was asked for.
+        wanted: usize,
+        /// How many there are.
+        count: usize,
+        /// The entry as it stands.
+        current: Box<ConflictView>,
+    },
+    /// The decision does not fit the kind of entry.
+    #[error("the conflict {entry} is decided by keeping one of its candidates, not by a value")]
+    DecisionDoesNotFit {
+        /// The entry.
+        entry: String,
+    },
+    /// This device may not do that.
+    #[error("{action} is not allowed: {reason}")]
+    NotAllowed {
+        /// What.
+        action: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// A local change that we made does not pass our own admission: a bug.
+    #[error("a change made here was refused here: {0}")]
+    OwnChangeRefused(#[source] Refusal),
+    /// An admitted change does not apply: a bug; the record stays at its last good state.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] KvError),
+    /// The store is not what the journal says: it must be rebuilt.
+    #[error("the store is damaged: {reason}")]
+    StoreDamaged {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The journal holds something that does not follow from what precedes it.
+    #[error("the journal is damaged: {reason}")]
+    JournalDamaged {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The journal holds no workspace.
+    #[error("there is no workspace here")]
+    NoWorkspace,
+    /// A peer's message was refused.
+    #[error("{}", .code.sentence())]
+    Peer {
+        /// Why.
+        code: Code,
+        /// More about it, for logs.
+        detail: String,
+    },
+    /// A commit failed earlier: the replica must be opened again.
+    #[error("an earlier write failed; the folder must be opened again")]
+    Broken,
+}
+
+impl EngineError {
+    pub(crate) fn peer(code: Code, detail: impl Into<String>) -> Self {
+        Self::Peer {
+            code,
+            detail: detail.into(),
+        }
+    }
+
+    pub(crate) fn store_damaged(reason: impl Into<String>) -> Self {
+        Self::StoreDamaged {
+            reason: reason.into(),
+        }
+    }
+}
+
+impl From<KeyError> for EngineError {
+    fn from(error: KeyError) -> Self {
+        Self::store_damaged(format!("a key or value does not read: {error}"))
+    }
+}
+
+impl From<DecodeError> for EngineError {
+    fn from(error: DecodeError) -> Self {
+        Self::store_damaged(error.to_string())
+    }
+}
+
+impl From<LoadError> for EngineError {
+    fn from(error: LoadError) -> Self {
+        Self::store_damaged(error.to_string())
+    }
+}

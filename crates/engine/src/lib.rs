@@ -1,0 +1,37 @@
+//! A replica of Driftless as a state machine: commits, merges, the conflict log, feeds, membership and sessions.
+//!
+//! The journal's signed changes are the truth; [`Replica`] keeps everything else as a pure function of them, in
+//! one atomic batch a group of writes. No clock, no socket, no thread: time and randomness are passed in, what
+//! is to be sent is drained.
+//!
+//! Who calls it: the `driftless` crate, which owns the thread and the sockets, and the simulator.
+
+mod base;
+mod clock;
+mod commit;
+mod conflicts;
+mod core;
+mod documents;
+mod error;
+mod feeds;
+mod invites;
+pub mod limits;
+mod membership;
+mod records;
+mod replica;
+mod session;
+mod space;
+mod status;
+mod types;
+
+pub use clock::{Clock, Millis};
+pub use error::EngineError;
+pub use replica::{Parts, Replica};
+pub use session::{
+    JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart, SessionSummary,
+    Side, SyncProgress,
+};
+pub use types::{
+    ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,
+    Filter, ImportCounts, MemberView, PeerView, RecordKey, Replayed, StatusReport, VerifyReport,
+};

@@ -1,0 +1,64 @@
+//! Limits of a replica, each with its unit and its reason.
+
+use crate::error::EngineError;
+
+/// The table of change limits that this build's workspaces name in their genesis.
+pub const LIMITS_VERSION: u32 = 1;
+/// Records of one import block: one envelope, one batch, the unit that a cut sync resumes at.
+pub const IMPORT_BLOCK_RECORDS: usize = 256;
+/// Bytes of one import block's values, for the same reason.
+pub const IMPORT_BLOCK_BYTES: usize = 256 * 1024;
+/// Bytes of a setting's name: it is part of a key.
+pub const SETTING_NAME_BYTES: usize = 200;
+/// Bytes of a setting's value: settings are small.
+pub const SETTING_VALUE_BYTES: usize = 1024 * 1024;
+/// Envelope bytes a session sends beyond what the peer has acknowledged.
+pub const UNACKNOWLEDGED_BYTES: usize = 2 * 1024 * 1024;
+/// Membership records a peer may send in one session.
+pub const SESSION_RECORDS: usize = 100_000;
+/// Cursor entries a peer may send in one session.
+pub const SESSION_CURSOR_ENTRIES: usize = 100_000;
+/// Feeds one answer about positions lists: what fits into one message.
+pub const POSITION_ENTRIES: usize = 1_000;
+/// Milliseconds an invite is good for, at most: ten years.
+pub const INVITE_VALID_MS: i64 = 10 * 366 * 24 * 60 * 60 * 1_000;
+
+pub(crate) fn check_device_name(name: &str) -> Result<(), EngineError> {
+    let limit = driftless_protocol::limits::DEVICE_NAME_CHARS;
+    let length = name.chars().count();
+    if length == 0 || length > limit || name.chars().any(char::is_control) {
+        return Err(EngineError::DeviceName { limit });
+    }
+    Ok(())
+}
+
+pub(crate) fn check_collection(name: &str) -> Result<(), EngineError> {
+    let reason = if name.is_empty() {
+        "it is empty"
+    } else if name.len() > driftless_protocol::limits::COLLECTION_NAME {
+        "it has more than 128 bytes"
+    } else if name.starts_with('$') {
+        "names that begin with $ are reserved"
+    } else if name.chars().any(char::is_control) {
+        "it has a control character"
+    } else {
+        return Ok(());
+    };
+    Err(EngineError::CollectionName {
+        name: name.to_owned(),
+        reason,
+    })
+}
+
+pub(crate) fn check_setting(name: &str, value: &[u8]) -> Result<(), EngineError> {
+    let parts = [
+        ("bytes in a setting's name", name.len(), SETTING_NAME_BYTES),
+        ("bytes in a setting", value.len(), SETTING_VALUE_BYTES),
+    ];
+    for (what, count, limit) in parts {
+        if count > limit {
+            return Err(EngineError::TooMuch { what, count, limit });
+        }
+    }
+    Ok(())
+}

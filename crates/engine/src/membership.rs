@@ -1,0 +1,405 @@
+//! The membership log of one workspace: who is in, as of any of its heads, and as of the whole.
+//!
+//! Two questions are asked of it, and they are different ones. *At a head*: what may this device do, judged by
+//! that head's past alone; an envelope is authorised by this. *Resolved*: which grants stand when all records
+//! are looked at; an admission beyond its invite's uses is pending, wherever and whenever it was written.
+//! Both are functions of the set of records, never of the order they came in.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftless_protocol::{
+    Code, DeviceId, Hash, Invite, Record as MemberRecord, RecordBody, Role, WorkspaceId, limits,
+    membership_digest,
+};
+
+use crate::clock::Millis;
+use crate::error::EngineError;
+
+/// One device that was let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) device: DeviceId,
+    pub(crate) name: String,
+    pub(crate) role: Role,
+    /// The record that let it in: Genesis or Admit.
+    pub(crate) by: Hash,
+}
+
+/// Why a membership record is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RecordRefusal {
+    /// It names a parent that is not here.
+    MissingParent,
+    /// It breaks a rule, for good.
+    Invalid(Code, &'static str),
+}
+
+impl RecordRefusal {
+    pub(crate) fn into_error(self) -> EngineError {
+        match self {
+            Self::MissingParent => {
+                EngineError::peer(Code::MissingPast, "a membership record without its parents")
+            }
+            Self::Invalid(code, what) => EngineError::peer(code, what),
+        }
+    }
+}
+
+struct Placed {
+    record: MemberRecord,
+    /// Records on the longest way from genesis: an ancestor has fewer.
+    depth: u32,
+}
+
+/// All membership records of one workspace.
+pub(crate) struct MembershipLog {
+    workspace: WorkspaceId,
+    records: BTreeMap<Hash, Placed>,
+    heads: BTreeSet<Hash>,
+}
+
+impl MembershipLog {
+    /// The log that a workspace begins with.
+    pub(crate) fn begin(genesis: MemberRecord) -> Result<Self, RecordRefusal> {
+        if !matches!(genesis.body(), RecordBody::Genesis(_)) || genesis.verify().is_err() {
+            return Err(invalid("the first record is no signed genesis"));
+        }
+        let hash = genesis.hash();
+        Ok(Self {
+            workspace: WorkspaceId::of_genesis(&hash),
+            heads: BTreeSet::from([hash]),
+            records: BTreeMap::from([(
+                hash,
+                Placed {
+                    record: genesis,
+                    depth: 0,
+                },
+            )]),
+        })
+    }
+
+    /// The log of these records, in any order, or `None` where they do not make one.
+    pub(crate) fn of_set(records: Vec<MemberRecord>) -> Option<Self> {
+        let is_genesis = |r: &MemberRecord| matches!(r.body(), RecordBody::Genesis(_));
+        let (genesis, mut waiting): (Vec<_>, Vec<_>) = records.into_iter().partition(is_genesis);
+        let mut log = Self::begin(genesis.into_iter().next()?).ok()?;
+        while !waiting.is_empty() {
+            let before = waiting.len();
+            let mut left = Vec::new();
+            for record in waiting {
+                match log.insert(record.clone()) {
+                    Ok(_) => {}
+                    Err(RecordRefusal::MissingParent) => left.push(record),
+                    Err(RecordRefusal::Invalid(..)) => return None,
+                }
+            }
+            if left.len() == before {
+                return None;
+            }
+            waiting = left;
+        }
+        Some(log)
+    }
+
+    pub(crate) fn workspace(&self) -> WorkspaceId {
+        self.workspace
+    }
+
+    pub(crate) fn contains(&self, hash: &Hash) -> bool {
+        self.records.contains_key(hash)
+    }
+
+    pub(crate) fn get(&self, hash: &Hash) -> Option<&MemberRecord> {
+        self.records.get(hash).map(|placed| &placed.record)
+    }
+
+    /// The records nothing names as a parent, sorted.
+    pub(crate) fn heads(&self) -> Vec<Hash> {
+        self.heads.iter().copied().collect()
+    }
+
+    /// All hashes, sorted.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = &Hash> {
+        self.records.keys()
+    }
+
+    /// All records, each after its parents.
+    pub(crate) fn in_order(&self) -> Vec<&MemberRecord> {
+        self.ordered(self.records.keys().copied())
+    }
+
+    fn ordered(&self, hashes: impl Iterator<Item = Hash>) -> Vec<&MemberRecord> {
+        let mut placed: Vec<_> = hashes
+            .filter_map(|hash| Some((hash, self.records.get(&hash)?)))
+            .collect();
+        placed.sort_by_key(|(hash, placed)| (placed.depth, *hash));
+        placed
+            .into_iter()
+            .map(|(_, placed)| &placed.record)
+            .collect()
+    }
+
+    /// A digest of the heads, and so of the set of records.
+    pub(crate) fn digest(&self) -> [u8; 16] {
+        membership_digest(&self.heads())
+    }
+
+    /// Checks a record against the rules and its parents' past, and adds it; false if it is here already.
+    pub(crate) fn insert(&mut self, record: MemberRecord) -> Result<bool, RecordRefusal> {
+        let hash = record.hash();
+        if self.contains(&hash) {
+            return Ok(false);
+        }
+        self.check(&record)?;
+        let depth = record
+            .parents()
+            .iter()
+            .filter_map(|parent| self.records.get(parent))
+            .map(|parent| parent.depth + 1)
+            .max()
+            .unwrap_or(0);
+        for parent in record.parents() {
+            self.heads.remove(parent);
+        }
+        self.heads.insert(hash);
+        self.records.insert(hash, Placed { record, depth });
+        Ok(true)
+    }
+
+    fn check(&self, record: &MemberRecord) -> Result<(), RecordRefusal> {
+        if record.workspace() != self.workspace {
+            return Err(RecordRefusal::Invalid(
+                Code::OtherWorkspace,
+                "the record is of another workspace",
+            ));
+        }
+        if record.parents().iter().any(|parent| !self.contains(parent)) {
+            return Err(RecordRefusal::MissingParent);
+        }
+        if record.parents().is_empty() {
+            return Err(invalid("a record without parents"));
+        }
+        self.check_body(record)?;
+        if record.verify().is_err() {
+            return Err(RecordRefusal::Invalid(
+                Code::BadSignature,
+                "the record's signature is wrong",
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_body(&self, record: &MemberRecord) -> Result<(), RecordRefusal> {
+        let past = self.past(record.parents());
+        let author = self.members_in(&past).remove(&record.author());
+        match record.body() {
+            RecordBody::Genesis(_) => Err(invalid("a second genesis")),
+            RecordBody::Join(join) => {
+                let invite = self
+                    .get(&join.invite)
+                    .filter(|_| record.parents() == [join.invite]);
+                match invite.map(|invite| record.verify_join(invite)) {
+                    Some(Ok(())) => Ok(()),
+                    _ => Err(invalid("a join that does not follow its invite")),
+                }
+            }
+            RecordBody::Invite(invite) => match author {
+                Some(author) if author.role >= Role::Editor && author.role >= invite.role => Ok(()),
+                _ => Err(not_allowed("an invite by a device that may not invite")),
+            },
+            RecordBody::Admit(admit) => {
+                let joined = self.get(&admit.join).filter(|_| past.contains(&admit.join));
+                let Some(joined) = joined.filter(|j| matches!(j.body(), RecordBody::Join(_)))
+                else {
+                    return Err(invalid("an admission of no join"));
+                };
+                let Some(author) = author else {
+                    return Err(not_allowed("an admission by a device that is no member"));
+                };
+                if author.device == joined.author() {
+                    return Err(not_allowed("a device that admits itself"));
+                }
+                if self.prefix_is_taken(&joined.author(), &past) {
+                    return Err(invalid("a device id too like that of a member"));
+                }
+                Ok(())
+            }
+            RecordBody::Merge | RecordBody::Unknown { .. } => match author {
+                Some(_) => Ok(()),
+                None => Err(not_allowed("a record by a device that is no member")),
+            },
+            _ => Err(invalid("a record of a kind this build does not know")),
+        }
+    }
+
+    fn prefix_is_taken(&self, device: &DeviceId, past: &BTreeSet<Hash>) -> bool {
+        let members = self.members_in(past);
+        members
+            .keys()
+            .any(|member| member != device && member.prefix() == device.prefix())
+    }
+
+    /// These records and all their ancestors; unknown hashes are left out.
+    fn past(&self, heads: &[Hash]) -> BTreeSet<Hash> {
+        let mut past = BTreeSet::new();
+        let mut open: Vec<Hash> = heads.to_vec();
+        while let Some(hash) = open.pop() {
+            if let Some(placed) = self.records.get(&hash)
+                && past.insert(hash)
+            {
+                open.extend(placed.record.parents());
+            }
+        }
+        past
+    }
+
+    fn members_in(&self, past: &BTreeSet<Hash>) -> BTreeMap<DeviceId, Member> {
+        let admitted = past.iter().filter_map(|hash| self.member_by(hash));
+        let mut members = BTreeMap::<DeviceId, Member>::new();
+        for member in admitted {
+            members.entry(member.device).or_insert(member);
+        }
+        members
+    }
+
+    /// The member that a Genesis or Admit makes.
+    fn member_by(&self, hash: &Hash) -> Option<Member> {
+        let record = self.get(hash)?;
+        match record.body() {
+            RecordBody::Genesis(genesis) => Some(Member {
+                device: record.author(),
+                name: genesis.owner_name.clone(),
+                role: Role::Owner,
+                by: *hash,
+            }),
+            RecordBody::Admit(admit) => {
+                let joined = self.get(&admit.join)?;
+                let RecordBody::Join(join) = joined.body() else {
+                    return None;
+                };
+                Some(Member {
+                    device: joined.author(),
+                    name: join.name.clone(),
+                    role: self.invite(&join.invite)?.role,
+                    by: *hash,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// The member whose feeds and actors begin with `prefix`, judged at some heads; `None` also where one of
+    /// the heads is not here.
+    pub(crate) fn member_at(&self, prefix: [u8; 8], heads: &[Hash]) -> Option<Member> {
+        if heads.iter().any(|head| !self.contains(head)) {
+            return None;
+        }
+        let members = self.members_in(&self.past(heads));
+        members.into_values().find(|m| m.device.prefix() == prefix)
+    }
+
+    /// Every device that was ever let in, and whether its grant stands when all records are looked at.
+    pub(crate) fn resolved(&self) -> Vec<(Member, bool)> {
+        let mut used = BTreeMap::<Hash, u32>::new();
+        let mut resolved = Vec::<(Member, bool)>::new();
+        for record in self.in_order() {
+            let Some(member) = self.member_by(&record.hash()) else {
+                continue;
+            };
+            if resolved
+                .iter()
+                .any(|(known, _)| known.device == member.device)
+            {
+                continue;
+            }
+            let granted = match self.invite_behind(record) {
+                None => true,
+                Some((hash, invite)) => {
+                    let used = used.entry(hash).or_insert(0);
+                    *used += 1;
+                    *used <= invite.uses
+                }
+            };
+            resolved.push((member, granted));
+        }
+        resolved
+    }
+
+    /// The member with this device key, as of the whole log.
+    pub(crate) fn member(&self, device: &DeviceId) -> Option<(Member, bool)> {
+        self.resolved()
+            .into_iter()
+            .find(|(m, _)| m.device == *device)
+    }
+
+    fn invite_behind(&self, admit: &MemberRecord) -> Option<(Hash, &Invite)> {
+        let RecordBody::Admit(admit) = admit.body() else {
+            return None;
+        };
+        let RecordBody::Join(join) = self.get(&admit.join)?.body() else {
+            return None;
+        };
+        Some((join.invite, self.invite(&join.invite)?))
+    }
+
+    fn invite(&self, hash: &Hash) -> Option<&Invite> {
+        match self.get(hash)?.body() {
+            RecordBody::Invite(invite) => Some(invite),
+            _ => None,
+        }
+    }
+
+    /// Whether a join by `device` may be admitted now, by a member that looks at its own clock.
+    pub(crate) fn check_invite(
+        &self,
+        hash: &Hash,
+        device: &DeviceId,
+        now: Millis,
+    ) -> Result<(), Code> {
+        let invite = self.invite(hash).ok_or(Code::InviteUnknown)?;
+        let admits = self.records.values().filter(|placed| {
+            self.invite_behind(&placed.record)
+                .is_some_and(|(behind, _)| behind == *hash)
+        });
+        let joined: BTreeSet<_> = admits
+            .filter_map(|placed| self.member_by(&placed.record.hash()))
+            .map(|member| member.device)
+            .filter(|joined| joined != device)
+            .collect();
+        if joined.len() >= invite.uses as usize {
+            return Err(Code::InviteUsedUp);
+        }
+        if now >= invite.expires_ms {
+            return Err(Code::InviteExpired);
+        }
+        Ok(())
+    }
+
+    /// The records that lead from genesis to a device's own admission, each after its parents.
+    pub(crate) fn proof_of(&self, device: &DeviceId) -> Vec<&MemberRecord> {
+        let Some((member, _)) = self.member(device) else {
+            return Vec::new();
+        };
+        self.ordered(self.past(&[member.by]).into_iter())
+    }
+
+    /// Whether there is a record of a kind this build does not know.
+    pub(crate) fn has_unknown(&self) -> bool {
+        self.records
+            .values()
+            .any(|placed| matches!(placed.record.body(), RecordBody::Unknown { .. }))
+    }
+
+    /// Whether the heads are more than an envelope may name.
+    pub(crate) fn needs_merge(&self) -> bool {
+        self.heads.len() > limits::MEMBERSHIP_HEADS
+    }
+}
+
+fn invalid(what: &'static str) -> RecordRefusal {
+    RecordRefusal::Invalid(Code::JoinInvalid, what)
+}
+
+fn not_allowed(what: &'static str) -> RecordRefusal {
+    RecordRefusal::Invalid(Code::UnknownDevice, what)
+}

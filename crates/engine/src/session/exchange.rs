@@ -1,0 +1,310 @@
+//! What two members tell each other: membership records, cursors, envelopes, acknowledgements.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use driftless_document::change_hash;
+use driftless_protocol::{
+    Ack, Agreed, Code, CursorMark, Envelope, FeedId, Hash, HeldRun, Message, Refusal, RunSet,
+    WireContext,
+};
+
+use super::greet::stop_of;
+use super::{Session, Stop};
+use crate::clock::Millis;
+use crate::core::Judgement;
+use crate::feeds::{feeds_of, positions_needed};
+use crate::limits;
+use crate::replica::Replica;
+
+impl Replica {
+    /// Both Hellos are known: what differs is exchanged.
+    pub(super) fn begin_exchange(&mut self, session: &mut Session) {
+        if session.same_membership() {
+            session.membership.sent = true;
+            session.membership.received = true;
+        } else {
+            session.agreed.clear();
+            let mut prefixes: Vec<_> = self.core.log.hashes().map(Hash::prefix).collect();
+            prefixes.sort_unstable();
+            prefixes.dedup();
+            session
+                .outbox
+                .push_back(Message::MembershipHave { prefixes });
+        }
+        self.send_cursor(session);
+    }
+
+    /// Sends the cursor once the membership logs are level, where the cursors differed.
+    fn send_cursor(&mut self, session: &mut Session) {
+        let level = session.membership.sent && session.membership.received;
+        if !level || session.same_cursor() || session.cursor_sent.is_some() {
+            if level && session.same_cursor() && !session.same_membership() {
+                // Nothing but membership differed: both sides know that they are done.
+                session.plan = Some(VecDeque::new());
+                session.done.received = true;
+            }
+            return;
+        }
+        let cursor = self.core.feeds.cursor();
+        session.peer_holds = cursor.iter().map(|e| (e.feed, e.headers)).collect();
+        session.cursor_sent = Some(cursor.iter().map(|entry| entry.feed).collect());
+        let marks = cursor
+            .iter()
+            .map(driftless_protocol::CursorEntry::mark)
+            .collect();
+        session.outbox.extend(Message::cursor(false, marks));
+    }
+
+    pub(super) fn on_exchange(
+        &mut self,
+        session: &mut Session,
+        message: Message,
+        now: Millis,
+    ) -> Result<(), Stop> {
+        match message {
+            Message::MembershipHave { .. } if session.membership.sent => {
+                Err((Code::UnexpectedMessage, "membership asked for twice".into()))
+            }
+            Message::MembershipHave { prefixes } => {
+                let lacks = |record: &&driftless_protocol::Record| {
+                    prefixes.binary_search(&record.hash().prefix()).is_err()
+                };
+                let records = self
+                    .core
+                    .log
+                    .in_order()
+                    .into_iter()
+                    .filter(lacks)
+                    .cloned()
+                    .collect();
+                session.outbox.extend(Message::membership(records));
+                session.membership.sent = true;
+                self.send_cursor(session);
+                Ok(())
+            }
+            Message::Membership { records, last } => {
+                self.take_records(session, records)?;
+                session.membership.received |= last;
+                self.send_cursor(session);
+                Ok(())
+            }
+            Message::Cursor { entries, last, .. } => self.on_cursor(session, entries, last),
+            Message::Position { entries } => {
+                if session.positions.received.replace(entries).is_some() {
+                    return Err((Code::UnexpectedMessage, "positions twice".into()));
+                }
+                session.positions.awaited = false;
+                Ok(())
+            }
+            Message::Envelope { feed, n, bytes } => self.on_envelope(session, feed, n, &bytes, now),
+            Message::Chunk(chunk) => {
+                let whole = session
+                    .assembler
+                    .accept(&chunk)
+                    .map_err(|error| (Code::BadFrame, error.to_string()))?;
+                match whole {
+                    Some(whole) => {
+                        self.on_envelope(session, whole.feed, whole.n, &whole.bytes, now)
+                    }
+                    None => Ok(()),
+                }
+            }
+            Message::Ack(ack) => self.on_ack(session, &ack),
+            Message::Done => {
+                session.done.received = true;
+                Ok(())
+            }
+            _ => Err((Code::UnexpectedMessage, String::new())),
+        }
+    }
+
+    fn on_cursor(
+        &mut self,
+        session: &mut Session,
+        entries: Vec<CursorMark>,
+        last: bool,
+    ) -> Result<(), Stop> {
+        let total = session.cursor.marks.len() + entries.len();
+        if session.cursor.complete || total > limits::SESSION_CURSOR_ENTRIES {
+            return Err((
+                Code::UnexpectedMessage,
+                "more cursor than there can be".into(),
+            ));
+        }
+        session.cursor.marks.extend(entries);
+        session.cursor.complete = last;
+        if last {
+            self.check_equivocation(session)?;
+        }
+        Ok(())
+    }
+
+    /// Equal numbers with unequal hashes: one feed went on in two ways.
+    fn check_equivocation(&self, session: &Session) -> Result<(), Stop> {
+        for mark in &session.cursor.marks {
+            let ours = self.core.feeds.get(&mark.feed);
+            let Some(ours) = ours.filter(|ours| ours.last >= mark.headers && mark.headers > 0)
+            else {
+                continue;
+            };
+            let hash = if ours.last == mark.headers {
+                Some(ours.head)
+            } else {
+                let place = self.core.envelope_place(&mark.feed, mark.headers);
+                place.map_err(stop_of)?.map(|place| place.hash)
+            };
+            if hash.is_some_and(|hash| hash.prefix() != mark.head) {
+                return Err((
+                    Code::Equivocation,
+                    format!("feed {} went on differently on the two sides", mark.feed),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Once both cursors are known: says what else we have of the peer's feeds, where cursors alone leave it open.
+    pub(super) fn compare_cursors(&mut self, session: &mut Session) {
+        let Some(ours) = session
+            .cursor_sent
+            .clone()
+            .filter(|_| session.cursor.complete)
+        else {
+            return;
+        };
+        if session.positions.compared {
+            return;
+        }
+        let theirs = feeds_of(&session.cursor.marks);
+        if positions_needed(&ours, &theirs) {
+            session.positions.compared = true;
+            session.positions.awaited = session.positions.received.is_none();
+            let covered = theirs.difference(&ours).filter_map(|id| {
+                let feed = self.core.feeds.get(id)?;
+                Some(CursorMark {
+                    feed: *id,
+                    headers: feed.last,
+                    head: feed.head.prefix(),
+                    held: RunSet::up_to(feed.last),
+                })
+            });
+            // One message, sent even if empty: the peer waits for it. What it does not list is sent once more.
+            session.outbox.push_back(Message::Position {
+                entries: covered.take(limits::POSITION_ENTRIES).collect(),
+            });
+        } else {
+            session.positions.compared = true;
+        }
+    }
+
+    /// What the peer holds, by what it said.
+    pub(super) fn known_of(session: &Session) -> BTreeMap<FeedId, u64> {
+        let positions = session.positions.received.iter().flatten();
+        let marks = session.cursor.marks.iter().chain(positions);
+        marks.map(|mark| (mark.feed, mark.headers)).collect()
+    }
+
+    fn on_envelope(
+        &mut self,
+        session: &mut Session,
+        feed: FeedId,
+        n: u64,
+        bytes: &[u8],
+        now: Millis,
+    ) -> Result<(), Stop> {
+        let held = self.core.feeds.get(&feed);
+        let (last, head) = held.map_or((0, Hash::ZERO), |feed| (feed.last, feed.head));
+        if n <= last {
+            acknowledge(session, feed, n); // came by another session meanwhile
+            return Ok(());
+        }
+        if n != last + 1 {
+            return Err((
+                Code::BrokenChain,
+                format!("envelope {n} of feed {feed} after {last}"),
+            ));
+        }
+        let hash = |raw: &[u8]| change_hash(raw).map(|hash| hash.0);
+        let context = WireContext {
+            workspace: self.workspace(),
+            feed,
+            n,
+            prev: head,
+            agreed: Agreed {
+                membership: &session.agreed,
+                change_hash: Some(&hash),
+            },
+        };
+        let envelope = Envelope::decode_wire(bytes, &context)
+            .map_err(|error| (Code::BadFrame, error.to_string()))?;
+        let judgement = self.core.judge(&envelope).map_err(stop_of)?;
+        let refused = match &judgement {
+            Judgement::Missing(code, detail) => return Err((*code, detail.clone())),
+            Judgement::Apply(_) => None,
+            Judgement::Hold => Some(Code::NeedsNewerVersion),
+            Judgement::Quarantine(code, _) => Some(*code),
+        };
+        if let Some((body, _)) = envelope.known() {
+            let ahead = self.core.state.clock.observe(body.meta.time, now);
+            if ahead {
+                tracing::warn!(%feed, n, "the clock of this envelope's device is far ahead");
+            }
+        }
+        self.stage(&envelope, judgement).map_err(stop_of)?;
+        session.summary.envelopes_received += 1;
+        session.summary.records_received += envelope.items().len() as u64;
+        session.peer_holds.insert(feed, n);
+        match refused {
+            Some(code) => session.refused.push(Refusal { feed, n, code }),
+            None => acknowledge(session, feed, n),
+        }
+        Ok(())
+    }
+
+    fn on_ack(&mut self, session: &mut Session, ack: &Ack) -> Result<(), Stop> {
+        let peer = session.start.peer;
+        if !ack.verify(&peer, &self.workspace()) {
+            return Err((
+                Code::BadSignature,
+                "an acknowledgement that its device did not sign".into(),
+            ));
+        }
+        let refused = ack
+            .refused
+            .iter()
+            .map(|refusal| (refusal.feed, refusal.n, refusal.n));
+        let runs = ack
+            .held
+            .iter()
+            .map(|run| (run.feed, run.first, run.last))
+            .chain(refused);
+        for (feed, first, last) in runs {
+            let sent: Vec<_> = session
+                .in_flight
+                .range((feed, first)..=(feed, last))
+                .map(|(key, sizes)| (*key, *sizes))
+                .collect();
+            for (key, (bytes, records)) in sent {
+                session.in_flight.remove(&key);
+                session.in_flight_bytes -= bytes;
+                session.summary.envelopes_sent += 1;
+                session.summary.records_sent += records;
+                let held = self.peers.entry(peer).or_default().entry(feed).or_insert(0);
+                *held = (*held).max(key.1);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Notes that an envelope is held; runs grow as long as they are contiguous.
+fn acknowledge(session: &mut Session, feed: FeedId, n: u64) {
+    match session.held.last_mut() {
+        Some(run) if run.feed == feed && run.last + 1 == n => run.last = n,
+        _ => session.held.push(HeldRun {
+            feed,
+            first: n,
+            last: n,
+        }),
+    }
+}

@@ -1,0 +1,137 @@
+//! Who is there, and may they know that we are: nothing but a code goes to a device that is no member.
+
+use driftless_protocol::{Code, Hello, Message, Record as MemberRecord, workspace_tag};
+
+use super::{Session, Side, Stop};
+use crate::clock::Millis;
+use crate::error::EngineError;
+use crate::limits;
+use crate::replica::Replica;
+
+/// The versions of the protocol this build speaks.
+const PROTOCOL_MIN: u8 = 1;
+const PROTOCOL_MAX: u8 = 1;
+
+impl Replica {
+    /// Says who we are. The peer gets the proof of our own admission too, where it may not have it yet.
+    pub(super) fn greet(&mut self, session: &mut Session) {
+        let hello = Hello {
+            protocol_min: PROTOCOL_MIN,
+            protocol_max: PROTOCOL_MAX,
+            workspace: workspace_tag(&self.workspace(), &session.start.handshake_hash),
+            features: 0,
+            cursor_digest: self.core.feeds.cursor().digest(),
+            membership_digest: self.core.log.digest(),
+            common: None,
+            max_envelope: u32::try_from(driftless_protocol::limits::ENVELOPE).unwrap_or(u32::MAX),
+            role: 0,
+        };
+        session.hello = Some(hello.clone());
+        session.agreed = self.core.log.heads();
+        for entry in self.core.feeds.cursor().iter() {
+            session.peer_holds.insert(entry.feed, entry.headers);
+        }
+        session.outbox.push_back(Message::Hello(hello));
+        let peer = session.start.peer;
+        let met = matches!(self.peer_note(&peer), Ok(Some(note)) if note.last_sync_ms.is_some());
+        if !met && self.core.log.member(&peer).is_some() {
+            let device = self.device();
+            let records = self.core.log.proof_of(&device).into_iter().cloned();
+            session.outbox.push_back(Message::Proof {
+                records: records.collect(),
+            });
+        }
+    }
+
+    pub(super) fn on_hello(&mut self, session: &mut Session, hello: Hello) -> Result<(), Stop> {
+        if session.peer_hello.is_some() {
+            return Err((Code::UnexpectedMessage, "a second Hello".into()));
+        }
+        if hello.protocol_max < PROTOCOL_MIN || hello.protocol_min > PROTOCOL_MAX {
+            return Err((
+                Code::NoCommonVersion,
+                format!(
+                    "the peer speaks versions {} to {}, this device {PROTOCOL_MIN} to {PROTOCOL_MAX}",
+                    hello.protocol_min, hello.protocol_max
+                ),
+            ));
+        }
+        let tag = workspace_tag(&self.workspace(), &session.start.handshake_hash);
+        if hello.workspace != tag {
+            return Err((Code::OtherWorkspace, String::new()));
+        }
+        session.peer_hello = Some(hello);
+        Ok(())
+    }
+
+    /// A newcomer's records: they prove that it is a member, by the signatures of those who let it in.
+    pub(super) fn on_proof(
+        &mut self,
+        session: &mut Session,
+        records: Vec<MemberRecord>,
+    ) -> Result<(), Stop> {
+        if session.peer_hello.is_none() {
+            return Err((Code::UnexpectedMessage, "a proof before the Hello".into()));
+        }
+        self.take_records(session, records)?;
+        Ok(())
+    }
+
+    /// Stages membership records of a peer; what breaks a rule ends the session.
+    pub(super) fn take_records(
+        &mut self,
+        session: &mut Session,
+        records: Vec<MemberRecord>,
+    ) -> Result<(), Stop> {
+        session.records_received += records.len();
+        if session.records_received > limits::SESSION_RECORDS {
+            return Err((Code::FrameTooLarge, "too many membership records".into()));
+        }
+        for record in records {
+            self.stage_record(record).map_err(stop_of)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_join(
+        &mut self,
+        session: &mut Session,
+        record: MemberRecord,
+        now: Millis,
+    ) -> Result<(), Stop> {
+        if session.peer_hello.is_none() || session.start.side != Side::Listener {
+            return Err((Code::UnexpectedMessage, "a Join out of place".into()));
+        }
+        self.admit_join(&session.start.peer, record, now)?;
+        let records = self.core.log.in_order().into_iter().cloned().collect();
+        session.outbox.extend(Message::welcome(records));
+        session.summary.joined = true;
+        session.end(super::SessionOutput::Finished(session.summary));
+        Ok(())
+    }
+
+    /// After each frame: begins the exchange once both sides are known, or refuses.
+    pub(super) fn check_greeted(&mut self, session: &mut Session) -> Result<(), Stop> {
+        if session.begun || session.peer_hello.is_none() {
+            return Ok(());
+        }
+        if self.core.log.member(&session.start.peer).is_none() {
+            return Err((Code::UnknownDevice, String::new()));
+        }
+        if session.hello.is_none() {
+            self.greet(session);
+        }
+        session.begun = true;
+        self.begin_exchange(session);
+        Ok(())
+    }
+}
+
+/// What the peer is told of an error here.
+pub(super) fn stop_of(error: EngineError) -> Stop {
+    match error {
+        EngineError::Peer { code, detail } => (code, detail),
+        EngineError::Apply(error) => (Code::Bug, error.to_string()),
+        other => (Code::StorageFailed, other.to_string()),
+    }
+}

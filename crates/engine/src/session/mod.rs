@@ -1,0 +1,410 @@
+//! Sessions: two replicas that bring each other up to date, both sides alike.
+//!
+//! In this order: `Hello` both ways; where they differ, membership records; where they differ, cursors, and from
+//! them the envelopes each side lacks, in the sender's commit order, which is causal; acknowledgements once the
+//! journal has them; `Done`. Equal replicas say `Hello` and are done.
+//!
+//! A session's inputs are [`Replica::start_session`], [`Replica::handle_frame`] and [`Replica::end_session`]; its
+//! outputs are drained with [`Replica::poll_session`] until there are none, after [`Replica::commit_group`].
+
+mod exchange;
+mod greet;
+mod joiner;
+mod outgoing;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use driftless_protocol::{
+    Assembler, Batcher, Code, CursorMark, DeviceId, FeedId, Hash, HeldRun, Hello, Message, Refusal,
+    decode_batch,
+};
+
+pub use joiner::{JoinOutput, Joiner};
+
+use crate::clock::Millis;
+use crate::error::EngineError;
+use crate::replica::Replica;
+use outgoing::Outgoing;
+
+/// Names a session of one replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SessionId(u64);
+
+/// Which side opened the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// This one: it speaks first.
+    Dialer,
+    /// The other: this one says nothing before it knows who asks.
+    Listener,
+}
+
+/// What a finished handshake says.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionStart {
+    /// Which side opened the connection.
+    pub side: Side,
+    /// The device at the other end.
+    pub peer: DeviceId,
+    /// The hash of the handshake.
+    pub handshake_hash: [u8; 32],
+}
+
+/// What a session wants done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionOutput {
+    /// Send this as one message of the channel.
+    Send(Vec<u8>),
+    /// More was received, and is durable.
+    Progress(SyncProgress),
+    /// Both sides have everything; the dialer closes.
+    Finished(SessionSummary),
+    /// The session is over; close.
+    Failed(SessionFailure),
+}
+
+/// How far a session is, in records; one that came twice counts twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SyncProgress {
+    /// Records sent and acknowledged.
+    pub records_sent: u64,
+    /// Records received and durable.
+    pub records_received: u64,
+}
+
+/// What a session did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SessionSummary {
+    /// Records sent and acknowledged.
+    pub records_sent: u64,
+    /// Records received and durable.
+    pub records_received: u64,
+    /// Envelopes sent and acknowledged.
+    pub envelopes_sent: u64,
+    /// Envelopes received and durable.
+    pub envelopes_received: u64,
+    /// How often this side waited for an answer.
+    pub round_trips: u64,
+    /// Whether this session only let a device join.
+    pub joined: bool,
+}
+
+/// Why a session ended early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionFailure {
+    /// Why.
+    pub code: Code,
+    /// Whether the other side said so.
+    pub by_peer: bool,
+    /// More about it, for logs.
+    pub detail: String,
+}
+
+/// Why a session stops: to be told to the peer.
+pub(crate) type Stop = (Code, String);
+
+/// One session, from its first message to its last.
+pub(crate) struct Session {
+    start: SessionStart,
+    /// What this side said of itself.
+    hello: Option<Hello>,
+    /// What the other side said of itself.
+    peer_hello: Option<Hello>,
+    /// Whether the exchange has begun: both Hellos are known, and the peer is a member.
+    begun: bool,
+    /// The membership heads both sides had in their Hellos; empty if they differed.
+    agreed: Vec<Hash>,
+    membership: BothWays,
+    /// Membership records the peer sent.
+    records_received: usize,
+    /// The feeds of the cursor this side sent.
+    cursor_sent: Option<BTreeSet<FeedId>>,
+    cursor: PeerCursor,
+    positions: Positions,
+    /// What the peer lacks, once that has been worked out.
+    plan: Option<VecDeque<Outgoing>>,
+    /// Sent and not acknowledged: bytes and records of each.
+    in_flight: BTreeMap<(FeedId, u64), (usize, u64)>,
+    in_flight_bytes: usize,
+    outbox: VecDeque<Message>,
+    assembler: Assembler,
+    held: Vec<HeldRun>,
+    refused: Vec<Refusal>,
+    done: BothWays,
+    /// What the peer is known to hold when this session comes to its end.
+    peer_holds: BTreeMap<FeedId, u64>,
+    /// Records and envelopes received in groups that are not acknowledged yet.
+    summary: SessionSummary,
+    reported: SyncProgress,
+    sent_since_received: bool,
+    ended: Option<SessionOutput>,
+    closed: bool,
+}
+
+/// Something that both sides say.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct BothWays {
+    sent: bool,
+    received: bool,
+}
+
+/// The peer's cursor, as far as it came.
+#[derive(Clone, Debug, Default)]
+struct PeerCursor {
+    marks: Vec<CursorMark>,
+    complete: bool,
+}
+
+/// What each side has of the other's feeds beyond its own cursor, where cursors alone leave that open.
+#[derive(Clone, Debug, Default)]
+struct Positions {
+    /// Whether the cursors have been compared, and ours sent if it was needed.
+    compared: bool,
+    awaited: bool,
+    received: Option<Vec<CursorMark>>,
+}
+
+impl Session {
+    fn new(start: SessionStart) -> Self {
+        Self {
+            start,
+            hello: None,
+            peer_hello: None,
+            begun: false,
+            agreed: Vec::new(),
+            membership: BothWays::default(),
+            records_received: 0,
+            cursor_sent: None,
+            cursor: PeerCursor::default(),
+            positions: Positions::default(),
+            plan: None,
+            in_flight: BTreeMap::new(),
+            in_flight_bytes: 0,
+            outbox: VecDeque::new(),
+            assembler: Assembler::new(),
+            held: Vec::new(),
+            refused: Vec::new(),
+            done: BothWays::default(),
+            peer_holds: BTreeMap::new(),
+            summary: SessionSummary::default(),
+            reported: SyncProgress::default(),
+            sent_since_received: false,
+            ended: None,
+            closed: false,
+        }
+    }
+
+    fn fail(&mut self, (code, detail): Stop) {
+        if self.closed {
+            return;
+        }
+        self.outbox.clear();
+        self.outbox.push_back(Message::Error {
+            code,
+            detail: String::new(),
+        });
+        self.end(SessionOutput::Failed(SessionFailure {
+            code,
+            by_peer: false,
+            detail,
+        }));
+    }
+
+    fn end(&mut self, output: SessionOutput) {
+        self.closed = true;
+        self.ended = Some(output);
+    }
+
+    /// Whether both sides have everything the other had when they compared.
+    fn is_complete(&self) -> bool {
+        self.begun
+            && self.outbox.is_empty()
+            && (self.is_equal()
+                || (self.done.sent
+                    && self.done.received
+                    && self.in_flight.is_empty()
+                    && self.held.is_empty()
+                    && self.refused.is_empty()))
+    }
+
+    /// Whether the two sides said the same of themselves.
+    fn is_equal(&self) -> bool {
+        self.same_membership() && self.same_cursor()
+    }
+
+    fn same_membership(&self) -> bool {
+        matches!((&self.hello, &self.peer_hello), (Some(a), Some(b)) if a.membership_digest == b.membership_digest)
+    }
+
+    fn same_cursor(&self) -> bool {
+        matches!((&self.hello, &self.peer_hello), (Some(a), Some(b)) if a.cursor_digest == b.cursor_digest)
+    }
+
+    fn progress(&self) -> SyncProgress {
+        SyncProgress {
+            records_sent: self.summary.records_sent,
+            records_received: self.summary.records_received,
+        }
+    }
+}
+
+impl Replica {
+    /// Begins a session over a channel whose handshake is finished.
+    pub fn start_session(&mut self, start: SessionStart) -> SessionId {
+        let id = SessionId(self.next_session);
+        self.next_session += 1;
+        let mut session = Session::new(start);
+        if start.side == Side::Dialer {
+            self.greet(&mut session);
+        }
+        self.sessions.insert(id, session);
+        id
+    }
+
+    /// Takes one message of the channel; what is wrong with it ends this session only.
+    ///
+    /// What it brings is staged: [`Replica::commit_group`] must follow before outputs are drained.
+    pub fn handle_frame(&mut self, id: SessionId, frame: &[u8], now: Millis) {
+        let Some(mut session) = self.sessions.remove(&id) else {
+            return;
+        };
+        if !session.closed {
+            if std::mem::take(&mut session.sent_since_received) {
+                session.summary.round_trips += 1;
+            }
+            if let Err(stop) = self.handle_messages(&mut session, frame, now) {
+                session.fail(stop);
+            }
+        }
+        self.sessions.insert(id, session);
+    }
+
+    fn handle_messages(
+        &mut self,
+        session: &mut Session,
+        frame: &[u8],
+        now: Millis,
+    ) -> Result<(), Stop> {
+        let messages = decode_batch(frame).map_err(|error| (Code::BadFrame, error.to_string()))?;
+        for message in messages {
+            self.handle_message(session, message, now)?;
+            if session.closed {
+                return Ok(());
+            }
+        }
+        self.check_greeted(session)
+    }
+
+    fn handle_message(
+        &mut self,
+        session: &mut Session,
+        message: Message,
+        now: Millis,
+    ) -> Result<(), Stop> {
+        match message {
+            Message::Hello(hello) => self.on_hello(session, hello),
+            Message::Proof { records } => self.on_proof(session, records),
+            Message::Join { record } => self.on_join(session, *record, now),
+            Message::Error { code, detail } => {
+                session.end(SessionOutput::Failed(SessionFailure {
+                    code,
+                    by_peer: true,
+                    detail,
+                }));
+                Ok(())
+            }
+            Message::Bye => {
+                session.end(SessionOutput::Failed(SessionFailure {
+                    code: Code::ShuttingDown,
+                    by_peer: true,
+                    detail: String::new(),
+                }));
+                Ok(())
+            }
+            message => {
+                // The rest of a frame may follow its greeting.
+                self.check_greeted(session)?;
+                if !session.begun {
+                    return Err((
+                        Code::UnexpectedMessage,
+                        "a message before the greeting".into(),
+                    ));
+                }
+                self.on_exchange(session, message, now)
+            }
+        }
+    }
+
+    /// The next thing a session wants done; nothing while something waits for [`Replica::commit_group`].
+    pub fn poll_session(&mut self, id: SessionId) -> Option<SessionOutput> {
+        if self.has_staged() {
+            return None;
+        }
+        let mut session = self.sessions.remove(&id)?;
+        let output = self.poll(&mut session);
+        self.sessions.insert(id, session);
+        output
+    }
+
+    fn poll(&mut self, session: &mut Session) -> Option<SessionOutput> {
+        if !session.closed {
+            let progress = session.progress();
+            if progress != session.reported {
+                session.reported = progress;
+                return Some(SessionOutput::Progress(progress));
+            }
+            if let Err(stop) = self.pump(session) {
+                session.fail(stop);
+            }
+        }
+        let mut batch = Batcher::new();
+        while let Some(message) = session.outbox.pop_front() {
+            match batch.push(&message) {
+                Ok(None) => {}
+                Ok(Some(frame)) => {
+                    // The frame is full without this message: it begins the next one.
+                    session.outbox.push_front(message);
+                    session.sent_since_received = true;
+                    return Some(SessionOutput::Send(frame));
+                }
+                Err(error) => {
+                    session.fail((Code::Bug, error.to_string()));
+                    return session.ended.take();
+                }
+            }
+        }
+        if let Some(frame) = batch.finish() {
+            session.sent_since_received = true;
+            return Some(SessionOutput::Send(frame));
+        }
+        if !session.closed && session.is_complete() {
+            let summary = session.summary;
+            self.peers
+                .entry(session.start.peer)
+                .or_default()
+                .extend(session.peer_holds.iter().map(|(feed, n)| (*feed, *n)));
+            session.end(SessionOutput::Finished(summary));
+        }
+        session.ended.take()
+    }
+
+    /// Ends a session whose connection is gone, and remembers what the peer is known to hold.
+    pub fn end_session(&mut self, id: SessionId) -> Result<(), EngineError> {
+        let Some(session) = self.sessions.remove(&id) else {
+            return Ok(());
+        };
+        if !session.begun {
+            return Ok(());
+        }
+        let peer = session.start.peer;
+        let mut note = self.peer_note(&peer)?.unwrap_or_default();
+        if let Some(held) = self.peers.get(&peer) {
+            note.held = self.core.feeds.without_covered(held);
+        }
+        if session.is_complete() {
+            note.last_sync_ms = Some(self.now());
+        }
+        self.set_peer_note(&peer, &note)
+    }
+}

@@ -1,0 +1,226 @@
+//! What goes in and out of a replica.
+
+use std::collections::BTreeMap;
+
+use driftless_document::{
+    ActorId, ChangeHash, Entry, FieldPath, Node, Policy, RecordId, Shown, Status, Value, Version,
+};
+use driftless_protocol::{DeviceId, Role, WorkspaceId};
+
+use crate::clock::Millis;
+
+/// Names a record in a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordKey {
+    /// Its collection.
+    pub collection: String,
+    /// Its id there.
+    pub record: RecordId,
+}
+
+/// A write that is durable on this replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The number of the last change of this replica, this one included.
+    pub seq: u64,
+    /// The record's version after it.
+    pub version: Version,
+    /// False where the write would have changed nothing, and so made no change.
+    pub changed: bool,
+}
+
+/// One wish about one field.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Edit {
+    /// The field shall hold this; an object replaces everything below the path.
+    Set {
+        /// The field.
+        path: FieldPath,
+        /// What it shall hold.
+        node: Node,
+    },
+    /// The field, and everything below it, shall be absent.
+    Unset {
+        /// The field.
+        path: FieldPath,
+    },
+}
+
+/// A condition on one field.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filter {
+    /// The field.
+    pub path: FieldPath,
+    /// The value it must have.
+    pub value: Value,
+    /// The value as it was written: a number also matches a string of the same text.
+    pub text: String,
+}
+
+/// What an import did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImportCounts {
+    /// Records made.
+    pub imported: u64,
+    /// Records that had other values in the imported fields.
+    pub updated: u64,
+    /// Records that had the same values already.
+    pub unchanged: u64,
+    /// Records that are deleted here: left alone.
+    pub skipped_deleted: u64,
+}
+
+/// Which conflict entries to show; every condition given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConflictFilter {
+    /// Only of this status.
+    pub status: Option<Status>,
+    /// Only of this collection.
+    pub collection: Option<String>,
+    /// Only of this record.
+    pub record: Option<RecordId>,
+    /// Only of this register, as its key.
+    pub path: Option<String>,
+}
+
+/// A device and the name it goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceName {
+    /// The device.
+    pub device: DeviceId,
+    /// Its name, from Genesis or Join.
+    pub name: String,
+}
+
+/// One entry of the conflict log, as it stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConflictView {
+    /// What overlapped.
+    pub entry: Entry,
+    /// In which record.
+    pub key: RecordKey,
+    /// Where it stands.
+    pub status: Status,
+    /// The policy that decided that.
+    pub policy: Policy,
+    /// What was decided, if it was.
+    pub resolved: Option<Shown>,
+    /// Who the actors of the entry are.
+    pub devices: BTreeMap<ActorId, DeviceName>,
+}
+
+/// How a person decides an entry.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// The n-th candidate stands, counted from 0.
+    Keep(usize),
+    /// Another value stands.
+    Value(Node),
+}
+
+/// One committed change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChangeEvent {
+    /// Its number on this replica: growing, without gaps, the same after a restart.
+    pub seq: u64,
+    /// The record it changed.
+    pub key: RecordKey,
+    /// The change.
+    pub change: ChangeHash,
+    /// The device that made it.
+    pub device: DeviceId,
+    /// When that device says it made it.
+    pub time_ms: Millis,
+}
+
+/// A device this replica has met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PeerView {
+    /// The device.
+    pub device: DeviceId,
+    /// Its name, where it is a member.
+    pub name: Option<String>,
+    /// Where it was reached.
+    pub address: Option<String>,
+    /// When a sync with it last came to its end.
+    pub last_sync_ms: Option<Millis>,
+}
+
+/// A member of the workspace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberView {
+    /// The device.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// False while its invite was used more often than it allows.
+    pub granted: bool,
+}
+
+/// How a replica stands; it says only what it knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusReport {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// This device.
+    pub device: DeviceId,
+    /// Its name.
+    pub device_name: String,
+    /// Records that are not deleted.
+    pub records: u64,
+    /// Records with changes made here that no peer has acknowledged as held.
+    pub pending: u64,
+    /// Those changes.
+    pub pending_changes: u64,
+    /// Conflict entries a person has to decide.
+    pub conflicts_open: u64,
+    /// The devices this replica has synced with.
+    pub peers: Vec<PeerView>,
+    /// The members of the workspace.
+    pub members: Vec<MemberView>,
+    /// How many entries the cursor has: one a device, however often it was restarted.
+    pub cursor_entries: u64,
+    /// Envelopes that were refused, or wait for an admission.
+    pub quarantined: u64,
+    /// Bytes of the journal.
+    pub journal_bytes: u64,
+    /// Whether something was received that only a newer version understands.
+    pub needs_newer_version: bool,
+}
+
+/// What two equal replicas have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DigestReport {
+    /// Over every record: collection, id, heads and row.
+    pub records_digest: [u8; 32],
+    /// Over every conflict entry that is not merely agreed.
+    pub conflicts_digest: [u8; 32],
+    /// Records that are not deleted.
+    pub records: u64,
+}
+
+/// What a check of everything found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Envelopes read back and checked.
+    pub envelopes: u64,
+    /// Changes derived again.
+    pub changes: u64,
+    /// Records compared, deleted ones included.
+    pub records: u64,
+    /// Conflict entries compared.
+    pub conflicts: u64,
+    /// What is wrong, a sentence each; empty if all is well.
+    pub problems: Vec<String>,
+}
+
+/// How far a replay of the journal is, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replayed {
+    /// Bytes read.
+    pub done: u64,
+    /// Bytes to read in all.
+    pub total: u64,
+}

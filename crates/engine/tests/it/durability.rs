@@ -1,0 +1,206 @@
+//! What was acknowledged is there again, whatever happened to the process or the store.
+
+use driftless_document::{Value, parse_record};
+use driftless_engine::{EngineError, Parts, Replica};
+use driftless_store::{Journal, MemoryKv};
+
+use crate::support::{assert_equal, insert, set, sync, sync_until, text, two};
+
+#[test]
+fn a_group_of_commits_costs_one_barrier() {
+    let (_, mut laptop, ..) = two();
+    let before = laptop.journal_counters().fdatasyncs;
+    for n in 0..50 {
+        let fields = parse_record(&format!(r#"{{"n":{n}}}"#)).unwrap();
+        laptop.insert("notes", fields).unwrap();
+    }
+    laptop.commit_group().unwrap();
+    assert_eq!(laptop.journal_counters().fdatasyncs - before, 1);
+}
+
+#[test]
+fn a_lost_store_is_derived_again_from_the_journal() {
+    let (a, mut laptop, _, mut phone) = two();
+    let id = insert(&mut laptop, r#"{"title":"a"}"#);
+    sync(&mut phone, &mut laptop).unwrap();
+    set(&mut laptop, id, "title", "l");
+    set(&mut phone, id, "title", "p");
+    sync(&mut phone, &mut laptop).unwrap();
+    let before = (
+        laptop.digest().unwrap(),
+        laptop.changes_since(0, 100).unwrap(),
+    );
+    laptop.close().unwrap();
+    let lost = crate::support::Device {
+        kv: MemoryKv::new(),
+        ..a
+    };
+    let laptop = lost.open();
+    assert_eq!(
+        (
+            laptop.digest().unwrap(),
+            laptop.changes_since(0, 100).unwrap()
+        ),
+        before
+    );
+    assert_equal(&laptop, &phone);
+}
+
+#[test]
+fn what_was_never_synced_to_disk_is_gone_after_a_power_loss_and_the_rest_is_there() {
+    let (a, mut laptop, ..) = two();
+    let kept = insert(&mut laptop, r#"{"title":"kept"}"#);
+    let fields = parse_record(r#"{"title":"staged"}"#).unwrap();
+    let (staged, _) = laptop.insert("notes", fields).unwrap();
+    drop(laptop);
+    a.files.crash();
+    let laptop = a.open();
+    assert_eq!(
+        text(&laptop, kept, "title"),
+        Some(Value::String("kept".into()))
+    );
+    assert_eq!(laptop.get("notes", staged).unwrap(), None);
+}
+
+#[test]
+fn after_a_failed_barrier_nothing_is_acknowledged_until_the_folder_is_opened_again() {
+    let (a, mut laptop, ..) = two();
+    let kept = insert(&mut laptop, r#"{"title":"kept"}"#);
+    a.files.fail_syncs(true);
+    laptop
+        .insert("notes", parse_record(r#"{"title":"lost"}"#).unwrap())
+        .unwrap();
+    assert!(matches!(
+        laptop.commit_group(),
+        Err(EngineError::Journal(_))
+    ));
+    a.files.fail_syncs(false);
+    let refused = laptop.insert("notes", parse_record("{}").unwrap());
+    assert!(matches!(refused, Err(EngineError::Broken)));
+    drop(laptop);
+    let mut laptop = a.open();
+    set(&mut laptop, kept, "title", "goes on");
+    assert_eq!(
+        laptop.verify(&mut |_| ()).unwrap().problems,
+        Vec::<String>::new()
+    );
+}
+
+#[test]
+fn a_sync_cut_anywhere_goes_on_where_it_was() {
+    let (_, mut laptop, _, mut phone) = two();
+    for n in 0..20 {
+        let rows = (0..200)
+            .map(|m| {
+                (
+                    None,
+                    parse_record(&format!(r#"{{"n":{n},"m":{m},"pad":"{m:0>200}"}}"#)).unwrap(),
+                )
+            })
+            .collect();
+        laptop.import("notes", rows).unwrap();
+        laptop.commit_group().unwrap();
+    }
+    let mut received = 0;
+    let mut cuts = 0;
+    loop {
+        match sync_until(&mut phone, &mut laptop, 6).unwrap() {
+            Some(_) => break,
+            None => cuts += 1,
+        }
+        let now = phone.digest().unwrap().records;
+        assert!(now >= received, "{now} after {received}");
+        received = now;
+        assert!(cuts < 100, "no progress");
+    }
+    assert!(cuts > 2, "the link was cut {cuts} times");
+    assert_eq!(phone.digest().unwrap().records, 4_000);
+    assert_equal(&laptop, &phone);
+}
+
+#[test]
+fn a_store_that_is_ahead_of_its_journal_is_refused() {
+    let (a, mut laptop, ..) = two();
+    let (_, old) = (insert(&mut laptop, "{}"), a.files.duplicate());
+    insert(&mut laptop, "{}");
+    laptop.close().unwrap();
+    let (journal, _) = Journal::open(Box::new(old)).unwrap();
+    let parts = Parts {
+        journal,
+        kv: Box::new(a.kv.clone()),
+        key: a.key(),
+        clock: std::sync::Arc::new(a.clock.clone()),
+        randomness: Box::new(crate::support::Counted::fresh()),
+    };
+    let opened = Replica::open(parts, &mut |_| ());
+    assert!(matches!(opened, Err(EngineError::StoreDamaged { .. })));
+}
+
+#[test]
+fn a_copied_folder_goes_on_twice_and_both_converge() {
+    let (a, laptop, _, mut phone) = two();
+    let mut laptop = laptop;
+    let id = insert(&mut laptop, r#"{"title":"a"}"#);
+    sync(&mut phone, &mut laptop).unwrap();
+    laptop.close().unwrap();
+    let copy = crate::support::Device {
+        files: a.files.duplicate(),
+        kv: MemoryKv::new(),
+        seed: a.seed,
+        clock: a.clock.clone(),
+    };
+    let (mut one, mut two) = (a.open(), copy.open());
+    set(&mut one, id, "title", "one");
+    set(&mut two, id, "title", "two");
+    sync(&mut one, &mut phone).unwrap();
+    sync(&mut two, &mut phone).unwrap();
+    sync(&mut one, &mut phone).unwrap();
+    assert_equal(&one, &phone);
+    assert_equal(&two, &phone);
+    let conflicts = phone
+        .conflicts(&driftless_engine::ConflictFilter::default())
+        .unwrap();
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(phone.status().unwrap().cursor_entries, 2);
+}
+
+#[test]
+fn a_restored_backup_gets_back_what_it_had_sent_and_goes_on() {
+    let (a, mut laptop, _, mut phone) = two();
+    let id = insert(&mut laptop, r#"{"title":"a"}"#);
+    let backup = crate::support::Device {
+        files: a.files.duplicate(),
+        kv: MemoryKv::new(),
+        seed: a.seed,
+        clock: a.clock.clone(),
+    };
+    set(&mut laptop, id, "title", "after the backup");
+    sync(&mut phone, &mut laptop).unwrap();
+    drop(laptop);
+    let mut restored = backup.open();
+    insert(&mut restored, r#"{"title":"new"}"#);
+    sync(&mut restored, &mut phone).unwrap();
+    assert_equal(&restored, &phone);
+    assert_eq!(
+        text(&restored, id, "title"),
+        Some(Value::String("after the backup".into()))
+    );
+}
+
+#[test]
+fn pending_counts_what_no_peer_has_acknowledged() {
+    let (a, mut laptop, _, mut phone) = two();
+    let id = insert(&mut laptop, r#"{"title":"a"}"#);
+    set(&mut laptop, id, "title", "b");
+    laptop.close().unwrap();
+    let mut laptop = a.open();
+    insert(&mut laptop, r#"{"title":"c"}"#);
+    let status = laptop.status().unwrap();
+    assert_eq!((status.pending, status.pending_changes), (2, 3));
+    sync(&mut phone, &mut laptop).unwrap();
+    laptop.close().unwrap();
+    let laptop = a.open();
+    let status = laptop.status().unwrap();
+    assert_eq!((status.pending, status.pending_changes), (0, 0));
+    assert_eq!(phone.status().unwrap().pending, 0);
+}

@@ -1,0 +1,134 @@
+//! What a peer may send and what it costs: its own session, nothing else.
+
+use driftless_engine::{SessionOutput, SessionStart, Side};
+use driftless_protocol::{Code, Hello, Message, encode_batch, workspace_tag};
+use proptest::prelude::*;
+
+use crate::support::{Device, insert, sync, two};
+
+fn first_failure(
+    replica: &mut driftless_engine::Replica,
+    frames: &[Vec<u8>],
+    peer: &Device,
+) -> Option<Code> {
+    let session = replica.start_session(SessionStart {
+        side: Side::Listener,
+        peer: peer.key().device_id(),
+        handshake_hash: [5; 32],
+    });
+    let mut failure = None;
+    for frame in frames {
+        replica.handle_frame(session, frame, 0);
+        replica.commit_group().unwrap();
+        while let Some(output) = replica.poll_session(session) {
+            if let SessionOutput::Failed(why) = output {
+                failure = Some(why.code);
+            }
+        }
+    }
+    replica.end_session(session).unwrap();
+    replica.commit_group().unwrap();
+    failure
+}
+
+fn hello(replica: &driftless_engine::Replica) -> Message {
+    Message::Hello(Hello {
+        protocol_min: 1,
+        protocol_max: 1,
+        workspace: workspace_tag(&replica.workspace(), &[5; 32]),
+        features: 0,
+        cursor_digest: [1; 16],
+        membership_digest: [2; 16],
+        common: None,
+        max_envelope: 1,
+        role: 0,
+    })
+}
+
+#[test]
+fn messages_out_of_place_end_the_session_with_a_code() {
+    let (_, mut laptop, phone, _) = two();
+    let frame = |messages: &[Message]| encode_batch(messages).unwrap();
+    let greeting = hello(&laptop);
+    let stories = [
+        (vec![frame(&[Message::Done])], Code::UnexpectedMessage),
+        (
+            vec![frame(&[greeting.clone(), greeting.clone()])],
+            Code::UnexpectedMessage,
+        ),
+        (
+            vec![frame(&[
+                greeting.clone(),
+                Message::MembershipHave { prefixes: vec![] },
+                Message::MembershipHave { prefixes: vec![] },
+            ])],
+            Code::UnexpectedMessage,
+        ),
+        (vec![vec![0xff; 100]], Code::BadFrame),
+        (vec![Vec::new()], Code::BadFrame),
+    ];
+    for (frames, code) in stories {
+        assert_eq!(first_failure(&mut laptop, &frames, &phone), Some(code));
+    }
+    let stranger = Device::new(77);
+    let refused = first_failure(&mut laptop, &[frame(&[greeting])], &stranger);
+    assert_eq!(refused, Some(Code::UnknownDevice));
+}
+
+#[test]
+fn an_envelope_that_is_changed_on_the_way_is_refused_and_nothing_of_it_stays() {
+    let (_, mut laptop, _, mut phone) = two();
+    insert(&mut laptop, r#"{"title":"a"}"#);
+    let before = phone.digest().unwrap();
+    // Every frame of the laptop is damaged in its last byte.
+    let start = |side, peer| SessionStart {
+        side,
+        peer,
+        handshake_hash: [9; 32],
+    };
+    let dialing = laptop.start_session(start(Side::Dialer, phone.device()));
+    let listening = phone.start_session(start(Side::Listener, laptop.device()));
+    let mut codes = Vec::new();
+    for _ in 0..10 {
+        while let Some(output) = laptop.poll_session(dialing) {
+            if let SessionOutput::Send(mut frame) = output {
+                if frame.len() > 200 {
+                    let last = frame.len() - 10;
+                    frame[last] ^= 1;
+                }
+                phone.handle_frame(listening, &frame, 0);
+                phone.commit_group().unwrap();
+            }
+        }
+        while let Some(output) = phone.poll_session(listening) {
+            match output {
+                SessionOutput::Send(frame) => laptop.handle_frame(dialing, &frame, 0),
+                SessionOutput::Failed(why) => codes.push(why.code),
+                _ => {}
+            }
+            laptop.commit_group().unwrap();
+        }
+    }
+    phone.end_session(listening).unwrap();
+    laptop.end_session(dialing).unwrap();
+    phone.commit_group().unwrap();
+    laptop.commit_group().unwrap();
+    assert_eq!(codes.len(), 1, "{codes:?}");
+    assert_eq!(phone.digest().unwrap(), before);
+    sync(&mut phone, &mut laptop).unwrap();
+    assert_eq!(phone.digest().unwrap(), laptop.digest().unwrap());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn no_bytes_of_a_member_panic_or_change_anything(junk in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..4)) {
+        let (_, mut laptop, phone, _) = two();
+        let before = laptop.digest().unwrap();
+        let mut frames = vec![encode_batch(&[hello(&laptop)]).unwrap()];
+        frames.extend(junk);
+        let failure = first_failure(&mut laptop, &frames, &phone);
+        prop_assert!(failure.is_some());
+        prop_assert_eq!(laptop.digest().unwrap(), before);
+    }
+}

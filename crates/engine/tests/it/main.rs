@@ -1,0 +1,8 @@
+//! Stories of two and three replicas, in memory, without sockets.
+#![allow(clippy::unwrap_used)]
+
+mod convergence;
+mod durability;
+mod hostile;
+mod membership;
+mod support;

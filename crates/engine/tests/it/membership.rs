@@ -1,0 +1,81 @@
+//! Who is let in, and what the others are told.
+
+use driftless_protocol::Code;
+
+use crate::support::{Device, assert_equal, insert, sync, two};
+
+#[test]
+fn a_stranger_gets_a_code_and_nothing_else() {
+    let (_, mut laptop, ..) = two();
+    let mut stranger = Device::new(9).create("stranger");
+    let failure = sync(&mut stranger, &mut laptop).unwrap_err();
+    assert_eq!(
+        (failure.code, failure.by_peer),
+        (Code::OtherWorkspace, true)
+    );
+}
+
+#[test]
+fn an_invite_is_used_up_after_its_uses_and_ends_at_its_time() {
+    let (a, mut laptop, ..) = two();
+    let link = laptop.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+    laptop.commit_group().unwrap();
+    Device::new(3).join(&mut laptop, &link, "third").unwrap();
+    let refused = Device::new(4)
+        .join(&mut laptop, &link, "fourth")
+        .err()
+        .unwrap();
+    assert_eq!(refused.code, Code::InviteUsedUp);
+    let late = laptop.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+    laptop.commit_group().unwrap();
+    let fifth = Device::new(5);
+    a.clock
+        .0
+        .fetch_add(60_001, std::sync::atomic::Ordering::Relaxed);
+    fifth
+        .clock
+        .0
+        .fetch_add(60_001, std::sync::atomic::Ordering::Relaxed);
+    let refused = fifth.join(&mut laptop, &late, "fifth").err().unwrap();
+    assert_eq!(refused.code, Code::InviteExpired);
+}
+
+#[test]
+fn a_newcomer_proves_its_admission_to_a_member_that_never_heard_of_it() {
+    let (_, mut laptop, _, mut phone) = two();
+    let link = phone.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+    phone.commit_group().unwrap();
+    let mut tablet = Device::new(3).join(&mut phone, &link, "tablet").unwrap();
+    insert(&mut tablet, r#"{"from":"tablet"}"#);
+    sync(&mut tablet, &mut laptop).unwrap();
+    assert_equal(&laptop, &tablet);
+    assert_eq!(laptop.status().unwrap().members.len(), 3);
+}
+
+#[test]
+fn an_invite_used_twice_apart_leaves_one_member_pending_everywhere_alike() {
+    let (_, mut laptop, _, mut phone) = two();
+    let link = laptop.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+    laptop.commit_group().unwrap();
+    sync(&mut phone, &mut laptop).unwrap();
+    let mut third = Device::new(3).join(&mut laptop, &link, "third").unwrap();
+    let mut fourth = Device::new(4).join(&mut phone, &link, "fourth").unwrap();
+    insert(&mut third, r#"{"by":"third"}"#);
+    insert(&mut fourth, r#"{"by":"fourth"}"#);
+    sync(&mut third, &mut laptop).unwrap();
+    sync(&mut fourth, &mut phone).unwrap();
+    assert_eq!(laptop.digest().unwrap().records, 1);
+    assert_eq!(phone.digest().unwrap().records, 1);
+    sync(&mut phone, &mut laptop).unwrap();
+    sync(&mut laptop, &mut phone).unwrap();
+    assert_equal(&laptop, &phone);
+    assert_eq!(laptop.digest().unwrap().records, 1);
+    let pending = laptop
+        .status()
+        .unwrap()
+        .members
+        .into_iter()
+        .filter(|m| !m.granted)
+        .count();
+    assert_eq!(pending, 1);
+}

@@ -1,0 +1,256 @@
+//! What a membership record can say.
+
+use crate::codec::{self, DecodeError, wire};
+use crate::identity::Signature;
+use crate::ids::{DeviceId, Hash};
+use crate::limits;
+use crate::membership::RecordError;
+
+/// What a member may do; more rights compare greater.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// Stores and passes on, and cannot read.
+    Relay,
+    /// Reads.
+    Viewer,
+    /// Reads and writes.
+    Editor,
+    /// Also manages members.
+    Admin,
+    /// Everything.
+    Owner,
+}
+
+impl Role {
+    /// The number on the wire; the gaps leave room.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Relay => 10,
+            Self::Viewer => 20,
+            Self::Editor => 30,
+            Self::Admin => 40,
+            Self::Owner => 50,
+        }
+    }
+
+    /// The role of a number, when it is known.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            10 => Some(Self::Relay),
+            20 => Some(Self::Viewer),
+            30 => Some(Self::Editor),
+            40 => Some(Self::Admin),
+            50 => Some(Self::Owner),
+            _ => None,
+        }
+    }
+
+    /// The stable text.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Relay => "relay",
+            Self::Viewer => "viewer",
+            Self::Editor => "editor",
+            Self::Admin => "admin",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+impl std::fmt::Display for Role {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The first record of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Genesis {
+    /// The owner's device name, 1 to 64 characters.
+    pub owner_name: String,
+    /// Which table of limits changes are held to.
+    pub limits_version: u32,
+    /// Random bytes, so that equal workspaces have different ids.
+    pub nonce: [u8; 16],
+    /// The device that numbers records, if any.
+    pub orderer: Option<DeviceId>,
+    /// The hash of the recovery key, if any.
+    pub recovery: Option<Hash>,
+    /// Where the data may be, at most 32 bytes; may be empty.
+    pub region: String,
+    /// The hash of the rules, if any.
+    pub rules: Option<Hash>,
+}
+
+wire!(Genesis {
+    owner_name: text(limits::DEVICE_NAME),
+    limits_version,
+    nonce,
+    orderer,
+    recovery,
+    region: text(limits::REGION),
+    rules,
+});
+
+/// A standing offer to join.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invite {
+    /// The one-time public key; whoever has its secret can join.
+    pub key: DeviceId,
+    /// The role that joining gives.
+    pub role: Role,
+    /// When it ends: milliseconds since 1970.
+    pub expires_ms: i64,
+    /// How many may use it, 1 to 10,000.
+    pub uses: u32,
+}
+
+struct InviteForm {
+    key: DeviceId,
+    role: u8,
+    expires_ms: i64,
+    uses: u32,
+}
+
+wire!(InviteForm {
+    key,
+    role,
+    expires_ms,
+    uses
+});
+
+/// A device's wish to become a member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Join {
+    /// The hash of the Invite record; also the record's only parent.
+    pub invite: Hash,
+    /// The device's name, 1 to 64 characters.
+    pub name: String,
+    /// The invite key's signature over the record's content with these 64 bytes zero.
+    pub invite_signature: Signature,
+}
+
+wire!(Join {
+    invite,
+    name: text(limits::DEVICE_NAME),
+    invite_signature
+});
+
+/// A member's word that a Join is in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admit {
+    /// The hash of the Join record.
+    pub join: Hash,
+}
+
+wire!(Admit { join });
+
+/// What a record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordBody {
+    /// The workspace begins.
+    Genesis(Genesis),
+    /// Somebody may join.
+    Invite(Invite),
+    /// A device wants to join.
+    Join(Join),
+    /// A device is a member.
+    Admit(Admit),
+    /// Several heads become one.
+    Merge,
+    /// A kind, or a role, of a newer release: kept and passed on.
+    Unknown {
+        /// The kind's number.
+        kind: u8,
+        /// The body's bytes.
+        bytes: Vec<u8>,
+    },
+}
+
+const GENESIS: u8 = 1;
+const INVITE: u8 = 2;
+const JOIN: u8 = 3;
+const ADMIT: u8 = 4;
+const MERGE: u8 = 5;
+
+impl RecordBody {
+    pub(super) fn kind(&self) -> u8 {
+        match self {
+            Self::Genesis(_) => GENESIS,
+            Self::Invite(_) => INVITE,
+            Self::Join(_) => JOIN,
+            Self::Admit(_) => ADMIT,
+            Self::Merge => MERGE,
+            Self::Unknown { kind, .. } => *kind,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Genesis(genesis) => codec::encode(genesis),
+            Self::Invite(invite) => codec::encode(&InviteForm {
+                key: invite.key,
+                role: invite.role.number(),
+                expires_ms: invite.expires_ms,
+                uses: invite.uses,
+            }),
+            Self::Join(join) => codec::encode(join),
+            Self::Admit(admit) => codec::encode(admit),
+            Self::Merge => Vec::new(),
+            Self::Unknown { bytes, .. } => bytes.clone(),
+        }
+    }
+
+    pub(super) fn read(kind: u8, bytes: Vec<u8>) -> Result<Self, DecodeError> {
+        let limit = limits::RECORD;
+        Ok(match kind {
+            GENESIS => Self::Genesis(codec::decode(&bytes, limit)?),
+            INVITE => {
+                let form: InviteForm = codec::decode(&bytes, limit)?;
+                match Role::from_number(form.role) {
+                    Some(role) => Self::Invite(Invite {
+                        key: form.key,
+                        role,
+                        expires_ms: form.expires_ms,
+                        uses: form.uses,
+                    }),
+                    None => Self::Unknown { kind, bytes },
+                }
+            }
+            JOIN => Self::Join(codec::decode(&bytes, limit)?),
+            ADMIT => Self::Admit(codec::decode(&bytes, limit)?),
+            MERGE if bytes.is_empty() => Self::Merge,
+            MERGE => return Err(DecodeError::Trailing { left: bytes.len() }),
+            _ => Self::Unknown { kind, bytes },
+        })
+    }
+
+    pub(super) fn check(&self) -> Result<(), RecordError> {
+        match self {
+            Self::Genesis(genesis) => {
+                check_name(&genesis.owner_name)?;
+                if genesis.region.len() > limits::REGION {
+                    Err(RecordError::Region)
+                } else {
+                    Ok(())
+                }
+            }
+            Self::Invite(invite) if !(1..=limits::INVITE_USES).contains(&invite.uses) => {
+                Err(RecordError::Uses)
+            }
+            Self::Join(join) => check_name(&join.name),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), RecordError> {
+    let fits = !name.is_empty() && name.chars().count() <= limits::DEVICE_NAME_CHARS;
+    if fits && !name.chars().any(char::is_control) {
+        Ok(())
+    } else {
+        Err(RecordError::Name)
+    }
+}

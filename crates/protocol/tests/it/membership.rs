@@ -1,0 +1,261 @@
+//! Membership records: signed, linked, and open for kinds to come.
+
+use driftless_protocol::{
+    Admit, DecodeError, Genesis, Hash, Invite, Record, RecordBody, RecordError, Role,
+    membership_digest, workspace_id_of,
+};
+
+use crate::common::{genesis, invite, join, key, mutations};
+
+#[test]
+fn a_workspace_is_named_after_its_genesis() {
+    let genesis = genesis();
+    assert_eq!(
+        genesis.workspace().as_bytes()[..],
+        genesis.hash().as_bytes()[..16]
+    );
+    assert_eq!(workspace_id_of(&genesis), Some(genesis.workspace()));
+    assert_eq!(workspace_id_of(&invite()), None);
+}
+
+#[test]
+fn from_invitation_to_admission() {
+    let (invite, join) = (invite(), join());
+    let admit = RecordBody::Admit(Admit { join: join.hash() });
+    let admit = Record::sign(&key(1), Some(invite.workspace()), vec![join.hash()], admit).unwrap();
+    let merge = vec![admit.hash(), invite.hash()];
+    let merge = Record::sign(&key(1), Some(invite.workspace()), merge, RecordBody::Merge).unwrap();
+    for record in [genesis(), invite.clone(), join.clone(), admit, merge] {
+        let read = Record::decode(&record.encode()).unwrap();
+        assert_eq!(read, record);
+        assert_eq!(read.verify(), Ok(()));
+    }
+    assert_eq!(join.parents(), [invite.hash()]);
+    assert_eq!(join.verify_join(&invite), Ok(()));
+}
+
+#[test]
+fn a_join_needs_the_secret_of_its_own_invite() {
+    let (invite, join) = (invite(), join());
+    let forged = Record::join(
+        &key(2),
+        invite.workspace(),
+        invite.hash(),
+        &key(98),
+        "Mallory",
+    )
+    .unwrap();
+    assert_eq!(forged.verify(), Ok(()), "the author did sign it");
+    assert_eq!(
+        forged.verify_join(&invite),
+        Err(RecordError::InviteSignature)
+    );
+    assert_eq!(join.verify_join(&genesis()), Err(RecordError::OtherInvite));
+    let other = RecordBody::Invite(Invite {
+        key: key(99).device_id(),
+        role: Role::Owner,
+        expires_ms: 0,
+        uses: 1,
+    });
+    let other = Record::sign(
+        &key(1),
+        Some(invite.workspace()),
+        vec![invite.hash()],
+        other,
+    )
+    .unwrap();
+    assert_eq!(join.verify_join(&other), Err(RecordError::OtherInvite));
+}
+
+#[test]
+fn the_invite_key_vouches_for_one_device_and_one_name() {
+    let (invite, join) = (invite(), join());
+    let RecordBody::Join(said) = join.body() else {
+        panic!("it is a join")
+    };
+    // Another device takes over the invite key's signature.
+    let stolen = Record::sign(
+        &key(3),
+        Some(invite.workspace()),
+        vec![invite.hash()],
+        RecordBody::Join(said.clone()),
+    );
+    assert_eq!(
+        stolen.unwrap().verify_join(&invite),
+        Err(RecordError::InviteSignature)
+    );
+}
+
+#[test]
+fn every_changed_byte_is_refused() {
+    for record in [genesis(), invite(), join()] {
+        for changed in mutations(&record.encode()) {
+            assert!(
+                Record::decode(&changed)
+                    .and_then(|read| read.verify())
+                    .is_err()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_kind_that_is_not_known_is_kept_and_passed_on() {
+    let invite = invite();
+    let body = RecordBody::Unknown {
+        kind: 77,
+        bytes: b"from the future".to_vec(),
+    };
+    let record =
+        Record::sign(&key(1), Some(invite.workspace()), vec![invite.hash()], body).unwrap();
+    let read = Record::decode(&record.encode()).unwrap();
+    assert_eq!(read, record);
+    assert_eq!(read.verify(), Ok(()));
+}
+
+#[test]
+fn an_invite_with_a_role_of_the_future_is_kept_as_unknown() {
+    let bytes = invite().encode();
+    let RecordBody::Invite(offer) = invite().body().clone() else {
+        panic!("it is an invite")
+    };
+    let mut body = offer.key.as_bytes().to_vec();
+    body.extend([45, 2, 10]);
+    assert!(
+        bytes
+            .windows(32)
+            .any(|window| window == offer.key.as_bytes())
+    );
+    let unknown = RecordBody::Unknown {
+        kind: 2,
+        bytes: body,
+    };
+    let record = Record::sign(
+        &key(1),
+        Some(invite().workspace()),
+        vec![invite().hash()],
+        unknown.clone(),
+    )
+    .unwrap();
+    assert_eq!(Record::decode(&record.encode()).unwrap().body(), &unknown);
+}
+
+fn named(name: &str) -> Genesis {
+    Genesis {
+        owner_name: name.into(),
+        limits_version: 1,
+        nonce: [0; 16],
+        orderer: None,
+        recovery: None,
+        region: String::new(),
+        rules: None,
+    }
+}
+
+#[test]
+fn names_are_what_a_screen_can_show() {
+    assert!(Record::genesis(&key(1), named(&"ä".repeat(64))).is_ok());
+    for name in ["", &"x".repeat(65), "a\nb"] {
+        assert_eq!(
+            Record::genesis(&key(1), named(name)),
+            Err(RecordError::Name)
+        );
+        let joined = Record::join(
+            &key(2),
+            invite().workspace(),
+            invite().hash(),
+            &key(99),
+            name,
+        );
+        assert_eq!(joined, Err(RecordError::Name));
+    }
+    let region = Genesis {
+        region: "x".repeat(33),
+        ..named("n")
+    };
+    assert_eq!(Record::genesis(&key(1), region), Err(RecordError::Region));
+}
+
+#[test]
+fn records_that_cannot_be_are_refused_where_they_are_made() {
+    let workspace = Some(genesis().workspace());
+    let parent = vec![genesis().hash()];
+    let seventeen: Vec<Hash> = (0..17).map(|i| Hash([i; 32])).collect();
+    let offer = |uses| {
+        RecordBody::Invite(Invite {
+            key: key(9).device_id(),
+            role: Role::Editor,
+            expires_ms: 0,
+            uses,
+        })
+    };
+    let genesis = || RecordBody::Genesis(named("n"));
+    let cases = [
+        (
+            None,
+            parent.clone(),
+            RecordBody::Merge,
+            RecordError::Workspace,
+        ),
+        (workspace, vec![], genesis(), RecordError::Workspace),
+        (None, parent.clone(), genesis(), RecordError::Parents),
+        (
+            workspace,
+            parent.clone(),
+            RecordBody::Merge,
+            RecordError::Parents,
+        ),
+        (workspace, vec![], offer(1), RecordError::Parents),
+        (workspace, seventeen, offer(1), RecordError::Parents),
+        (workspace, parent.clone(), offer(0), RecordError::Uses),
+        (workspace, parent.clone(), offer(10_001), RecordError::Uses),
+    ];
+    for (workspace, parents, body, expected) in cases {
+        assert_eq!(
+            Record::sign(&key(1), workspace, parents, body),
+            Err(expected)
+        );
+    }
+    let large = RecordBody::Unknown {
+        kind: 77,
+        bytes: vec![0; 4096],
+    };
+    let refused = Record::sign(&key(1), workspace, parent, large);
+    assert!(matches!(refused, Err(RecordError::TooLarge { .. })));
+}
+
+#[test]
+fn a_newer_version_and_too_many_bytes_are_told_apart_from_damage() {
+    let mut bytes = genesis().encode();
+    bytes[0] = 2;
+    assert_eq!(
+        Record::decode(&bytes),
+        Err(DecodeError::UnknownVersion { found: 2 }.into())
+    );
+    let long = vec![1; 5000];
+    assert_eq!(
+        Record::decode(&long),
+        Err(DecodeError::TooLong {
+            length: 5000,
+            limit: 4096
+        }
+        .into())
+    );
+}
+
+#[test]
+fn roles_rank_and_the_digest_of_heads_has_no_order() {
+    assert!(Role::Owner > Role::Admin && Role::Admin > Role::Editor && Role::Editor > Role::Viewer);
+    for role in [
+        Role::Relay,
+        Role::Viewer,
+        Role::Editor,
+        Role::Admin,
+        Role::Owner,
+    ] {
+        assert_eq!(Role::from_number(role.number()), Some(role));
+    }
+    let (a, b) = (Hash([1; 32]), Hash([2; 32]));
+    assert_eq!(membership_digest(&[a, b]), membership_digest(&[b, a, b]));
+    assert_ne!(membership_digest(&[a, b]), membership_digest(&[a]));
+}

@@ -1,0 +1,183 @@
+//! [`DiskFiles`]: a real folder through `std::fs`.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs::{self, File, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{FileOperation, Files, FilesError};
+use crate::limits::OPEN_HANDLES_MAX;
+
+/// The files of one real folder, with a bounded number of handles kept open.
+///
+/// The handle with the least name is closed first: names of segments ascend, so the segment being written, whose
+/// handle must survive from the write to the sync for an error to be heard, is never the one that is closed.
+#[derive(Debug)]
+pub struct DiskFiles {
+    folder: PathBuf,
+    handles: RefCell<BTreeMap<String, Arc<File>>>,
+}
+
+impl DiskFiles {
+    /// Uses `folder`, which must exist.
+    pub fn open(folder: &Path) -> Result<DiskFiles, FilesError> {
+        // Reading it once tells a missing folder from an empty one.
+        fs::read_dir(folder).map_err(|source| {
+            FilesError::new(FileOperation::List, &folder.to_string_lossy(), source)
+        })?;
+        Ok(DiskFiles {
+            folder: folder.to_owned(),
+            handles: RefCell::default(),
+        })
+    }
+
+    fn handle(&self, name: &str) -> io::Result<Arc<File>> {
+        if let Some(file) = self.handles.borrow().get(name) {
+            return Ok(Arc::clone(file));
+        }
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.folder.join(name))?;
+        Ok(self.keep(name, file))
+    }
+
+    fn keep(&self, name: &str, file: File) -> Arc<File> {
+        let file = Arc::new(file);
+        let mut handles = self.handles.borrow_mut();
+        handles.insert(name.to_owned(), Arc::clone(&file));
+        if handles.len() > OPEN_HANDLES_MAX {
+            handles.pop_first();
+        }
+        file
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.handles.get_mut().remove(name);
+    }
+}
+
+impl Files for DiskFiles {
+    fn list(&self) -> Result<Vec<String>, FilesError> {
+        let read = || -> io::Result<Vec<String>> {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(&self.folder)? {
+                // A name that is not text is none of ours.
+                if let Ok(name) = entry?.file_name().into_string() {
+                    names.push(name);
+                }
+            }
+            names.sort_unstable();
+            Ok(names)
+        };
+        read().map_err(failed(FileOperation::List, "folder"))
+    }
+
+    fn create_new(&mut self, name: &str) -> Result<(), FilesError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(self.folder.join(name))
+            .map_err(failed(FileOperation::Create, name))?;
+        self.keep(name, file);
+        Ok(())
+    }
+
+    fn write_at(&mut self, name: &str, offset: u64, bytes: &[u8]) -> Result<(), FilesError> {
+        self.handle(name)
+            .and_then(|file| write_all_at(&file, bytes, offset))
+            .map_err(failed(FileOperation::Write, name))
+    }
+
+    fn read_at(&self, name: &str, offset: u64, buffer: &mut [u8]) -> Result<(), FilesError> {
+        self.handle(name)
+            .and_then(|file| read_exact_at(&file, buffer, offset))
+            .map_err(failed(FileOperation::Read, name))
+    }
+
+    fn length(&self, name: &str) -> Result<u64, FilesError> {
+        self.handle(name)
+            .and_then(|file| file.metadata())
+            .map(|metadata| metadata.len())
+            .map_err(failed(FileOperation::Length, name))
+    }
+
+    fn set_length(&mut self, name: &str, length: u64) -> Result<(), FilesError> {
+        self.handle(name)
+            .and_then(|file| file.set_len(length))
+            .map_err(failed(FileOperation::SetLength, name))
+    }
+
+    fn sync_data(&mut self, name: &str) -> Result<(), FilesError> {
+        self.handle(name)
+            .and_then(|file| file.sync_data())
+            .map_err(failed(FileOperation::SyncData, name))
+    }
+
+    fn sync_folder(&mut self) -> Result<(), FilesError> {
+        sync_folder(&self.folder).map_err(failed(FileOperation::SyncFolder, "folder"))
+    }
+
+    fn rename(&mut self, from: &str, to: &str) -> Result<(), FilesError> {
+        self.forget(from);
+        self.forget(to);
+        fs::rename(self.folder.join(from), self.folder.join(to))
+            .map_err(failed(FileOperation::Rename, from))
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), FilesError> {
+        self.forget(name);
+        fs::remove_file(self.folder.join(name)).map_err(failed(FileOperation::Remove, name))
+    }
+
+    fn fresh_salt(&mut self) -> Result<u64, FilesError> {
+        getrandom::u64()
+            .map_err(io::Error::other)
+            .map_err(failed(FileOperation::FreshSalt, "a segment"))
+    }
+}
+
+fn failed(operation: FileOperation, name: &str) -> impl FnOnce(io::Error) -> FilesError {
+    move |source| FilesError::new(operation, name, source)
+}
+
+/// Makes the names in `folder` durable.
+#[cfg(unix)]
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// A folder cannot be opened as a file here; the file system keeps its names in a journal of its own.
+#[cfg(not(unix))]
+pub(crate) fn sync_folder(_folder: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(unix)]
+fn write_all_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(not(unix))]
+fn write_all_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    use std::io::{Seek, SeekFrom, Write};
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(bytes)
+}
+
+#[cfg(not(unix))]
+fn read_exact_at(mut file: &File, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+    use std::io::{Read, Seek, SeekFrom};
+    file.seek(SeekFrom::Start(offset))?;
+    file.read_exact(buffer)
+}

@@ -1,0 +1,502 @@
+//! [`StoreFolder`]: who holds a store's folder, and which of the stores in it is live.
+//!
+//! ```text
+//! device.key        seed of the device key, 32 bytes, mode 0600; created exclusively, or absent with another key store
+//! driftless.lock    locked by the process that holds the folder; says its process id
+//! journal/          the journal
+//! CURRENT           "store-1\n": the name of the live store
+//! store-1/          the live store; rebuildable
+//! store-1.seal      what a clean close left, see `seal.rs`
+//! store-1.open      that it was opened and not closed, see `seal.rs`
+//! store-1.damaged/  the newest store that was set aside
+//! ```
+//!
+//! The kernel drops the lock when the process ends, however it ends; the file stays and means nothing by itself.
+//!
+//! Crash cases. `create` writes, in this order, each durable before the next: the folder, the lock, `journal/` and its
+//! first segment, the store's folder, `CURRENT`; the seed comes after. Without `CURRENT` the folder holds no store, and
+//! `create` finishes what it finds as long as the journal holds no group. With `CURRENT` it opens. `make_live` replaces
+//! `CURRENT` by a rename, so it names the old store or the new one, and removes the rest only then. `set_aside` renames
+//! before it removes the marks, so a damaged store never looks merely unclean; a `CURRENT` that names a folder which is
+//! not there means that the store must be rebuilt.
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use thiserror::Error;
+
+use crate::{
+    files::{DiskFiles, FilesError, sync_folder},
+    journal::{Journal, JournalError},
+    limits::SMALL_FILE_BYTES_MAX,
+    seal,
+};
+
+const SEED: &str = "device.key";
+const LOCK: &str = "driftless.lock";
+const JOURNAL: &str = "journal";
+const CURRENT: &str = "CURRENT";
+const CURRENT_NEW: &str = "CURRENT.new";
+
+/// Bytes of the seed of a device key.
+const SEED_BYTES: usize = 32;
+
+/// A folder that could not be made, opened or changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum FolderError {
+    /// There is no store in the folder, or no folder.
+    #[error("{} holds no store", dir.display())]
+    NotFound {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder holds a store, so none can be made in it.
+    #[error("{} holds a store already", dir.display())]
+    AlreadyHoldsStore {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// Another process, or this one, has the folder open.
+    #[error("{} is in use by another process", dir.display())]
+    Busy {
+        /// The folder.
+        dir: PathBuf,
+        /// The process id it left, if it could be read.
+        pid: Option<u32>,
+    },
+    /// Parts of the store are not there: making it was interrupted, or they were removed.
+    #[error("the store in {} has no {missing}", dir.display())]
+    Incomplete {
+        /// The folder.
+        dir: PathBuf,
+        /// The name of the first part that is missing.
+        missing: &'static str,
+    },
+    /// `CURRENT` does not name a store.
+    #[error("{} does not name a store", path.display())]
+    BadCurrent {
+        /// The path of `CURRENT`.
+        path: PathBuf,
+    },
+    /// There is a device key already; it is never replaced.
+    #[error("{} holds a device key already", dir.display())]
+    SeedExists {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The device key is not a seed.
+    #[error("the device key {} is {length} bytes long instead of 32", path.display())]
+    BadSeed {
+        /// The path of the key.
+        path: PathBuf,
+        /// Its length in bytes.
+        length: u64,
+    },
+    /// The journal could not be begun.
+    #[error("the journal could not be begun")]
+    Journal(#[from] JournalError),
+    /// The disk failed.
+    #[error("{} could not be read or written", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// A store's folder, held by this process until it is dropped.
+#[derive(Debug)]
+pub struct StoreFolder {
+    dir: PathBuf,
+    live: PathBuf,
+    live_number: u64,
+    /// Holds the lock as long as it is open.
+    _lock: File,
+}
+
+impl StoreFolder {
+    /// Makes a store in `dir`, which is made as well if it is missing; other files in it do not matter.
+    ///
+    /// Finishes what an interrupted call left. A folder whose journal holds a group, or that has both `CURRENT` and a
+    /// device key, is [`FolderError::AlreadyHoldsStore`]. The journal is begun, so it is to be opened, or created anew
+    /// as long as it is empty.
+    pub fn create(dir: &Path) -> Result<StoreFolder, FolderError> {
+        make_dir(dir)?;
+        let lock = lock(dir)?;
+        let journal = dir.join(JOURNAL);
+        let is_whole = exists(&dir.join(CURRENT))? && exists(&dir.join(SEED))?;
+        if is_whole || !journal_is_empty(&journal)? {
+            let dir = dir.to_owned();
+            return Err(FolderError::AlreadyHoldsStore { dir });
+        }
+        remove_torn_seed(dir)?;
+        make_dir(&journal)?;
+        Journal::create(Box::new(disk_files(&journal)?))?;
+        remove_stores(dir, None)?;
+        let live = dir.join(store_name(1));
+        make_dir(&live)?;
+        write_current(dir, 1)?;
+        Ok(StoreFolder {
+            dir: dir.to_owned(),
+            live,
+            live_number: 1,
+            _lock: lock,
+        })
+    }
+
+    /// Opens the store in `dir` and holds the folder until it is dropped.
+    pub fn open(dir: &Path) -> Result<StoreFolder, FolderError> {
+        let parts = [CURRENT, JOURNAL, SEED];
+        let found = parts.map(|part| exists(&dir.join(part)));
+        let [current, journal, seed] = found;
+        let (current, journal, seed) = (current?, journal?, seed?);
+        let dir_owned = || dir.to_owned();
+        if !current && !journal && !seed {
+            return Err(FolderError::NotFound { dir: dir_owned() });
+        }
+        let lock = lock(dir)?;
+        for (part, present) in [(CURRENT, current), (JOURNAL, journal)] {
+            if !present {
+                return Err(FolderError::Incomplete {
+                    dir: dir_owned(),
+                    missing: part,
+                });
+            }
+        }
+        let live_number = read_current(dir)?;
+        Ok(StoreFolder {
+            dir: dir_owned(),
+            live: dir.join(store_name(live_number)),
+            live_number,
+            _lock: lock,
+        })
+    }
+
+    /// Returns the folder itself.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Says whether there is a device key.
+    pub fn has_device_seed(&self) -> Result<bool, FolderError> {
+        exists(&self.dir.join(SEED))
+    }
+
+    /// Reads the seed of the device key.
+    pub fn device_seed(&self) -> Result<[u8; SEED_BYTES], FolderError> {
+        let path = self.dir.join(SEED);
+        if !exists(&path)? {
+            return Err(FolderError::Incomplete {
+                dir: self.dir.clone(),
+                missing: SEED,
+            });
+        }
+        let mut file = File::open(&path).map_err(io_at(&path))?;
+        let length = file.metadata().map_err(io_at(&path))?.len();
+        if length != SEED_BYTES as u64 {
+            return Err(FolderError::BadSeed { path, length });
+        }
+        let mut seed = [0; SEED_BYTES];
+        file.read_exact(&mut seed).map_err(io_at(&path))?;
+        Ok(seed)
+    }
+
+    /// Writes the seed of the device key, readable by its owner only; durable when this returns. One that is there is never replaced.
+    pub fn write_device_seed(&self, seed: &[u8; SEED_BYTES]) -> Result<(), FolderError> {
+        let path = self.dir.join(SEED);
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        owner_only(&mut options);
+        let mut file = match options.open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                let dir = self.dir.clone();
+                return Err(FolderError::SeedExists { dir });
+            }
+            Err(source) => return Err(FolderError::Io { path, source }),
+        };
+        file.write_all(seed)
+            .and_then(|()| file.sync_all())
+            .map_err(io_at(&path))?;
+        sync_dir(&self.dir)
+    }
+
+    /// Returns the files of the journal, for [`Journal::open`].
+    pub fn journal_files(&self) -> Result<DiskFiles, FolderError> {
+        disk_files(&self.dir.join(JOURNAL))
+    }
+
+    /// Says whether nothing was ever made durable in the journal: the store was made but not used.
+    pub fn journal_is_empty(&self) -> Result<bool, FolderError> {
+        journal_is_empty(&self.dir.join(JOURNAL))
+    }
+
+    /// Returns the path of the live store's folder, which may be missing or damaged: see [`check_seal`](crate::check_seal).
+    pub fn live_store(&self) -> &Path {
+        &self.live
+    }
+
+    /// Returns the name of the live store, such as `store-1`.
+    pub fn live_name(&self) -> String {
+        store_name(self.live_number)
+    }
+
+    /// Renames the live store to `store-N.damaged` and returns that path; an older one that was set aside is removed.
+    ///
+    /// A live store that is not there is no error. `CURRENT` goes on naming it until [`StoreFolder::make_live`].
+    pub fn set_aside(&mut self, reason: &str) -> Result<PathBuf, FolderError> {
+        let aside = self
+            .dir
+            .join(format!("{}{DAMAGED}", store_name(self.live_number)));
+        tracing::warn!(store = %self.live.display(), reason, "setting a store aside");
+        for (number, kind, path) in store_entries(&self.dir)? {
+            let replaced = number == self.live_number && exists(&self.live)?;
+            if kind == EntryKind::Damaged && (number != self.live_number || replaced) {
+                remove_all(&path)?;
+            }
+        }
+        if exists(&self.live)? {
+            fs::rename(&self.live, &aside).map_err(io_at(&self.live))?;
+            sync_dir(&self.dir)?;
+        }
+        seal::remove_marks(&self.live).map_err(io_at(&self.live))?;
+        sync_dir(&self.dir)?;
+        Ok(aside)
+    }
+
+    /// Returns the path for the store after the live one, removing what an earlier attempt left there; the folder is not made.
+    pub fn next_store(&mut self) -> Result<PathBuf, FolderError> {
+        let number = self.next_number()?;
+        for (found, kind, path) in store_entries(&self.dir)? {
+            if found == number && kind != EntryKind::Damaged {
+                remove_all(&path)?;
+            }
+        }
+        sync_dir(&self.dir)?;
+        Ok(self.dir.join(store_name(number)))
+    }
+
+    /// Makes the store at the path that [`StoreFolder::next_store`] returned the live one, durably, and removes the ones
+    /// that are neither live nor set aside.
+    ///
+    /// Whoever built it has flushed it; what is missing after a power loss, its seal will tell.
+    pub fn make_live(&mut self) -> Result<(), FolderError> {
+        let number = self.next_number()?;
+        let live = self.dir.join(store_name(number));
+        if !exists(&live)? {
+            return Err(FolderError::Io {
+                path: live,
+                source: io::ErrorKind::NotFound.into(),
+            });
+        }
+        write_current(&self.dir, number)?;
+        self.live = live;
+        self.live_number = number;
+        remove_stores(&self.dir, Some(number))
+    }
+
+    fn next_number(&self) -> Result<u64, FolderError> {
+        self.live_number
+            .checked_add(1)
+            .ok_or_else(|| FolderError::BadCurrent {
+                path: self.dir.join(CURRENT),
+            })
+    }
+}
+
+const DAMAGED: &str = ".damaged";
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EntryKind {
+    Store,
+    Mark,
+    Damaged,
+}
+
+fn store_name(number: u64) -> String {
+    format!("store-{number}")
+}
+
+/// Reads `store-7`; other spellings of the number are no names of ours.
+fn store_number(name: &str) -> Option<u64> {
+    let number = name.strip_prefix("store-")?.parse().ok()?;
+    (store_name(number) == name).then_some(number)
+}
+
+/// Returns what belongs to stores in `dir`, in no order that matters.
+fn store_entries(dir: &Path) -> Result<Vec<(u64, EntryKind, PathBuf)>, FolderError> {
+    let mut entries = Vec::new();
+    for entry in fs::read_dir(dir).map_err(io_at(dir))? {
+        let entry = entry.map_err(io_at(dir))?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let (stem, kind) = match name.rsplit_once('.') {
+            None => (name.as_str(), EntryKind::Store),
+            Some((stem, "damaged")) => (stem, EntryKind::Damaged),
+            Some((stem, _)) => (stem, EntryKind::Mark),
+        };
+        // `store-1.seal.new` is a mark as well.
+        let stem = stem.split('.').next().unwrap_or(stem);
+        if let Some(number) = store_number(stem) {
+            entries.push((number, kind, entry.path()));
+        }
+    }
+    Ok(entries)
+}
+
+/// Removes every store and mark but those of `live` and what was set aside.
+fn remove_stores(dir: &Path, live: Option<u64>) -> Result<(), FolderError> {
+    for (number, kind, path) in store_entries(dir)? {
+        if Some(number) != live && kind != EntryKind::Damaged {
+            remove_all(&path)?;
+        }
+    }
+    sync_dir(dir)
+}
+
+fn remove_all(path: &Path) -> Result<(), FolderError> {
+    let kind = fs::symlink_metadata(path).map_err(io_at(path))?.file_type();
+    let removed = if kind.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    removed.map_err(io_at(path))
+}
+
+fn lock(dir: &Path) -> Result<File, FolderError> {
+    let path = dir.join(LOCK);
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path)
+        .map_err(io_at(&path))?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let dir = dir.to_owned();
+            let pid = read_small(&path).ok().and_then(|text| parse_pid(&text));
+            return Err(FolderError::Busy { dir, pid });
+        }
+        Err(TryLockError::Error(source)) => return Err(FolderError::Io { path, source }),
+    }
+    // A courtesy to whoever finds it held; it need not be durable.
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(io_at(&path))?;
+    Ok(file)
+}
+
+fn parse_pid(text: &str) -> Option<u32> {
+    text.trim_end().parse().ok()
+}
+
+fn read_current(dir: &Path) -> Result<u64, FolderError> {
+    let path = dir.join(CURRENT);
+    let text = match read_small(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+            return Err(FolderError::BadCurrent { path });
+        }
+        Err(source) => return Err(FolderError::Io { path, source }),
+    };
+    text.strip_suffix('\n')
+        .and_then(store_number)
+        .ok_or(FolderError::BadCurrent { path })
+}
+
+fn write_current(dir: &Path, number: u64) -> Result<(), FolderError> {
+    let new = dir.join(CURRENT_NEW);
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&new)?;
+        writeln!(file, "{}", store_name(number))?;
+        file.sync_all()?;
+        fs::rename(&new, dir.join(CURRENT))
+    };
+    write().map_err(io_at(&new))?;
+    sync_dir(dir)
+}
+
+/// Removes a seed whose writing was interrupted; only where the journal holds nothing that it signed.
+fn remove_torn_seed(dir: &Path) -> Result<(), FolderError> {
+    let path = dir.join(SEED);
+    match fs::metadata(&path) {
+        Ok(metadata) if metadata.len() != SEED_BYTES as u64 => {
+            fs::remove_file(&path).map_err(io_at(&path))
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(FolderError::Io { path, source }),
+    }
+}
+
+fn journal_is_empty(journal: &Path) -> Result<bool, FolderError> {
+    if !exists(journal)? {
+        return Ok(true);
+    }
+    let files = disk_files(journal)?;
+    Journal::is_unused(&files).map_err(FolderError::Journal)
+}
+
+fn disk_files(journal: &Path) -> Result<DiskFiles, FolderError> {
+    DiskFiles::open(journal).map_err(|FilesError { source, .. }| FolderError::Io {
+        path: journal.to_owned(),
+        source,
+    })
+}
+
+/// Makes a folder and those above it that are missing, and makes their names durable.
+fn make_dir(dir: &Path) -> Result<(), FolderError> {
+    let missing: Vec<&Path> = dir
+        .ancestors()
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
+        .collect();
+    fs::create_dir_all(dir).map_err(io_at(dir))?;
+    for made in missing {
+        match made.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => sync_dir(parent)?,
+            _ => sync_dir(Path::new("."))?,
+        }
+    }
+    Ok(())
+}
+
+fn sync_dir(dir: &Path) -> Result<(), FolderError> {
+    sync_folder(dir).map_err(io_at(dir))
+}
+
+fn exists(path: &Path) -> Result<bool, FolderError> {
+    path.try_exists().map_err(io_at(path))
+}
+
+fn read_small(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?
+        .take(SMALL_FILE_BYTES_MAX)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
+#[cfg(unix)]
+fn owner_only(options: &mut OpenOptions) {
+    use std::os::unix::fs::OpenOptionsExt;
+    options.mode(0o600);
+}
+
+/// The folder's own access list is all there is here.
+#[cfg(not(unix))]
+fn owner_only(_options: &mut OpenOptions) {}
+
+fn io_at(path: &Path) -> impl FnOnce(io::Error) -> FolderError {
+    let path = path.to_owned();
+    move |source| FolderError::Io { path, source }
+}

@@ -1,0 +1,181 @@
+//! Opening a journal: what is believed, what is cut, and what is reported.
+//!
+//! | found | meaning | answer |
+//! |---|---|---|
+//! | last segment no longer than its header, header unreadable | crash while it was created | the header is written anew |
+//! | last group unreadable, no later one | crash or failed sync while it was written; never acknowledged | cut |
+//! | a group unreadable, a later one (or a later segment) there | it had been durable | `Damaged` |
+//! | a segment missing or not continuing the one before | it had been durable | `Damaged` |
+//! | a read fails | nothing is known | `Files`, nothing is changed |
+//!
+//! Then the last group is written again, byte for byte, and synced: it alone can be in doubt, because a sync may have
+//! failed and the operating system may show what the disk does not have. A crash in between leaves equal bytes.
+
+use super::{Damage, Journal, JournalError, Position, Segment, segment_name};
+use crate::{
+    files::Files,
+    journal::format::{
+        Groups, Place, SEGMENT_HEADER_BYTES, SegmentHeader, Unreadable, holds_later_group,
+        length_of,
+    },
+    limits::SEGMENT_READ_BYTES_MAX,
+};
+
+/// What opening found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// Segments there are.
+    pub segments: u32,
+    /// Groups there are; also the number of the last one.
+    pub groups: u64,
+    /// Bytes of a group that was never acknowledged and was cut.
+    pub torn_bytes: u64,
+    /// The end of the journal.
+    pub end: Position,
+}
+
+/// Bytes of the last segment that are written again and made durable before they count.
+struct Tail {
+    offset: u32,
+    bytes: Vec<u8>,
+    torn_bytes: u64,
+}
+
+/// Fills in a journal that knows no segments yet.
+pub(super) fn open(mut journal: Journal) -> Result<(Journal, Opening), JournalError> {
+    let numbers = segment_numbers(&*journal.files)?;
+    let Some(last) = numbers.last().copied() else {
+        return Err(JournalError::Absent);
+    };
+    for (number, expected) in numbers.iter().zip(1..) {
+        if *number != expected {
+            return Err(Unreadable::Bad(Damage::MissingSegment).at(expected, 0));
+        }
+    }
+    let mut tail = None;
+    for number in numbers {
+        let bytes = read_segment(&*journal.files, number)?;
+        tail = Some(load_segment(&mut journal, number, &bytes, number == last)?);
+    }
+    let tail = tail.expect("there is a last segment");
+    settle(&mut journal, last, &tail)?;
+    let opening = Opening {
+        segments: last,
+        groups: journal.last.number,
+        torn_bytes: tail.torn_bytes,
+        end: journal.end(),
+    };
+    if opening.torn_bytes > 0 {
+        tracing::warn!(bytes = opening.torn_bytes, end = %opening.end, "cut a torn journal tail");
+    }
+    Ok((journal, opening))
+}
+
+/// Returns the numbers of all segments in ascending order; other files are none of ours.
+pub(super) fn segment_numbers(files: &dyn Files) -> Result<Vec<u32>, JournalError> {
+    let mut numbers: Vec<u32> = files
+        .list()?
+        .iter()
+        .filter_map(|name| {
+            let number = name.strip_suffix(".seg")?.parse().ok()?;
+            (*name == segment_name(number)).then_some(number)
+        })
+        .collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+fn read_segment(files: &dyn Files, number: u32) -> Result<Vec<u8>, JournalError> {
+    let name = segment_name(number);
+    let length = files.length(&name)?;
+    if length > SEGMENT_READ_BYTES_MAX {
+        return Err(Unreadable::Bad(Damage::TooLong).at(number, 0));
+    }
+    let length = usize::try_from(length).expect("the limit fits");
+    let mut bytes = vec![0; length];
+    files.read_at(&name, 0, &mut bytes)?;
+    Ok(bytes)
+}
+
+fn load_segment(
+    journal: &mut Journal,
+    number: u32,
+    bytes: &[u8],
+    is_last: bool,
+) -> Result<Tail, JournalError> {
+    let header = match SegmentHeader::decode(bytes, number) {
+        Ok(header) => header,
+        Err(Unreadable::Bad(_)) if is_last && bytes.len() <= SEGMENT_HEADER_BYTES as usize => {
+            return renew_header(journal, number, bytes);
+        }
+        Err(fault) => return Err(fault.at(number, 0)),
+    };
+    if header.before != journal.last {
+        return Err(Unreadable::Bad(Damage::Chain).at(number, 0));
+    }
+    let mut end = SEGMENT_HEADER_BYTES;
+    let mut doubtful = 0..end;
+    let mut torn = false;
+    for group in Groups::of(bytes, &header) {
+        match group {
+            Ok(group) => {
+                end = group.end();
+                doubtful = group.offset..end;
+                journal.last = group.link;
+            }
+            Err(Unreadable::Bad(_)) if is_last => torn = true,
+            Err(fault) => return Err(fault.at(number, end)),
+        }
+    }
+    let place = Place {
+        segment: number,
+        salt: header.salt,
+        offset: end,
+    };
+    if torn && holds_later_group(bytes, place, journal.last) {
+        return Err(Unreadable::Bad(Damage::Group).at(number, end));
+    }
+    journal.segments.insert(
+        number,
+        Segment {
+            salt: header.salt,
+            length: end,
+        },
+    );
+    Ok(Tail {
+        offset: doubtful.start,
+        bytes: bytes[doubtful.start as usize..doubtful.end as usize].to_vec(),
+        torn_bytes: u64::from(length_of(bytes) - end),
+    })
+}
+
+/// Plans the header of a segment whose creation was interrupted.
+fn renew_header(journal: &mut Journal, number: u32, bytes: &[u8]) -> Result<Tail, JournalError> {
+    let salt = journal.files.fresh_salt()?;
+    let header = SegmentHeader {
+        segment: number,
+        salt,
+        before: journal.last,
+    };
+    let length = SEGMENT_HEADER_BYTES;
+    journal.segments.insert(number, Segment { salt, length });
+    Ok(Tail {
+        offset: 0,
+        bytes: header.encode(),
+        torn_bytes: u64::from(length_of(bytes)),
+    })
+}
+
+/// Makes what was found durable, and what was cut durably gone.
+fn settle(journal: &mut Journal, last: u32, tail: &Tail) -> Result<(), JournalError> {
+    let name = segment_name(last);
+    let end = journal.end();
+    journal
+        .files
+        .write_at(&name, u64::from(tail.offset), &tail.bytes)?;
+    // Even where nothing was torn: an earlier cut may have been shown and then lost with a sync that failed.
+    journal.files.set_length(&name, u64::from(end.offset))?;
+    journal.files.sync_data(&name)?;
+    journal.files.sync_folder()?;
+    Ok(())
+}

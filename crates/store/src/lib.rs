@@ -1,0 +1,42 @@
+//! Storage of a Driftless replica: a journal that is the truth, and ordered key-value engines that can be rebuilt from it.
+//!
+//! | concept | module | what it promises |
+//! |---|---|---|
+//! | [`Files`] | `files` | the one seam through which the journal touches a disk; replaced in tests |
+//! | [`Journal`] | `journal` | what a commit acknowledged is there after any crash, or the damage is reported |
+//! | [`Kv`] | `kv` | ordered keys, snapshot reads, atomic batches; after reopening a prefix of its batches, or it does not open |
+//! | [`MemoryKv`], [`SledKv`] | `memory`, `sled_kv` | the engines |
+//! | [`KeyBuilder`], [`KeyReader`] | `key` | tuple keys whose byte order is their order |
+//! | [`StoreFolder`] | `folder` | who holds a folder, and which store in it is live |
+//! | [`check_seal`] | `seal` | whether a store on disk is what the last process left |
+//!
+//! Nothing here knows what the bytes mean: records, envelopes and indexes belong to the engine above.
+//! No clock is read here; randomness is drawn only for the salt of a segment, through [`Files`].
+
+mod files;
+mod folder;
+mod journal;
+mod key;
+mod kv;
+mod limits;
+mod memory;
+mod seal;
+mod sealed;
+mod sled_kv;
+mod visit;
+
+pub use files::{DiskFiles, FileOperation, Files, FilesError, MemoryFiles};
+pub use folder::{FolderError, StoreFolder};
+pub use journal::{
+    Counters, Damage, Frame, FrameKind, Journal, JournalError, Opening, Position, SegmentLimits,
+};
+pub use key::{KeyBuilder, KeyError, KeyReader};
+pub use kv::{Batch, EngineFailure, Kv, KvError, Snapshot, prefix_end};
+pub use limits::{
+    DEFAULT_CACHE_BYTES, FRAME_BYTES_MAX, KEY_BYTES_MAX, SEGMENT_BYTES, STORED_VALUE_BYTES_MAX,
+    VALUE_BYTES_MAX,
+};
+pub use memory::MemoryKv;
+pub use seal::{SealError, StoreDamage, Trust, check_seal, mark_open, write_seal};
+pub use sled_kv::SledKv;
+pub use visit::Visit;

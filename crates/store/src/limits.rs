@@ -1,0 +1,40 @@
+//! Every limit of this crate, with its unit and its reason.
+
+/// Bytes a journal segment may reach before the next one is begun: small enough to read whole into memory.
+pub const SEGMENT_BYTES: u32 = 4 * 1024 * 1024;
+
+/// Bytes of one journal frame: no envelope is larger, and a length read from disk is compared with it before it is believed.
+pub const FRAME_BYTES_MAX: u32 = 16 * 1024 * 1024;
+
+/// Bytes of a segment file that are ever read into memory: one frame of the greatest length, its headers, and slack.
+pub(crate) const SEGMENT_READ_BYTES_MAX: u64 = 32 * 1024 * 1024;
+
+/// Handles `DiskFiles` keeps open; old segments are read rarely, and a process has about a thousand handles.
+pub(crate) const OPEN_HANDLES_MAX: usize = 32;
+
+/// Bytes of a key: an inner node of sled holds up to 257 keys and must stay below the 128 KiB at which sled moves it to a file of its own.
+pub const KEY_BYTES_MAX: usize = 480;
+
+/// Bytes of a value as its writer sees it: the largest document that is taken in stays far below.
+pub const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bytes of one value as the disk engine stores it, header included: a leaf of sled holds up to 17 of them and must stay below 128 KiB.
+pub const STORED_VALUE_BYTES_MAX: usize = 6 * 1024;
+
+/// Bytes of sled's page cache unless a memory budget says otherwise; the process uses a few times as much.
+pub const DEFAULT_CACHE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Files below one store folder that a seal may name; sled has fewer than ten.
+pub(crate) const SEALED_FILES_MAX: u32 = 10_000;
+
+/// Bytes of a seal that are read: the greatest number of files, each with a name of ordinary length.
+pub(crate) const SEAL_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Folders within folders below a store folder; sled has one.
+pub(crate) const STORE_DEPTH_MAX: u32 = 8;
+
+/// Bytes of the small text files `CURRENT` and `driftless.lock` that are read.
+pub(crate) const SMALL_FILE_BYTES_MAX: u64 = 256;
+
+/// Tries to lock sled's file while one of its threads still holds it, 10 ms apart: two seconds.
+pub(crate) const SLED_LOCK_TRIES: u32 = 200;

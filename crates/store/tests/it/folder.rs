@@ -1,0 +1,372 @@
+//! Who holds a folder, what half-made ones become, and how the live store changes.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use driftless_store::{
+    FolderError, FrameKind, Journal, StoreFolder, Trust, check_seal, mark_open, write_seal,
+};
+
+const SEED: [u8; 32] = [42; 32];
+
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+fn use_journal(folder: &StoreFolder) {
+    let files = Box::new(folder.journal_files().unwrap());
+    let (mut journal, _) = Journal::open(files).unwrap();
+    journal.append(FrameKind(1), b"used").unwrap();
+    journal.commit().unwrap();
+}
+
+#[test]
+fn a_store_is_made_once_and_opens_afterwards() {
+    let outer = tempfile::tempdir().unwrap();
+    let dir = outer.path().join("a").join("b");
+    let folder = StoreFolder::create(&dir).unwrap();
+    assert_eq!(
+        names(&dir),
+        ["CURRENT", "driftless.lock", "journal", "store-1"]
+    );
+    assert_eq!(folder.live_store(), dir.join("store-1"));
+    assert_eq!(folder.live_name(), "store-1");
+    assert_eq!(folder.dir(), dir);
+    assert!(!folder.has_device_seed().unwrap());
+    folder.write_device_seed(&SEED).unwrap();
+    assert!(folder.journal_is_empty().unwrap());
+    use_journal(&folder);
+    assert!(!folder.journal_is_empty().unwrap());
+    drop(folder);
+    let folder = StoreFolder::open(&dir).unwrap();
+    assert_eq!(folder.device_seed().unwrap(), SEED);
+    assert_eq!(folder.live_store(), dir.join("store-1"));
+    drop(folder);
+    let refused = StoreFolder::create(&dir).unwrap_err();
+    assert!(matches!(refused, FolderError::AlreadyHoldsStore { dir: named } if named == dir));
+    assert_eq!(
+        StoreFolder::open(&dir).unwrap().device_seed().unwrap(),
+        SEED
+    );
+}
+
+#[test]
+fn a_journal_may_be_created_over_the_unused_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = StoreFolder::create(dir.path()).unwrap();
+    let files = || Box::new(folder.journal_files().unwrap());
+    drop(Journal::create(files()).unwrap());
+    drop(Journal::create(files()).unwrap());
+    use_journal(&folder);
+    assert!(Journal::create(files()).is_err());
+}
+
+#[test]
+fn a_folder_in_use_is_busy_and_says_by_whom() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = StoreFolder::create(dir.path()).unwrap();
+    for refused in [
+        StoreFolder::open(dir.path()).unwrap_err(),
+        StoreFolder::create(dir.path()).unwrap_err(),
+    ] {
+        assert!(
+            matches!(refused, FolderError::Busy { dir: named, pid: Some(pid) }
+            if named == dir.path() && pid == std::process::id())
+        );
+    }
+    drop(folder);
+    StoreFolder::open(dir.path()).unwrap();
+}
+
+#[test]
+fn what_a_dead_process_left_in_the_lock_does_not_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(StoreFolder::create(dir.path()).unwrap());
+    let lock = dir.path().join("driftless.lock");
+    fs::write(&lock, "4294967295999 and much more than a process id").unwrap();
+    let folder = StoreFolder::open(dir.path()).unwrap();
+    let own = format!("{}\n", std::process::id());
+    assert_eq!(fs::read_to_string(&lock).unwrap(), own);
+    drop(folder);
+}
+
+#[test]
+fn no_store_and_half_a_store_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = dir.path().join("missing");
+    for place in [&missing, dir.path()] {
+        let refused = StoreFolder::open(place).unwrap_err();
+        assert!(matches!(refused, FolderError::NotFound { dir: named } if named == place));
+    }
+    assert!(
+        names(dir.path()).is_empty(),
+        "looking leaves nothing behind"
+    );
+    fs::write(dir.path().join("notes.txt"), b"mine").unwrap();
+    drop(StoreFolder::create(dir.path()).unwrap());
+    fs::remove_file(dir.path().join("CURRENT")).unwrap();
+    let refused = StoreFolder::open(dir.path()).unwrap_err();
+    assert!(matches!(
+        refused,
+        FolderError::Incomplete {
+            missing: "CURRENT",
+            ..
+        }
+    ));
+    drop(StoreFolder::create(dir.path()).unwrap());
+    fs::remove_dir_all(dir.path().join("journal")).unwrap();
+    let refused = StoreFolder::open(dir.path()).unwrap_err();
+    assert!(matches!(
+        refused,
+        FolderError::Incomplete {
+            missing: "journal",
+            ..
+        }
+    ));
+    assert_eq!(fs::read(dir.path().join("notes.txt")).unwrap(), b"mine");
+}
+
+#[test]
+fn creating_finishes_what_a_crash_left_at_every_step() {
+    let leave: [&dyn Fn(&Path); 8] = [
+        &|_| {},
+        &|dir| fs::write(dir.join("driftless.lock"), "1\n").unwrap(),
+        &|dir| fs::create_dir(dir.join("journal")).unwrap(),
+        &|dir| {
+            fs::create_dir(dir.join("journal")).unwrap();
+            fs::write(dir.join("journal/00000001.seg"), b"DRIFT").unwrap();
+        },
+        &|dir| {
+            drop(StoreFolder::create(dir).unwrap());
+            fs::remove_file(dir.join("CURRENT")).unwrap();
+        },
+        &|dir| {
+            drop(StoreFolder::create(dir).unwrap());
+            fs::rename(dir.join("CURRENT"), dir.join("CURRENT.new")).unwrap();
+            fs::write(dir.join("store-1/leftover"), b"x").unwrap();
+            fs::write(dir.join("store-1.seal"), b"x").unwrap();
+        },
+        &|dir| drop(StoreFolder::create(dir).unwrap()),
+        &|dir| {
+            drop(StoreFolder::create(dir).unwrap());
+            fs::remove_file(dir.join("CURRENT")).unwrap();
+            fs::write(dir.join("device.key"), b"half of a key").unwrap();
+        },
+    ];
+    for (case, leave) in leave.into_iter().enumerate() {
+        let dir = tempfile::tempdir().unwrap();
+        leave(dir.path());
+        let folder = StoreFolder::create(dir.path()).unwrap();
+        folder.write_device_seed(&SEED).unwrap();
+        use_journal(&folder);
+        drop(folder);
+        let folder = StoreFolder::open(dir.path()).unwrap();
+        assert_eq!(folder.device_seed().unwrap(), SEED, "case {case}");
+        assert!(names(folder.live_store()).is_empty(), "case {case}");
+        assert_eq!(
+            check_seal(folder.live_store()),
+            Trust::Unclean { same_boot: false }
+        );
+    }
+}
+
+#[test]
+fn a_key_or_a_journal_that_was_used_is_never_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = StoreFolder::create(dir.path()).unwrap();
+    folder.write_device_seed(&SEED).unwrap();
+    let refused = folder.write_device_seed(&[1; 32]).unwrap_err();
+    assert!(matches!(refused, FolderError::SeedExists { .. }));
+    use_journal(&folder);
+    drop(folder);
+    // Even without CURRENT, and even with a key that is torn.
+    fs::remove_file(dir.path().join("CURRENT")).unwrap();
+    let refused = StoreFolder::create(dir.path()).unwrap_err();
+    assert!(matches!(refused, FolderError::AlreadyHoldsStore { .. }));
+    fs::write(dir.path().join("device.key"), b"torn").unwrap();
+    let refused = StoreFolder::create(dir.path()).unwrap_err();
+    assert!(matches!(refused, FolderError::AlreadyHoldsStore { .. }));
+    assert_eq!(fs::read(dir.path().join("device.key")).unwrap(), b"torn");
+}
+
+#[test]
+fn a_whole_key_without_a_store_is_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("device.key"), SEED).unwrap();
+    let folder = StoreFolder::create(dir.path()).unwrap();
+    assert_eq!(folder.device_seed().unwrap(), SEED);
+}
+
+#[test]
+fn a_key_of_the_wrong_length_or_none_is_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = StoreFolder::create(dir.path()).unwrap();
+    let missing = folder.device_seed().unwrap_err();
+    assert!(matches!(
+        missing,
+        FolderError::Incomplete {
+            missing: "device.key",
+            ..
+        }
+    ));
+    for length in [0, 31, 33] {
+        fs::write(dir.path().join("device.key"), vec![1; length]).unwrap();
+        let refused = folder.device_seed().unwrap_err();
+        assert!(
+            matches!(refused, FolderError::BadSeed { length: found, .. } if found == length as u64)
+        );
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn the_key_is_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let folder = StoreFolder::create(dir.path()).unwrap();
+    folder.write_device_seed(&SEED).unwrap();
+    let mode = fs::metadata(dir.path().join("device.key"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_current_that_names_no_store_is_typed() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(StoreFolder::create(dir.path()).unwrap());
+    for text in [
+        "",
+        "\n",
+        "store-1",
+        "store-01\n",
+        "store--1\n",
+        "store-x\n",
+        "store-1\n\n",
+        "../x\n",
+        "store-99999999999999999999\n",
+    ] {
+        fs::write(dir.path().join("CURRENT"), text).unwrap();
+        let refused = StoreFolder::open(dir.path()).unwrap_err();
+        assert!(
+            matches!(refused, FolderError::BadCurrent { .. }),
+            "{text:?}"
+        );
+    }
+    fs::write(dir.path().join("CURRENT"), b"store-\xff\n").unwrap();
+    let refused = StoreFolder::open(dir.path()).unwrap_err();
+    assert!(matches!(refused, FolderError::BadCurrent { .. }));
+    fs::write(dir.path().join("CURRENT"), "store-7\n").unwrap();
+    let folder = StoreFolder::open(dir.path()).unwrap();
+    assert_eq!(check_seal(folder.live_store()), Trust::Missing);
+}
+
+fn fill(store: &Path, content: &str) {
+    fs::create_dir_all(store).unwrap();
+    fs::write(store.join("db"), content).unwrap();
+}
+
+fn rebuild(folder: &mut StoreFolder, content: &str) -> PathBuf {
+    let next = folder.next_store().unwrap();
+    fill(&next, content);
+    folder.make_live().unwrap();
+    assert_eq!(folder.live_store(), next);
+    next
+}
+
+#[test]
+fn a_damaged_store_is_set_aside_and_another_becomes_live() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = StoreFolder::create(dir.path()).unwrap();
+    fill(folder.live_store(), "first");
+    write_seal(folder.live_store()).unwrap();
+    mark_open(folder.live_store()).unwrap();
+    let aside = folder.set_aside("a test").unwrap();
+    assert_eq!(aside, dir.path().join("store-1.damaged"));
+    assert_eq!(fs::read(aside.join("db")).unwrap(), b"first");
+    assert_eq!(check_seal(folder.live_store()), Trust::Missing);
+    let left = ["CURRENT", "driftless.lock", "journal", "store-1.damaged"];
+    assert_eq!(names(dir.path()), left, "its marks went with it");
+    rebuild(&mut folder, "second");
+    let expected = [
+        "CURRENT",
+        "driftless.lock",
+        "journal",
+        "store-1.damaged",
+        "store-2",
+    ];
+    assert_eq!(names(dir.path()), expected);
+    drop(folder);
+    let mut folder = StoreFolder::open(dir.path()).unwrap();
+    assert_eq!(folder.live_name(), "store-2");
+    // Only the newest of those set aside is kept.
+    folder.set_aside("another test").unwrap();
+    rebuild(&mut folder, "third");
+    let expected = [
+        "CURRENT",
+        "driftless.lock",
+        "journal",
+        "store-2.damaged",
+        "store-3",
+    ];
+    assert_eq!(names(dir.path()), expected);
+}
+
+#[test]
+fn setting_aside_what_is_not_there_keeps_what_was_set_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = StoreFolder::create(dir.path()).unwrap();
+    fill(folder.live_store(), "first");
+    folder.set_aside("a test").unwrap();
+    // The process died before it rebuilt; the next one finds the store missing and does the same.
+    let aside = folder.set_aside("missing").unwrap();
+    assert_eq!(fs::read(aside.join("db")).unwrap(), b"first");
+    // Something with the old name appears again, and is the newest.
+    fill(folder.live_store(), "again");
+    let aside = folder.set_aside("a test").unwrap();
+    assert_eq!(fs::read(aside.join("db")).unwrap(), b"again");
+}
+
+#[test]
+fn a_rebuild_that_was_interrupted_begins_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = StoreFolder::create(dir.path()).unwrap();
+    fill(folder.live_store(), "first");
+    let next = folder.next_store().unwrap();
+    fill(&next, "half built");
+    mark_open(&next).unwrap();
+    drop(folder);
+    let mut folder = StoreFolder::open(dir.path()).unwrap();
+    assert_eq!(folder.live_name(), "store-1");
+    let again = folder.next_store().unwrap();
+    assert_eq!(again, next);
+    assert!(!again.exists());
+    assert!(!dir.path().join("store-2.open").exists());
+    let missing = folder.make_live().unwrap_err();
+    assert!(matches!(missing, FolderError::Io { path, .. } if path == next));
+    assert_eq!(folder.live_name(), "store-1");
+    rebuild(&mut folder, "whole");
+    assert!(!dir.path().join("store-1").exists());
+}
+
+#[test]
+fn marks_of_the_live_store_survive_the_flip_and_others_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut folder = StoreFolder::create(dir.path()).unwrap();
+    fill(folder.live_store(), "first");
+    write_seal(folder.live_store()).unwrap();
+    let next = folder.next_store().unwrap();
+    fill(&next, "second");
+    write_seal(&next).unwrap();
+    folder.make_live().unwrap();
+    assert_eq!(check_seal(folder.live_store()), Trust::Clean);
+    assert!(!dir.path().join("store-1.seal").exists());
+}

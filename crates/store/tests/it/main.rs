@@ -1,0 +1,11 @@
+//! Tests of the crate from outside, in one binary.
+#![allow(clippy::unwrap_used)]
+
+mod conformance;
+mod folder;
+mod journal;
+mod journal_crash;
+mod journal_damage;
+mod key;
+mod seal;
+mod sled_kv;

@@ -1,0 +1,4 @@
+//! The conflict log and convergence of records, on random histories.
+
+mod conflict_log;
+mod convergence;

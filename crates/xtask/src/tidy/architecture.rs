@@ -1,0 +1,251 @@
+//! Which crate depends on what: the arrows of ARCHITECTURE.md.
+
+use super::packages::{DependencyKind, Package, Packages};
+use super::{Tree, Violation};
+
+/// The crates there are: folder, package, and whether it is published.
+const CRATES: [(&str, &str, bool); 8] = [
+    ("crates/cli", "driftless-cli", true),
+    ("crates/document", "driftless-document", true),
+    ("crates/driftless", "driftless", true),
+    ("crates/engine", "driftless-engine", true),
+    ("crates/protocol", "driftless-protocol", true),
+    ("crates/store", "driftless-store", true),
+    ("crates/testkit", "driftless-testkit", false),
+    ("crates/xtask", "driftless-xtask", false),
+];
+
+/// What one published crate has to itself: (package, the crate that may depend on it).
+const OWNED: [(&str, &str); 2] = [
+    ("automerge", "driftless-document"),
+    ("sled", "driftless-store"),
+];
+
+/// Which crates of the workspace a crate may depend on outside tests: the arrows point down.
+const ARROWS: [(&str, &[&str]); 4] = [
+    ("driftless-document", &[]),
+    ("driftless-protocol", &[]),
+    ("driftless-store", &[]),
+    (
+        "driftless-engine",
+        &[
+            "driftless-document",
+            "driftless-protocol",
+            "driftless-store",
+        ],
+    ),
+];
+
+/// The crates that know no runtime, not even through others.
+const WITHOUT_RUNTIME: [&str; 3] = [
+    "driftless-document",
+    "driftless-protocol",
+    "driftless-engine",
+];
+const RUNTIME: &str = "tokio";
+
+/// Packages in the lockfile: each is somebody's code that we ship or build with.
+const LOCKED_PACKAGES: usize = 420;
+
+pub(super) fn check(packages: &Packages) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for member in packages.members() {
+        violations.extend(check_member(member));
+        violations.extend(check_dependencies(member));
+        if WITHOUT_RUNTIME.contains(&member.name.as_str()) {
+            let direct = member.dependencies.iter().any(|d| d.name == RUNTIME);
+            if direct || packages.built_with(member).contains(&RUNTIME) {
+                violations.push(at(member, format!("it depends on {RUNTIME}")));
+            }
+        }
+    }
+    violations
+}
+
+/// The lockfile holds at most [`LOCKED_PACKAGES`].
+pub(super) fn check_lockfile(tree: &Tree) -> Vec<Violation> {
+    let count = tree.file("Cargo.lock").map_or(0, |lock| {
+        let lines = lock.text.lines();
+        lines.filter(|line| *line == "[[package]]").count()
+    });
+    if count <= LOCKED_PACKAGES {
+        return Vec::new();
+    }
+    let what = format!("it has {count} packages, at most {LOCKED_PACKAGES} are allowed");
+    vec![Violation::new("Cargo.lock", 0, what)]
+}
+
+fn check_member(member: &Package) -> Option<Violation> {
+    let folder = member.folder.as_deref().unwrap_or_default();
+    let known = CRATES.contains(&(folder, member.name.as_str(), member.published));
+    let what = format!(
+        "`{folder}` (published: {}) is no crate of the map",
+        member.published
+    );
+    (!known).then(|| at(member, what))
+}
+
+fn check_dependencies(member: &Package) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    let arrows = ARROWS.iter().find(|(name, _)| *name == member.name);
+    for dependency in &member.dependencies {
+        let name = dependency.name.as_str();
+        let outside_tests = dependency.kind != DependencyKind::Development;
+        if member.published
+            && let Some((_, owner)) = OWNED.iter().find(|(owned, _)| *owned == name)
+            && *owner != member.name
+        {
+            violations.push(at(member, format!("only {owner} may depend on {name}")));
+        }
+        let unpublished = CRATES
+            .iter()
+            .any(|(_, package, published)| *package == name && !published);
+        if member.published && outside_tests && unpublished {
+            violations.push(at(
+                member,
+                format!("it depends on {name}, which is not published"),
+            ));
+        }
+        if let Some((_, below)) = arrows
+            && dependency.is_path
+            && outside_tests
+            && !below.contains(&name)
+        {
+            violations.push(at(
+                member,
+                format!("it depends on {name}, which is not below it"),
+            ));
+        }
+    }
+    violations
+}
+
+fn at(package: &Package, what: String) -> Violation {
+    Violation::new(&package.name, 0, what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tidy::packages::Dependency;
+
+    fn normal(name: &str) -> Dependency {
+        Dependency {
+            name: name.to_owned(),
+            kind: DependencyKind::Normal,
+            is_path: name.starts_with("driftless"),
+        }
+    }
+
+    fn member(folder: &str, name: &str, dependencies: &[Dependency]) -> Package {
+        Package {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            folder: Some(folder.to_owned()),
+            published: true,
+            dependencies: dependencies.to_vec(),
+            built_with: dependencies.iter().map(|d| d.name.clone()).collect(),
+            ..Package::default()
+        }
+    }
+
+    fn foreign(name: &str, built_with: &[&str]) -> Package {
+        Package {
+            id: name.to_owned(),
+            name: name.to_owned(),
+            source: Some("registry".to_owned()),
+            built_with: built_with.iter().map(|id| (*id).to_owned()).collect(),
+            ..Package::default()
+        }
+    }
+
+    fn found(packages: Vec<Package>) -> Vec<String> {
+        let violations = check(&Packages { packages });
+        violations.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn only_the_owner_depends_on_what_it_owns() {
+        let document = member(
+            "crates/document",
+            "driftless-document",
+            &[normal("automerge")],
+        );
+        let cli = member(
+            "crates/cli",
+            "driftless-cli",
+            &[normal("automerge"), normal("sled")],
+        );
+        assert_eq!(
+            found(vec![document, cli]),
+            [
+                "driftless-cli: only driftless-document may depend on automerge",
+                "driftless-cli: only driftless-store may depend on sled",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_pure_crate_has_no_runtime_even_through_others() {
+        let direct = member("crates/protocol", "driftless-protocol", &[normal("tokio")]);
+        let through = member("crates/engine", "driftless-engine", &[normal("helper")]);
+        let fine = member("crates/driftless", "driftless", &[normal("tokio")]);
+        let helper = foreign("helper", &["tokio"]);
+        assert_eq!(
+            found(vec![direct, through, fine, helper, foreign("tokio", &[])]),
+            [
+                "driftless-protocol: it depends on tokio",
+                "driftless-engine: it depends on tokio"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_published_does_not_need_what_is_not() {
+        let testkit = normal("driftless-testkit");
+        let in_tests = Dependency {
+            kind: DependencyKind::Development,
+            ..testkit.clone()
+        };
+        let fine = member("crates/driftless", "driftless", &[in_tests]);
+        let wrong = member("crates/cli", "driftless-cli", &[testkit]);
+        let what = "driftless-cli: it depends on driftless-testkit, which is not published";
+        assert_eq!(found(vec![fine, wrong]), [what]);
+    }
+
+    #[test]
+    fn arrows_point_down() {
+        let store = member(
+            "crates/store",
+            "driftless-store",
+            &[normal("driftless-engine")],
+        );
+        let what = "driftless-store: it depends on driftless-engine, which is not below it";
+        assert_eq!(found(vec![store]), [what]);
+    }
+
+    #[test]
+    fn a_crate_that_is_not_on_the_map_is_found() {
+        let extra = member("crates/extra", "driftless-extra", &[]);
+        let moved = member("crates/core", "driftless-engine", &[]);
+        assert_eq!(
+            found(vec![extra, moved]),
+            [
+                "driftless-extra: `crates/extra` (published: true) is no crate of the map",
+                "driftless-engine: `crates/core` (published: true) is no crate of the map",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_lockfile_over_its_limit_is_found() {
+        let lock = |count: usize| "[[package]]\nname = \"x\"\n".repeat(count);
+        let found = |count| check_lockfile(&Tree::of(&[("Cargo.lock", &lock(count))]));
+        assert_eq!(found(LOCKED_PACKAGES), []);
+        let what = "it has 421 packages, at most 420 are allowed";
+        assert_eq!(
+            found(LOCKED_PACKAGES + 1),
+            [Violation::new("Cargo.lock", 0, what)]
+        );
+    }
+}
