@@ -118,6 +118,17 @@ pub enum EngineError {
         /// What is wrong.
         reason: String,
     },
+    /// The journal ends before what the store had applied of it: acknowledged writes are gone from it. The store
+    /// must be rebuilt, and what is gone can only come back from a device that had synced it.
+    #[error(
+        "the journal ends at {end}, and the store had applied it up to {applied}: acknowledged writes are gone from the journal"
+    )]
+    JournalShort {
+        /// How far the store had applied it.
+        applied: driftless_store::Position,
+        /// Where it ends.
+        end: driftless_store::Position,
+    },
     /// The journal holds something that does not follow from what precedes it.
     #[error("the journal is damaged: {reason}")]
     JournalDamaged {

@@ -86,6 +86,11 @@ impl Feeds {
         self.known.get(feed)
     }
 
+    /// How many feeds there are.
+    pub(crate) fn len(&self) -> usize {
+        self.known.len()
+    }
+
     /// The feeds of one device.
     pub(crate) fn of_device(&self, prefix: [u8; 8]) -> impl Iterator<Item = (&FeedId, &Feed)> {
         let mut from = [0; 16];

@@ -154,7 +154,7 @@ impl Replica {
 }
 
 /// A change of the commit space, and the first bytes of its author's device.
-fn event_of(seq: u64, value: &[u8]) -> Result<(ChangeEvent, [u8; 8]), EngineError> {
+pub(crate) fn event_of(seq: u64, value: &[u8]) -> Result<(ChangeEvent, [u8; 8]), EngineError> {
     let mut reader = KeyReader::new(value);
     reader.take_u8()?;
     let key = RecordKey {

@@ -144,6 +144,13 @@ impl Replica {
         Ok(replica)
     }
 
+    /// Checks that the store is whole, one read of it all: for a store whose last process did not close it.
+    ///
+    /// [`EngineError::StoreDamaged`] says that it must be rebuilt.
+    pub fn check_store(&self) -> Result<(), EngineError> {
+        self.core.check_whole()
+    }
+
     fn of(
         journal: Journal,
         core: Core,
@@ -266,10 +273,7 @@ impl Replica {
         }
         self.journal.append(NOTE_FRAME, &encode_note(name, value))?;
         self.staged = true;
-        self.core
-            .base
-            .put(self.core.keys.note(name), value.to_vec());
-        Ok(())
+        self.core.stage_note(name, value.to_vec())
     }
 
     pub(crate) fn now(&self) -> Millis {

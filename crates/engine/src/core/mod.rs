@@ -4,6 +4,7 @@
 //! told and writes nothing but what it stages in its store, so the same frames give the same store again:
 //! `rebuild` and `verify` rest on that.
 
+mod check;
 mod judge;
 mod rows;
 mod stage;
@@ -63,9 +64,26 @@ pub(crate) struct State {
     pub(crate) clock: HybridClock,
     /// The feed this device last wrote to.
     pub(crate) own_feed: Option<FeedId>,
+    /// How many membership records there are.
+    members: u64,
+    /// How many settings there are.
+    notes: u64,
 }
 
 const STATE_FORMAT: u8 = 1;
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            applied: Position::START,
+            seq: 0,
+            clock: HybridClock::default(),
+            own_feed: None,
+            members: 0,
+            notes: 0,
+        }
+    }
+}
 
 impl State {
     fn encode(&self) -> Vec<u8> {
@@ -75,6 +93,8 @@ impl State {
             .push_u64(self.seq)
             .push_i64(self.clock.last)
             .push_fixed(&self.own_feed.map_or([0; 16], |feed| feed.0))
+            .push_u64(self.members)
+            .push_u64(self.notes)
             .finish()
     }
 
@@ -89,12 +109,16 @@ impl State {
             last: reader.take_i64()?,
         };
         let own = reader.take_fixed::<16>()?;
+        let members = reader.take_u64()?;
+        let notes = reader.take_u64()?;
         reader.finish()?;
         Ok(Self {
             applied,
             seq,
             clock,
             own_feed: (own != [0; 16]).then_some(FeedId(own)),
+            members,
+            notes,
         })
     }
 }
@@ -124,11 +148,10 @@ impl Core {
             Some(key) => Self::load(kv, device, &key)?,
         };
         if core.state.applied > journal.end() {
-            return Err(EngineError::store_damaged(format!(
-                "it has applied the journal up to {}, which ends at {}",
-                core.state.applied,
-                journal.end()
-            )));
+            return Err(EngineError::JournalShort {
+                applied: core.state.applied,
+                end: journal.end(),
+            });
         }
         core.replay(journal, progress)?;
         if core.stale {
@@ -150,6 +173,9 @@ impl Core {
             .ok_or_else(|| EngineError::store_damaged("its state is missing"))?;
         let state = State::decode(&state)?;
         let log = load_log(&base, keys)?;
+        if log.hashes().count() as u64 != state.members {
+            return Err(EngineError::store_damaged("a membership record is missing"));
+        }
         let mut feeds = Feeds::default();
         let mut found = Ok(());
         base.scan(&keys.space(Space::Feed), &[], &mut |key, value| {
@@ -173,12 +199,7 @@ impl Core {
             device,
             log,
             feeds: Feeds::default(),
-            state: State {
-                applied: Position::START,
-                seq: 0,
-                clock: HybridClock::default(),
-                own_feed: None,
-            },
+            state: State::default(),
             documents: Documents::default(),
             contested: BTreeSet::new(),
             granted: BTreeSet::new(),
@@ -238,8 +259,7 @@ impl Core {
             }
             NOTE_FRAME => {
                 let (name, value) = decode_note(&frame.bytes)?;
-                self.base.put(self.keys.note(&name), value);
-                Ok(())
+                self.stage_note(&name, value)
             }
             other => Err(damaged(format!(
                 "a frame of the unknown kind {}: it was written by a newer version",
@@ -252,6 +272,7 @@ impl Core {
     pub(crate) fn apply(&mut self, applied: Position) -> Result<(), EngineError> {
         self.stage_evidence()?;
         self.state.applied = applied;
+        self.state.members = self.log.hashes().count() as u64;
         let state = self.state.encode();
         self.base.put(self.keys.space(Space::State), state);
         Ok(self.base.apply()?)
@@ -270,6 +291,14 @@ impl Core {
                 .any(|device| self.feeds.of_device(device.prefix()).next().is_some());
             self.granted = granted;
         }
+        Ok(())
+    }
+
+    /// Stages a local setting.
+    pub(crate) fn stage_note(&mut self, name: &str, value: Vec<u8>) -> Result<(), EngineError> {
+        let key = self.keys.note(name);
+        self.state.notes += u64::from(self.base.get(&key)?.is_none());
+        self.base.put(key, value);
         Ok(())
     }
 
@@ -302,10 +331,8 @@ impl Core {
         self.feeds = Feeds::default();
         self.stale = false;
         self.state = State {
-            applied: Position::START,
-            seq: 0,
             clock: self.state.clock,
-            own_feed: None,
+            ..State::default()
         };
         self.replay(journal, &mut |_| ())
     }

@@ -16,6 +16,8 @@ pub(crate) struct StoredRow {
     pub(crate) loose: u8,
     /// Whether some overlap is not settled, so that the next write may change the conflict entries.
     pub(crate) unsettled: bool,
+    /// How many conflict entries the record has.
+    pub(crate) entries: u32,
 }
 
 /// Shown a record's name and its stored row.
@@ -24,14 +26,15 @@ pub(crate) type RowVisitor<'a> = &'a mut dyn FnMut(RecordKey, &[u8]) -> Result<V
 const FORMAT: u8 = 1;
 const DELETED_BIT: u8 = 1;
 const UNSETTLED_BIT: u8 = 2;
-/// Format, flags, loose changes.
-const PREFIX_BYTES: usize = 3;
+/// Format, flags, loose changes, number of conflict entries.
+const PREFIX_BYTES: usize = 7;
 
 impl StoredRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let flags = if self.row.deleted { DELETED_BIT } else { 0 }
             | if self.unsettled { UNSETTLED_BIT } else { 0 };
         let mut bytes = vec![FORMAT, flags, self.loose];
+        bytes.extend(self.entries.to_le_bytes());
         bytes.extend(self.row.encode());
         bytes
     }
@@ -45,6 +48,7 @@ impl StoredRow {
             row: Row::decode(row)?,
             loose: prefix[2],
             unsettled: prefix[1] & UNSETTLED_BIT != 0,
+            entries: u32::from_le_bytes([prefix[3], prefix[4], prefix[5], prefix[6]]),
         })
     }
 

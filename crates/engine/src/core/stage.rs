@@ -133,8 +133,8 @@ impl Core {
             forked,
         } = update;
         let before = self.stored_row(&key)?;
-        let (mut loose, mut unsettled) =
-            before.map_or((0, false), |row| (row.loose, row.unsettled));
+        let (mut loose, mut unsettled, entries) =
+            before.map_or((0, false, 0), |row| (row.loose, row.unsettled, row.entries));
         for (change, _) in &changes {
             self.stage_commit(&key, change, feed);
         }
@@ -155,6 +155,7 @@ impl Core {
             row: record.row(),
             loose,
             unsettled,
+            entries,
         };
         self.base
             .put(self.keys.record(Space::Row, &key), stored.encode());
@@ -194,6 +195,11 @@ impl Core {
         for key in std::mem::take(&mut self.contested) {
             let record = self.record(&key)?;
             let found = evidence(&key.collection, key.record, &record.changes()?);
+            for entry in self.evidence(&key)?.entries {
+                for id in std::iter::once(&entry.id).chain(&entry.also) {
+                    self.base.delete(self.keys.alias(id));
+                }
+            }
             for entry in &found.entries {
                 self.stage_aliases(&key, entry);
             }
@@ -203,10 +209,9 @@ impl Core {
             } else {
                 self.base.put(place, found.encode());
             }
-            if let Some(mut stored) = self.stored_row(&key)?
-                && stored.unsettled != found.unsettled
-            {
+            if let Some(mut stored) = self.stored_row(&key)? {
                 stored.unsettled = found.unsettled;
+                stored.entries = u32::try_from(found.entries.len()).unwrap_or(u32::MAX);
                 self.base
                     .put(self.keys.record(Space::Row, &key), stored.encode());
             }

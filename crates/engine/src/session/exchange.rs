@@ -178,7 +178,9 @@ impl Replica {
         let theirs = feeds_of(&session.cursor.marks);
         if positions_needed(&ours, &theirs) {
             session.positions.compared = true;
-            session.positions.awaited = session.positions.received.is_none();
+            // Only a feed that is unknown here leaves open what else the peer holds.
+            let unknown = theirs.iter().any(|id| self.core.feeds.get(id).is_none());
+            session.positions.awaited = unknown && session.positions.received.is_none();
             let covered = theirs.difference(&ours).filter_map(|id| {
                 let feed = self.core.feeds.get(id)?;
                 Some(CursorMark {
@@ -201,7 +203,9 @@ impl Replica {
     pub(super) fn known_of(session: &Session) -> BTreeMap<FeedId, u64> {
         let positions = session.positions.received.iter().flatten();
         let marks = session.cursor.marks.iter().chain(positions);
-        marks.map(|mark| (mark.feed, mark.headers)).collect()
+        let mut known: BTreeMap<_, _> = marks.map(|mark| (mark.feed, mark.headers)).collect();
+        known.extend(&session.received);
+        known
     }
 
     fn on_envelope(
@@ -254,6 +258,7 @@ impl Replica {
         session.summary.envelopes_received += 1;
         session.summary.records_received += envelope.items().len() as u64;
         session.peer_holds.insert(feed, n);
+        session.received.insert(feed, n);
         match refused {
             Some(code) => session.refused.push(Refusal { feed, n, code }),
             None => acknowledge(session, feed, n),

@@ -37,9 +37,7 @@ impl Replica {
         if !met && self.core.log.member(&peer).is_some() {
             let device = self.device();
             let records = self.core.log.proof_of(&device).into_iter().cloned();
-            session.outbox.push_back(Message::Proof {
-                records: records.collect(),
-            });
+            session.outbox.extend(proofs(records));
         }
     }
 
@@ -73,8 +71,20 @@ impl Replica {
         if session.peer_hello.is_none() {
             return Err((Code::UnexpectedMessage, "a proof before the Hello".into()));
         }
+        let before = self.core.log.hashes().count();
         self.take_records(session, records)?;
+        if self.core.log.hashes().count() == before {
+            // More of the same would go on for ever.
+            return self.check_member(session);
+        }
         Ok(())
+    }
+
+    fn check_member(&self, session: &Session) -> Result<(), Stop> {
+        match self.core.log.member(&session.start.peer) {
+            Some(_) => Ok(()),
+            None => Err((Code::UnknownDevice, String::new())),
+        }
     }
 
     /// Stages membership records of a peer; what breaks a rule ends the session.
@@ -115,9 +125,7 @@ impl Replica {
         if session.begun || session.peer_hello.is_none() {
             return Ok(());
         }
-        if self.core.log.member(&session.start.peer).is_none() {
-            return Err((Code::UnknownDevice, String::new()));
-        }
+        self.check_member(session)?;
         if session.hello.is_none() {
             self.greet(session);
         }
@@ -125,6 +133,28 @@ impl Replica {
         self.begin_exchange(session);
         Ok(())
     }
+}
+
+/// Bytes of records in one message of a proof: it fits into a frame beside a Hello.
+const PROOF_BYTES: usize = 32 * 1024;
+
+/// Cuts a proof into messages.
+fn proofs(records: impl Iterator<Item = MemberRecord>) -> Vec<Message> {
+    let mut parts: Vec<(usize, Vec<MemberRecord>)> = Vec::new();
+    for record in records {
+        let length = record.encode().len();
+        match parts.last_mut() {
+            Some((bytes, part)) if *bytes + length <= PROOF_BYTES => {
+                *bytes += length;
+                part.push(record);
+            }
+            _ => parts.push((length, vec![record])),
+        }
+    }
+    let messages = parts.into_iter();
+    messages
+        .map(|(_, records)| Message::Proof { records })
+        .collect()
 }
 
 /// What the peer is told of an error here.

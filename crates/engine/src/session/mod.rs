@@ -132,6 +132,8 @@ pub(crate) struct Session {
     held: Vec<HeldRun>,
     refused: Vec<Refusal>,
     done: BothWays,
+    /// What the peer has sent in this session, so that it is not sent back.
+    received: BTreeMap<FeedId, u64>,
     /// What the peer is known to hold when this session comes to its end.
     peer_holds: BTreeMap<FeedId, u64>,
     /// Records and envelopes received in groups that are not acknowledged yet.
@@ -186,6 +188,7 @@ impl Session {
             held: Vec::new(),
             refused: Vec::new(),
             done: BothWays::default(),
+            received: BTreeMap::new(),
             peer_holds: BTreeMap::new(),
             summary: SessionSummary::default(),
             reported: SyncProgress::default(),
@@ -287,11 +290,16 @@ impl Replica {
         now: Millis,
     ) -> Result<(), Stop> {
         let messages = decode_batch(frame).map_err(|error| (Code::BadFrame, error.to_string()))?;
+        let mut proving = false;
         for message in messages {
+            proving = matches!(message, Message::Proof { .. });
             self.handle_message(session, message, now)?;
             if session.closed {
                 return Ok(());
             }
+        }
+        if proving && self.core.log.member(&session.start.peer).is_none() {
+            return Ok(()); // a long proof goes on in the next frame
         }
         self.check_greeted(session)
     }

@@ -37,18 +37,12 @@ impl Replica {
         self.send_acknowledgements(session);
         self.compare_cursors(session);
         self.plan(session)?;
-        while session.in_flight_bytes < limits::UNACKNOWLEDGED_BYTES && session.outbox.is_empty() {
+        let mut filled = 0;
+        while filled < WHOLE_BYTES && session.in_flight_bytes < limits::UNACKNOWLEDGED_BYTES {
             let Some(outgoing) = session.next_planned() else {
                 break;
             };
-            self.send_envelope(session, &outgoing)?;
-        }
-        // Small ones share a frame.
-        while session.in_flight_bytes < WHOLE_BYTES {
-            let Some(outgoing) = session.next_planned() else {
-                break;
-            };
-            self.send_envelope(session, &outgoing)?;
+            filled += self.send_envelope(session, &outgoing)?;
         }
         if session.plan.as_ref().is_some_and(VecDeque::is_empty) && !session.done.sent {
             session.done.sent = true;
@@ -107,7 +101,8 @@ impl Replica {
         Ok(())
     }
 
-    fn send_envelope(&mut self, session: &mut Session, outgoing: &Outgoing) -> Result<(), Stop> {
+    /// Puts one envelope into the outbox; says how many bytes it has.
+    fn send_envelope(&mut self, session: &mut Session, outgoing: &Outgoing) -> Result<usize, Stop> {
         let Outgoing { feed, n, items, .. } = *outgoing;
         let envelope = self.read_envelope(&feed, n).map_err(stop_of)?;
         let hash = |raw: &[u8]| change_hash(raw).map(|hash| hash.0);
@@ -115,9 +110,10 @@ impl Replica {
             membership: &session.agreed,
             change_hash: Some(&hash),
         });
-        session.in_flight.insert((feed, n), (bytes.len(), items));
-        session.in_flight_bytes += bytes.len();
-        if bytes.len() <= WHOLE_BYTES {
+        let length = bytes.len();
+        session.in_flight.insert((feed, n), (length, items));
+        session.in_flight_bytes += length;
+        if length <= WHOLE_BYTES {
             session
                 .outbox
                 .push_back(Message::Envelope { feed, n, bytes });
@@ -126,6 +122,6 @@ impl Replica {
                 Chunker::new(feed, n, &bytes).map_err(|error| (Code::Bug, error.to_string()))?;
             session.outbox.extend(chunks.map(Message::Chunk));
         }
-        Ok(())
+        Ok(length)
     }
 }

@@ -119,7 +119,7 @@ fn a_sync_cut_anywhere_goes_on_where_it_was() {
 }
 
 #[test]
-fn a_store_that_is_ahead_of_its_journal_is_refused() {
+fn a_journal_that_lost_its_end_is_told_from_a_damaged_store() {
     let (a, mut laptop, ..) = two();
     let (_, old) = (insert(&mut laptop, "{}"), a.files.duplicate());
     insert(&mut laptop, "{}");
@@ -133,7 +133,7 @@ fn a_store_that_is_ahead_of_its_journal_is_refused() {
         randomness: Box::new(crate::support::Counted::fresh()),
     };
     let opened = Replica::open(parts, &mut |_| ());
-    assert!(matches!(opened, Err(EngineError::StoreDamaged { .. })));
+    assert!(matches!(opened, Err(EngineError::JournalShort { .. })));
 }
 
 #[test]
@@ -203,4 +203,33 @@ fn pending_counts_what_no_peer_has_acknowledged() {
     let status = laptop.status().unwrap();
     assert_eq!((status.pending, status.pending_changes), (0, 0));
     assert_eq!(phone.status().unwrap().pending, 0);
+}
+
+#[test]
+fn a_store_that_lost_any_one_value_is_found_out() {
+    let (a, mut laptop, _, mut phone) = two();
+    let id = insert(&mut laptop, r#"{"title":"a"}"#);
+    sync(&mut phone, &mut laptop).unwrap();
+    set(&mut laptop, id, "title", "l");
+    set(&mut phone, id, "title", "p");
+    sync(&mut phone, &mut laptop).unwrap();
+    laptop.check_store().unwrap();
+    laptop.close().unwrap();
+    let keys = a.keys();
+    assert!(keys.len() > 15);
+    for key in keys {
+        let space = key[16];
+        let hurt = crate::support::Device {
+            files: a.files.duplicate(),
+            kv: a.copy_of_store(),
+            seed: a.seed,
+            clock: a.clock.clone(),
+        };
+        assert!(hurt.kv.lose_key(&key));
+        let found = match hurt.try_open() {
+            Ok(replica) => replica.check_store().is_err(),
+            Err(_) => true,
+        };
+        assert!(found, "a key of space {space} is gone and nobody noticed");
+    }
 }

@@ -5,4 +5,5 @@ mod convergence;
 mod durability;
 mod hostile;
 mod membership;
+mod schedules;
 mod support;

@@ -79,3 +79,19 @@ fn an_invite_used_twice_apart_leaves_one_member_pending_everywhere_alike() {
         .count();
     assert_eq!(pending, 1);
 }
+
+#[test]
+fn a_proof_longer_than_a_frame_is_believed_all_the_same() {
+    let (_, mut laptop, _, mut phone) = two();
+    for n in 0..400 {
+        phone
+            .invite(&format!("ws://127.0.0.1:{n}"), 1, 60_000)
+            .unwrap();
+    }
+    let link = phone.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+    phone.commit_group().unwrap();
+    let mut tablet = Device::new(3).join(&mut phone, &link, "tablet").unwrap();
+    insert(&mut tablet, r#"{"from":"tablet"}"#);
+    sync(&mut tablet, &mut laptop).unwrap();
+    assert_equal(&laptop, &tablet);
+}

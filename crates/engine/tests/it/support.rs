@@ -9,7 +9,7 @@ use driftless_engine::{
     SessionOutput, SessionStart, SessionSummary, Side,
 };
 use driftless_protocol::{DeviceKey, InviteLink, Randomness};
-use driftless_store::{Journal, MemoryFiles, MemoryKv};
+use driftless_store::{Batch, Journal, Kv, MemoryFiles, MemoryKv, Visit};
 
 /// A clock that stands still until it is moved.
 #[derive(Clone)]
@@ -82,6 +82,37 @@ impl Device {
     pub(crate) fn open(&self) -> Replica {
         let (journal, _) = Journal::open(Box::new(self.files.clone())).unwrap();
         Replica::open(self.parts(journal), &mut |_| ()).unwrap()
+    }
+
+    pub(crate) fn try_open(&self) -> Result<Replica, driftless_engine::EngineError> {
+        let (journal, _) = Journal::open(Box::new(self.files.clone())).unwrap();
+        Replica::open(self.parts(journal), &mut |_| ())
+    }
+
+    /// All keys of the store.
+    pub(crate) fn keys(&self) -> Vec<Vec<u8>> {
+        let mut keys = Vec::new();
+        self.kv
+            .read(&mut |snapshot| {
+                snapshot.scan(&[], None, &mut |key, _| {
+                    keys.push(key.to_vec());
+                    Visit::Continue
+                })
+            })
+            .unwrap();
+        keys
+    }
+
+    /// A store with the same content.
+    pub(crate) fn copy_of_store(&self) -> MemoryKv {
+        let copy = MemoryKv::new();
+        let mut batch = Batch::new();
+        for key in self.keys() {
+            let value = self.kv.get(&key).unwrap().unwrap();
+            batch.put(key, value);
+        }
+        copy.apply(&batch).unwrap();
+        copy
     }
 
     /// Joins by a link, through a member.

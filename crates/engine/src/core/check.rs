@@ -1,0 +1,149 @@
+//! Whether a store that was not closed is whole: nothing listed is missing, nothing is there that is not listed.
+//!
+//! Every value carries a checksum, so what is there is what was written; this finds what is not there. It reads
+//! the store once and loads no document.
+
+use std::collections::BTreeMap;
+
+use driftless_document::Evidence;
+use driftless_protocol::FeedId;
+use driftless_store::Visit;
+
+use super::Core;
+use super::rows::StoredRow;
+use crate::error::EngineError;
+use crate::space::{self, Space};
+use crate::types::RecordKey;
+
+/// Shown the key and the value of each entry.
+type Visitor<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> Result<(), EngineError>;
+
+impl Core {
+    /// Compares the parts of the store with each other.
+    pub(crate) fn check_whole(&self) -> Result<(), EngineError> {
+        self.check_envelopes()?;
+        let written = self.check_commits()?;
+        self.check_rows(&written)?;
+        self.check_aliases()?;
+        let notes = self.base.keys(&self.keys.space(Space::Note))?.len() as u64;
+        if notes == self.state.notes {
+            Ok(())
+        } else {
+            Err(lost("a setting"))
+        }
+    }
+
+    /// Every conflict entry is found by all its ids.
+    fn check_aliases(&self) -> Result<(), EngineError> {
+        let mut ids = Vec::new();
+        self.each(Space::Conflict, &mut |_, value| {
+            for entry in Evidence::decode(value)?.entries {
+                ids.push(entry.id);
+                ids.extend(entry.also);
+            }
+            Ok(())
+        })?;
+        for id in ids {
+            if self.base.get(&self.keys.alias(&id))?.is_none() {
+                return Err(lost("the id of a conflict"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every feed's envelopes are listed, from the first to the last.
+    fn check_envelopes(&self) -> Result<(), EngineError> {
+        let mut listed = BTreeMap::<FeedId, u64>::new();
+        self.each(Space::Envelope, &mut |key, _| {
+            let (feed, n) = space::numbered_of(key)?;
+            let last = listed.entry(feed).or_insert(0);
+            *last += 1;
+            if *last == n {
+                Ok(())
+            } else {
+                Err(lost("an envelope"))
+            }
+        })?;
+        let complete = listed
+            .iter()
+            .all(|(id, last)| self.feeds.get(id).is_some_and(|feed| feed.last == *last));
+        if complete && self.feeds.len() == listed.len() {
+            Ok(())
+        } else {
+            Err(lost("a feed"))
+        }
+    }
+
+    /// Every commit is listed; says how many changes each record has.
+    fn check_commits(&self) -> Result<BTreeMap<RecordKey, u64>, EngineError> {
+        let mut written = BTreeMap::<RecordKey, u64>::new();
+        let mut last = 0;
+        self.each(Space::Commit, &mut |key, value| {
+            last += 1;
+            if space::seq_of(key)? != last {
+                return Err(lost("a commit"));
+            }
+            let (event, _) = crate::records::event_of(last, value)?;
+            *written.entry(event.key).or_insert(0) += 1;
+            Ok(())
+        })?;
+        if last == self.state.seq {
+            Ok(written)
+        } else {
+            Err(lost("a commit"))
+        }
+    }
+
+    /// Every record that was written has its row, its document and its conflict entries.
+    fn check_rows(&self, written: &BTreeMap<RecordKey, u64>) -> Result<(), EngineError> {
+        let mut parts = BTreeMap::<RecordKey, u8>::new();
+        self.each(Space::Document, &mut |key, _| {
+            let (part, record) = key.split_last().ok_or_else(|| lost("a document"))?;
+            let loose = parts.entry(space::record_of(record)?).or_insert(0);
+            *loose += u8::from(*part > 0);
+            Ok(())
+        })?;
+        let mut entries = BTreeMap::<RecordKey, usize>::new();
+        self.each(Space::Conflict, &mut |key, value| {
+            let count = Evidence::decode(value)?.entries.len();
+            entries.insert(space::record_of(key)?, count);
+            Ok(())
+        })?;
+        let mut rows = 0;
+        self.scan_rows(None, &mut |key, bytes| {
+            let stored = StoredRow::decode(bytes)?;
+            rows += 1;
+            let whole = written.contains_key(&key)
+                && parts.get(&key) == Some(&stored.loose)
+                && entries.get(&key).copied().unwrap_or(0) == stored.entries as usize;
+            if whole {
+                Ok(Visit::Continue)
+            } else {
+                Err(lost("a part of a record"))
+            }
+        })?;
+        if rows == written.len() {
+            Ok(())
+        } else {
+            Err(lost("a row"))
+        }
+    }
+
+    fn each(&self, space: Space, visit: Visitor<'_>) -> Result<(), EngineError> {
+        let mut result = Ok(());
+        self.base
+            .scan(&self.keys.space(space), &[], &mut |key, value| {
+                result = visit(key, value);
+                if result.is_ok() {
+                    Visit::Continue
+                } else {
+                    Visit::Stop
+                }
+            })?;
+        result
+    }
+}
+
+fn lost(what: &str) -> EngineError {
+    EngineError::store_damaged(format!("{what} is missing"))
+}
