@@ -1,0 +1,176 @@
+//! From the errors of the crates below to ours: the one place.
+
+use driftless_document::{JsonError, PathError};
+use driftless_engine::{EngineError, SessionFailure};
+use driftless_protocol::{Code, LinkError};
+use driftless_store::{FolderError, JournalError, KvError, SealError};
+
+use super::Error;
+use super::cases;
+
+impl From<EngineError> for Error {
+    fn from(error: EngineError) -> Self {
+        use EngineError as E;
+        let message = error.to_string();
+        match error {
+            E::NotFound { .. } => cases::NOT_FOUND.says(message),
+            E::Ambiguous { .. } => cases::AMBIGUOUS.says(message),
+            E::Deleted { .. } => cases::RECORD_DELETED.says(message),
+            E::CollectionName { .. } | E::DeviceName { .. } => cases::BAD_NAME.says(message),
+            E::Path(error) => error.into(),
+            E::Write(_) | E::DecisionDoesNotFit { .. } => cases::BAD_VALUE.says(message),
+            E::TooMuch { .. } => cases::TOO_LARGE.says(message),
+            E::ConflictClosed { .. } => cases::CONFLICT_CLOSED.says(message),
+            E::ConflictGrown { .. } => cases::CONFLICT_GROWN.says(message),
+            E::NoSuchCandidate { .. } => cases::NO_SUCH_CANDIDATE.says(message),
+            E::NotAllowed { .. } => Self::of_code(Code::NotAllowed, Some(&message)),
+            E::Journal(error) => error.into(),
+            E::Store(error) => error.into(),
+            E::StoreDamaged { .. } | E::JournalShort { .. } => cases::STORE_DAMAGED.says(message),
+            E::JournalDamaged { .. } => cases::JOURNAL_DAMAGED.says(message),
+            E::NoWorkspace => cases::NO_STORE.says(message),
+            E::Peer { code, detail } => Self::of_code(code, Some(&detail)),
+            E::Broken => cases::STORAGE_FAILED.says(message),
+            // An own change that is refused, an admitted one that does not apply: ours.
+            _ => Self::bug(message),
+        }
+    }
+}
+
+impl From<FolderError> for Error {
+    fn from(error: FolderError) -> Self {
+        let message = error.to_string();
+        match error {
+            FolderError::NotFound { dir } => {
+                cases::NO_STORE.says(format!("{} holds no workspace", dir.display()))
+            }
+            FolderError::AlreadyHoldsStore { dir } => Self::folder_exists(&dir),
+            FolderError::Busy { dir, pid } => {
+                let who = match pid {
+                    Some(pid) if pid == std::process::id() => "this process".to_owned(),
+                    Some(pid) => format!("process {pid}"),
+                    None => "another process".to_owned(),
+                };
+                cases::FOLDER_BUSY.says(format!("{} is in use by {who}", dir.display()))
+            }
+            FolderError::Incomplete { .. }
+            | FolderError::BadCurrent { .. }
+            | FolderError::BadSeed { .. } => cases::FOLDER_DAMAGED.says(message),
+            FolderError::SeedExists { dir } => {
+                let place = dir.display().to_string();
+                Self::key_store(&place, "there is one already")
+            }
+            FolderError::Journal(error) => error.into(),
+            FolderError::Io { source, .. } => cases::STORAGE_FAILED
+                .says(format!("{message}: {source}"))
+                .with_source(source),
+            _ => cases::STORAGE_FAILED.says(message),
+        }
+    }
+}
+
+impl From<JournalError> for Error {
+    fn from(error: JournalError) -> Self {
+        let message = error.to_string();
+        match error {
+            JournalError::Files(error) => {
+                let reason = std::error::Error::source(&error)
+                    .map_or_else(String::new, |source| format!(": {source}"));
+                cases::STORAGE_FAILED
+                    .says(format!("the journal: {message}{reason}"))
+                    .with_source(error)
+            }
+            JournalError::Absent => cases::FOLDER_DAMAGED.says(message),
+            JournalError::Damaged { .. } | JournalError::NoFrame { .. } => {
+                cases::JOURNAL_DAMAGED.says(message)
+            }
+            JournalError::UnknownFormat { .. } | JournalError::UnknownKey { .. } => {
+                cases::NEWER_FORMAT.says(message)
+            }
+            JournalError::FrameTooLong { .. } => cases::TOO_LARGE.says(message),
+            JournalError::AlreadyExists => Self::bug(message),
+            _ => cases::STORAGE_FAILED.says(message),
+        }
+    }
+}
+
+impl From<KvError> for Error {
+    fn from(error: KvError) -> Self {
+        let reason = std::error::Error::source(&error)
+            .map_or_else(String::new, |source| format!(": {source}"));
+        let message = format!("{error}{reason}");
+        match error {
+            KvError::KeyTooLong { .. } | KvError::ValueTooLong { .. } => {
+                cases::TOO_LARGE.says(message)
+            }
+            KvError::Damaged { .. }
+            | KvError::DoesNotOpen { .. }
+            | KvError::UnsyncedFile { .. }
+            | KvError::Engine(_) => cases::STORE_DAMAGED.says(message),
+            KvError::UnknownFormat { .. } | KvError::UnknownKey { .. } => {
+                cases::NEWER_FORMAT.says(message)
+            }
+            _ => cases::STORAGE_FAILED.says(message),
+        }
+    }
+}
+
+impl From<SealError> for Error {
+    fn from(error: SealError) -> Self {
+        let message = error.to_string();
+        match error {
+            SealError::Io { source, .. } => cases::STORAGE_FAILED
+                .says(format!("{message}: {source}"))
+                .with_source(source),
+            _ => cases::STORE_DAMAGED.says(message),
+        }
+    }
+}
+
+impl From<JsonError> for Error {
+    fn from(error: JsonError) -> Self {
+        cases::BAD_VALUE
+            .says(format!("the value cannot be kept as it is: {error}"))
+            .with_source(error)
+    }
+}
+
+impl From<PathError> for Error {
+    fn from(error: PathError) -> Self {
+        cases::BAD_PATH.says(error.to_string()).with_source(error)
+    }
+}
+
+impl From<LinkError> for Error {
+    fn from(error: LinkError) -> Self {
+        let mut ours = cases::BAD_LINK.says(error.to_string());
+        ours.remedy = error.remedy().into();
+        ours
+    }
+}
+
+impl From<SessionFailure> for Error {
+    fn from(failure: SessionFailure) -> Self {
+        Self::of_code(failure.code, Some(&failure.detail))
+    }
+}
+
+/// Whether the store, and not the journal, is what is wrong: then it can be derived again.
+pub(crate) fn is_store_damage(error: &EngineError) -> bool {
+    match error {
+        EngineError::StoreDamaged { .. } | EngineError::JournalShort { .. } => true,
+        EngineError::Store(error) => is_kv_damage(error),
+        _ => false,
+    }
+}
+
+/// Whether a store that answers this should be derived again.
+pub(crate) fn is_kv_damage(error: &KvError) -> bool {
+    matches!(
+        error,
+        KvError::Damaged { .. }
+            | KvError::DoesNotOpen { .. }
+            | KvError::UnsyncedFile { .. }
+            | KvError::Engine(_)
+    )
+}

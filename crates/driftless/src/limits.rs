@@ -1,0 +1,68 @@
+//! Every limit of this crate, with its unit and its reason.
+
+use std::time::Duration;
+
+/// Jobs that wait for the thread that owns the replica: more writers wait outside, so memory stays bounded.
+pub(crate) const JOBS_QUEUED: usize = 1_024;
+
+/// Jobs that share one fdatasync: enough to spread its cost, few enough that the first does not wait long.
+pub(crate) const JOBS_PER_GROUP: usize = 256;
+
+/// Time after a write at which the store is asked to write what it holds: a crash then replays little.
+pub(crate) const STORE_FLUSH_AFTER: Duration = Duration::from_secs(3);
+
+/// Time in which a connection must be made.
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Time in which a connection must have become a secure channel, HTTP upgrade included.
+pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time without a sign of life of the other side after which a session is given up.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time after which a side that is at work says so; well below [`IDLE_TIMEOUT`].
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// Time between two looks at whether a session is silent.
+pub(crate) const TICK: Duration = Duration::from_secs(1);
+
+/// Time to wait for the other side to close a socket that has nothing more to carry.
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Time a running session has to end when its server stops; what is left then is cut off.
+pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// Connections that have not shown who they are: the oldest goes when another comes, so that a flood
+/// of them cannot keep members out.
+pub(crate) const STRANGERS: usize = 256;
+
+/// Connections of all kinds: each may hold about a megabyte of messages.
+pub(crate) const CONNECTIONS: usize = 512;
+
+/// Bytes read from a socket at once: several small messages, or an eighth of the largest.
+pub(crate) const READ_BUFFER_BYTES: usize = 8 * 1024;
+
+/// Bytes a socket may hold that the network has not taken: eight of the largest messages.
+pub(crate) const WRITE_BUFFER_BYTES_MAX: usize = 512 * 1024;
+
+/// Messages received but not handled by the replica: the next ones are read while one is being handled.
+pub(crate) const INBOUND_MESSAGES: usize = 4;
+
+/// Messages taken from the replica but not by the network.
+pub(crate) const OUTBOUND_MESSAGES: usize = 4;
+
+/// Time after which accepting connections is tried again when the operating system refused, as it does when it
+/// has no more handles.
+pub(crate) const ACCEPT_AGAIN_AFTER: Duration = Duration::from_millis(100);
+
+/// Rows of one block of an import: what the engine takes as one envelope.
+pub(crate) const IMPORT_ROWS: usize = driftless_engine::limits::IMPORT_BLOCK_RECORDS;
+
+/// Bytes of one block of an import, for the same reason.
+pub(crate) const IMPORT_BYTES: usize = driftless_engine::limits::IMPORT_BLOCK_BYTES;
+
+/// Uses of an invitation unless it says otherwise: one person.
+pub(crate) const INVITE_USES: u32 = 1;
+
+/// Time for which an invitation is valid unless it says otherwise: a week.
+pub(crate) const INVITE_VALID_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);

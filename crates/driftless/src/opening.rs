@@ -1,0 +1,210 @@
+//! From a folder to a replica and back: which store is believed, when it is derived again, how it is closed.
+//!
+//! | what stands beside the store | answer |
+//! |---|---|
+//! | a seal, and every byte is as it was | it is opened |
+//! | it was not closed, and the machine has been on since | it is opened; what it lacks is replayed; it is read once as a whole |
+//! | a seal, and something differs; or no store; or not closed and the machine was restarted | set aside, rebuilt |
+//! | it is believed, and then does not open or does not fit the journal | set aside, rebuilt, once |
+//!
+//! The journal is the truth, so rebuilding loses nothing; it is an event that is told and logged all the same.
+//! A rebuild fills a folder of its own, and `CURRENT` names it only when it is whole: a crash in between means
+//! that the next opening begins again.
+//!
+//! Everything here blocks; it runs on the thread that then owns the replica.
+
+use std::path::Path;
+
+use driftless_engine::{EngineError, Parts, Replayed, Replica};
+use driftless_protocol::DeviceKey;
+use driftless_store::{Journal, Kv, SledKv, StoreFolder, Trust, check_seal, mark_open, write_seal};
+
+use crate::actor::guarded;
+use crate::error::{Error, is_kv_damage, is_store_damage};
+use crate::keys::KeyPlace;
+use crate::options::Options;
+use crate::progress::Progress;
+
+/// What opening a database found out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Opening {
+    /// Why the store was set aside and rebuilt from the journal, as a sentence; `None` if it was not.
+    pub rebuilt: Option<String>,
+    /// Bytes at the journal's end that were half written, and were cut off.
+    pub torn_bytes: u64,
+    /// Whether the journal ends before what the store had applied: acknowledged writes are gone here, and come
+    /// back only from a device that had synced them.
+    pub journal_lost_writes: bool,
+}
+
+/// A replica and the folder it lives in; the folder is let go of last.
+pub(crate) struct Held {
+    pub(crate) replica: Replica,
+    pub(crate) folder: StoreFolder,
+}
+
+impl Held {
+    /// Closes the store and seals it, or sets a suspect one aside; the journal is complete either way.
+    pub(crate) fn close(self, suspect: Option<&str>) -> Result<(), Error> {
+        let Self {
+            replica,
+            mut folder,
+        } = self;
+        replica.close()?;
+        if let Some(reason) = suspect {
+            folder.set_aside(reason)?;
+            return Ok(());
+        }
+        Ok(write_seal(folder.live_store())?)
+    }
+}
+
+/// Opens what is in the folder.
+pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Held, Opening), Error> {
+    let mut attempt = Attempt::begin(dir, options)?;
+    let name = attempt.folder.live_name();
+    let trouble = match check_seal(attempt.folder.live_store()) {
+        trust @ (Trust::Clean | Trust::Unclean { same_boot: true }) => {
+            match attempt.open_live(trust == Trust::Clean)? {
+                Ok(replica) => return Ok(attempt.done(replica, None)),
+                Err(reason) => format!("the store {name} cannot be used ({reason})"),
+            }
+        }
+        Trust::Unclean { same_boot: false } => format!(
+            "the store {name} was not closed before the machine went down, so it is not believed"
+        ),
+        Trust::Damaged { what } => format!("the store {name} is damaged ({what})"),
+        Trust::Missing => format!("the store {name} is not there"),
+    };
+    attempt.rebuild(&trouble)
+}
+
+/// Sets the store aside and derives it again, whatever state it is in.
+pub(crate) fn rebuild(dir: &Path, options: &Options) -> Result<(Held, Opening), Error> {
+    let attempt = Attempt::begin(dir, options)?;
+    let trouble = format!("the store {} was to be rebuilt", attempt.folder.live_name());
+    attempt.rebuild(&trouble)
+}
+
+/// A folder that is held, on its way to a replica.
+struct Attempt<'a> {
+    folder: StoreFolder,
+    key: DeviceKey,
+    options: &'a Options,
+    torn_bytes: u64,
+    lost_writes: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn begin(dir: &Path, options: &'a Options) -> Result<Self, Error> {
+        let folder = StoreFolder::open(dir)?;
+        if folder.journal_is_empty()? {
+            let was_closed = check_seal(folder.live_store()) == Trust::Clean;
+            return Err(if was_closed {
+                Error::journal_missing(dir)
+            } else {
+                Error::not_a_workspace(dir)
+            });
+        }
+        let key = options.keys.load(&KeyPlace::of(&folder))?;
+        let key = key.ok_or_else(|| Error::key_missing(&dir.display().to_string()))?;
+        Ok(Self {
+            folder,
+            key,
+            options,
+            torn_bytes: 0,
+            lost_writes: false,
+        })
+    }
+
+    /// Opens the live store; the inner error says why it should be rebuilt instead.
+    ///
+    /// One that was not sealed is read once as a whole: what is there has checksums, what is missing has not.
+    fn open_live(&mut self, sealed: bool) -> Result<Result<Replica, String>, Error> {
+        // First, for a journal that does not read is no reason to touch the store.
+        let journal = self.journal()?;
+        let path = self.folder.live_store().to_owned();
+        mark_open(&path)?;
+        let kv = match SledKv::open(&path, self.options.cache_bytes) {
+            Ok(kv) => kv,
+            Err(error) if is_kv_damage(&error) => return Ok(Err(error.to_string())),
+            Err(error) => return Err(error.into()),
+        };
+        let parts = parts(journal, Box::new(kv), self.key.clone(), self.options);
+        // Files that nobody has written may do anything to who reads them.
+        let opened = guarded(|| {
+            let replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
+            if !sealed {
+                replica.check_store()?;
+            }
+            Ok(replica)
+        });
+        match opened {
+            Some(Ok(replica)) => Ok(Ok(replica)),
+            Some(Err(error)) if is_store_damage(&error) => {
+                self.lost_writes = matches!(error, EngineError::JournalShort { .. });
+                Ok(Err(error.to_string()))
+            }
+            Some(Err(error)) => Err(error.into()),
+            None => Ok(Err("reading it panicked".to_owned())),
+        }
+    }
+
+    fn rebuild(mut self, trouble: &str) -> Result<(Held, Opening), Error> {
+        let journal = self.journal()?;
+        let outcome = if self.lost_writes {
+            "what the journal lost comes back from a device that had synced it"
+        } else {
+            "nothing is lost"
+        };
+        let reason = format!("{trouble}: set aside, rebuilding it from the journal; {outcome}");
+        tracing::warn!(dir = %self.folder.dir().display(), "{reason}");
+        self.options.tell(Progress::StoreSetAside {
+            reason: reason.clone(),
+        });
+        self.folder.set_aside(&reason)?;
+        let path = self.folder.next_store()?;
+        mark_open(&path)?;
+        let kv = SledKv::open(&path, self.options.cache_bytes)?;
+        let parts = parts(journal, Box::new(kv), self.key.clone(), self.options);
+        let replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
+        replica.flush()?;
+        self.folder.make_live()?;
+        Ok(self.done(replica, Some(reason)))
+    }
+
+    fn journal(&mut self) -> Result<Journal, Error> {
+        let (journal, opening) = Journal::open(Box::new(self.folder.journal_files()?))?;
+        self.torn_bytes += opening.torn_bytes;
+        Ok(journal)
+    }
+
+    fn done(self, replica: Replica, rebuilt: Option<String>) -> (Held, Opening) {
+        let opening = Opening {
+            rebuilt,
+            torn_bytes: self.torn_bytes,
+            journal_lost_writes: self.lost_writes,
+        };
+        let folder = self.folder;
+        (Held { replica, folder }, opening)
+    }
+}
+
+/// All that a replica is made of.
+pub(crate) fn parts(journal: Journal, kv: Box<dyn Kv>, key: DeviceKey, options: &Options) -> Parts {
+    Parts {
+        journal,
+        kv,
+        key,
+        clock: options.clock.clone(),
+        randomness: (options.randomness)(),
+    }
+}
+
+fn tell(options: &Options, replayed: Replayed) {
+    options.tell(Progress::Replaying {
+        done_bytes: replayed.done,
+        total_bytes: replayed.total,
+    });
+}

@@ -1,0 +1,13 @@
+//! What a program that embeds Driftless can rely on, with real folders and real sockets.
+//!
+//! Every test runs on a current-thread runtime: a call that blocked its thread would stop the other side too.
+#![allow(clippy::unwrap_used)]
+
+mod folders;
+mod records;
+mod refusals;
+mod sockets;
+mod stores;
+mod support;
+mod syncing;
+mod threads;

@@ -1,0 +1,243 @@
+//! Stores that are not what they were, and journals that are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use driftless::{Database, DigestReport, ErrorKind, Options, Progress};
+
+use crate::support::{created, note, opened, retitle, scratch};
+
+async fn filled(dir: &Path) -> DigestReport {
+    let database = created(dir, "d").await;
+    for n in 0..50 {
+        let id = note(&database, &format!("note {n}")).await;
+        retitle(&database, id, "again").await;
+    }
+    let digest = database.digest().await.unwrap();
+    database.close().await.unwrap();
+    digest
+}
+
+fn files(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Opens a folder whose store was spoilt and checks that it says so and is what it was.
+async fn assert_rebuilt(dir: &Path, digest: DigestReport, reason: &str) {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let listener = told.clone();
+    let options =
+        Options::default().with_progress(move |progress| listener.lock().unwrap().push(progress));
+    let database = Database::open(dir, options).await.unwrap();
+    let rebuilt = database.opening().rebuilt.clone().unwrap();
+    assert!(rebuilt.contains(reason), "{rebuilt}");
+    assert!(
+        rebuilt.contains("rebuilding it from the journal"),
+        "{rebuilt}"
+    );
+    let told = told.lock().unwrap().clone();
+    assert_eq!(
+        told.first(),
+        Some(&Progress::StoreSetAside { reason: rebuilt })
+    );
+    let Some(Progress::Replaying {
+        done_bytes,
+        total_bytes,
+    }) = told.last()
+    else {
+        panic!("progress was expected, not {told:?}")
+    };
+    assert_eq!(done_bytes, total_bytes);
+    assert_eq!(database.digest().await.unwrap(), digest);
+    assert!(database.verify().await.unwrap().problems.is_empty());
+    note(&database, "one more").await;
+    let digest = database.digest().await.unwrap();
+    database.close().await.unwrap();
+
+    let database = opened(dir).await;
+    assert_eq!(database.opening().rebuilt, None);
+    assert_eq!(database.digest().await.unwrap(), digest);
+    database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_store_folder_that_was_deleted_is_rebuilt() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    let digest = filled(&dir).await;
+    fs::remove_dir_all(dir.join("store-1")).unwrap();
+    assert_rebuilt(&dir, digest, "the store store-1 is not there").await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_store_that_was_truncated_is_rebuilt() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    let digest = filled(&dir).await;
+    for path in files(&dir.join("store-1")) {
+        let file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+        let length = file.metadata().unwrap().len();
+        file.set_len(length / 2).unwrap();
+    }
+    assert_rebuilt(&dir, digest, "the store store-1 is damaged").await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_store_that_was_filled_with_junk_is_rebuilt() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    let digest = filled(&dir).await;
+    for path in files(&dir.join("store-1")) {
+        let length = fs::metadata(&path).unwrap().len();
+        fs::write(&path, vec![0xa5; usize::try_from(length).unwrap()]).unwrap();
+    }
+    assert_rebuilt(&dir, digest, "the store store-1 is damaged").await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_store_that_lost_its_seal_and_its_content_is_rebuilt() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    let digest = filled(&dir).await;
+    fs::remove_file(dir.join("store-1.seal")).unwrap();
+    fs::remove_dir_all(dir.join("store-1")).unwrap();
+    fs::create_dir(dir.join("store-1")).unwrap();
+    assert_rebuilt(&dir, digest, "the store store-1").await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_sound_store_is_rebuilt_when_asked() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    let digest = filled(&dir).await;
+    let database = Database::rebuild(&dir, Options::default()).await.unwrap();
+    assert!(database.opening().rebuilt.is_some());
+    assert_eq!(database.digest().await.unwrap(), digest);
+    database.close().await.unwrap();
+    opened(&dir).await.close().await.unwrap();
+}
+
+/// What a process that is killed leaves: the files as they are while it runs.
+fn killed_image(of: &Path, to: &Path) {
+    for path in files(of) {
+        let copy = to.join(path.strip_prefix(of).unwrap());
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(&path, &copy).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn what_was_acknowledged_outlives_a_killed_process() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    let database = created(&dir, "d").await;
+    for n in 0..20 {
+        note(&database, &format!("note {n}")).await;
+    }
+    let digest = database.digest().await.unwrap();
+    let killed = folder.path().join("killed");
+    killed_image(&dir, &killed);
+    database.close().await.unwrap();
+
+    let database = opened(&killed).await;
+    assert_eq!(database.digest().await.unwrap(), digest);
+    assert_eq!(database.status().await.unwrap().records, 20);
+    database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_torn_end_of_the_journal_is_cut_and_told() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    let digest = filled(&dir).await;
+    let last = files(&dir.join("journal")).into_iter().max().unwrap();
+    let mut bytes = fs::read(&last).unwrap();
+    bytes.extend([0xa5; 100]);
+    fs::write(&last, bytes).unwrap();
+    let database = opened(&dir).await;
+    assert_eq!(database.opening().torn_bytes, 100);
+    assert_eq!(database.digest().await.unwrap(), digest);
+    database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_damaged_journal_is_an_error_and_nothing_is_changed() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    filled(&dir).await;
+    let first = files(&dir.join("journal")).into_iter().min().unwrap();
+    let mut bytes = fs::read(&first).unwrap();
+    bytes[200] ^= 1;
+    fs::write(&first, &bytes).unwrap();
+    let error = Database::open(&dir, Options::default()).await.unwrap_err();
+    assert_eq!(
+        (error.code(), error.kind()),
+        ("journal_damaged", ErrorKind::Storage),
+        "{error}"
+    );
+    assert_eq!(fs::read(&first).unwrap(), bytes);
+    bytes[200] ^= 1;
+    fs::write(&first, &bytes).unwrap();
+    opened(&dir).await.close().await.unwrap();
+}
+
+fn first_segment(dir: &Path) -> PathBuf {
+    dir.join("journal").join("00000001.seg")
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_journal_that_lost_its_end_is_said_to_have_lost_acknowledged_writes() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    filled(&dir).await;
+    let segment = first_segment(&dir);
+    let length = fs::metadata(&segment).unwrap().len();
+    let file = fs::File::options().write(true).open(&segment).unwrap();
+    file.set_len(length - 5).unwrap();
+    let database = opened(&dir).await;
+    let opening = database.opening().clone();
+    assert!(opening.journal_lost_writes);
+    assert!(opening.torn_bytes > 0);
+    let told = opening.rebuilt.unwrap();
+    assert!(told.contains("acknowledged writes are gone"), "{told}");
+    assert!(!told.contains("nothing is lost"), "{told}");
+    assert!(database.verify().await.unwrap().problems.is_empty());
+    database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_damaged_journal_is_an_error_and_the_store_beside_it_stays() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    filled(&dir).await;
+    let segment = first_segment(&dir);
+    let mut bytes = fs::read(&segment).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&segment, bytes).unwrap();
+    for _ in 0..2 {
+        let error = Database::open(&dir, Options::default()).await.unwrap_err();
+        assert_eq!(
+            (error.code(), error.kind()),
+            ("journal_damaged", ErrorKind::Storage)
+        );
+        let error = Database::rebuild(&dir, Options::default())
+            .await
+            .unwrap_err();
+        assert_eq!(error.code(), "journal_damaged");
+        assert!(dir.join("store-1").is_dir());
+    }
+    fs::remove_file(&segment).unwrap();
+    let error = Database::open(&dir, Options::default()).await.unwrap_err();
+    assert_eq!(error.code(), "journal_damaged", "{error}");
+}
