@@ -1,0 +1,339 @@
+//! What can be typed: every command, its arguments, and an example of each.
+//!
+//! Only shapes are checked here; what an argument means is the command's to know.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::duration;
+use crate::help;
+use crate::import::Format;
+
+/// Where a device is met when nobody says otherwise.
+pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7717";
+/// The address an invitation carries when nobody says otherwise.
+pub(crate) const DEFAULT_ADDRESS: &str = "ws://127.0.0.1:7717";
+
+/// Records that work offline, agree afterwards, and keep every overlapping edit in a conflict log.
+#[derive(Debug, Parser)]
+#[command(
+    name = "driftless",
+    bin_name = "driftless",
+    version,
+    after_help = help::DRIFTLESS,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes, before or after its other arguments.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Global {
+    /// The device's folder [default: the environment variable `DRIFTLESS_DIR`]
+    #[arg(long, global = true, value_name = "DIR", display_order = 900)]
+    pub(crate) dir: Option<PathBuf>,
+    /// Print JSON: one object, or one a line; errors as JSON on standard error
+    #[arg(long, global = true, display_order = 901)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a new device and a new workspace
+    #[command(after_help = help::INIT)]
+    Init(Init),
+    /// Import a CSV file, a JSON array or JSON lines into a collection
+    #[command(after_help = help::IMPORT)]
+    Import(Import),
+    /// Insert a record and print its id
+    #[command(after_help = help::INSERT)]
+    Insert(Insert),
+    /// List the records of a collection, in the order of their ids
+    #[command(after_help = help::LIST)]
+    List(List),
+    /// Show one record
+    #[command(after_help = help::GET)]
+    Get(RecordName),
+    /// Set fields of a record
+    #[command(after_help = help::SET)]
+    Set(Set),
+    /// Remove fields of a record
+    #[command(after_help = help::UNSET)]
+    Unset(Unset),
+    /// Delete a record; it can be restored
+    #[command(after_help = help::DELETE)]
+    Delete(RecordName),
+    /// Restore a deleted record as it was
+    #[command(after_help = help::RESTORE)]
+    Restore(RecordName),
+    /// Print a link with which another device joins the workspace
+    #[command(after_help = help::INVITE)]
+    Invite(Invite),
+    /// Make a new device that joins a workspace over the network
+    #[command(after_help = help::JOIN)]
+    Join(Join),
+    /// Let other devices sync with this one, until interrupted
+    #[command(
+        after_help = help::SERVE,
+        mut_arg("uses", |uses| uses.requires("invite")),
+        mut_arg("valid_for", |valid_for| valid_for.requires("invite"))
+    )]
+    Serve(Serve),
+    /// Sync with another device until both have everything
+    #[command(after_help = help::SYNC)]
+    Sync(Sync),
+    /// Review the conflict log and decide its entries
+    #[command(after_help = help::CONFLICTS)]
+    Conflicts(Conflicts),
+    /// Show what this device holds and whom it knows
+    #[command(after_help = help::STATUS)]
+    Status,
+    /// Print digests that are equal on devices that hold the same
+    #[command(after_help = help::DIGEST)]
+    Digest,
+    /// Check everything stored against the journal
+    #[command(after_help = help::VERIFY)]
+    Verify,
+    /// Set the store aside and derive it again from the journal
+    #[command(after_help = help::REBUILD)]
+    Rebuild,
+    /// Show the whole of it: two devices, edits apart, one conflict log
+    #[command(after_help = help::DEMO)]
+    Demo(Demo),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// What other devices call this one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The file to read
+    pub(crate) file: PathBuf,
+    /// The collection that gets the records
+    #[arg(long, value_name = "C")]
+    pub(crate) collection: String,
+    /// A field that names the record; several make a composite key
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) key: Vec<String>,
+    /// The type of a CSV column, such as `zip=string`; it is remembered
+    #[arg(long, value_name = "FIELD=TYPE")]
+    pub(crate) types: Vec<String>,
+    /// csv, json or jsonl [default: by the file's name, then by its first character]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) format: Option<Format>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Insert {
+    /// The collection
+    #[arg(value_name = "C")]
+    pub(crate) collection: String,
+    /// The fields: JSON if the whole value is JSON, else text
+    #[arg(value_name = "FIELD=VALUE", required = true)]
+    pub(crate) fields: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// The collection
+    #[arg(value_name = "C")]
+    pub(crate) collection: String,
+    /// Only records whose field has this value; all of them must hold
+    #[arg(long = "where", value_name = "FIELD=VALUE")]
+    pub(crate) filters: Vec<String>,
+    /// At most so many records
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+}
+
+/// One record.
+#[derive(Debug, Args)]
+pub(crate) struct RecordName {
+    /// The collection
+    #[arg(value_name = "C")]
+    pub(crate) collection: String,
+    /// The record: its id, the beginning of its id, or `key:VALUE`
+    #[arg(value_name = "ID")]
+    pub(crate) record: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Set {
+    #[command(flatten)]
+    pub(crate) name: RecordName,
+    /// The fields: JSON if the whole value is JSON, else text
+    #[arg(value_name = "FIELD=VALUE", required = true)]
+    pub(crate) fields: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Unset {
+    #[command(flatten)]
+    pub(crate) name: RecordName,
+    /// The fields to remove, with all fields below them
+    #[arg(value_name = "FIELD", required = true)]
+    pub(crate) fields: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Invite {
+    /// Where the other device reaches this one
+    #[arg(long, value_name = "URL", default_value = DEFAULT_ADDRESS)]
+    pub(crate) address: String,
+    #[command(flatten)]
+    pub(crate) terms: Terms,
+}
+
+/// How long and how often an invitation holds.
+#[derive(Debug, Args)]
+pub(crate) struct Terms {
+    /// How many devices may join with the link
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) uses: u32,
+    /// How long the link holds: a number and s, m, h, d or w
+    #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration::parse)]
+    pub(crate) valid_for: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Join {
+    /// The link that `invite` or `serve --invite` printed
+    pub(crate) link: String,
+    /// What other devices call this one
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_LISTEN)]
+    pub(crate) listen: String,
+    /// Print a link with which another device joins, too
+    #[arg(long)]
+    pub(crate) invite: bool,
+    /// Where the other device reaches this one, for the link [default: where this one listens]
+    #[arg(long, value_name = "URL", requires = "invite")]
+    pub(crate) address: Option<String>,
+    #[command(flatten)]
+    pub(crate) terms: Terms,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Sync {
+    /// Where the other device listens [default: the peers this device knows]
+    pub(crate) url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Conflicts {
+    /// What to do; listing is the default
+    #[command(subcommand)]
+    pub(crate) action: Option<ConflictsAction>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConflictsAction {
+    /// List the entries of the conflict log
+    #[command(after_help = help::CONFLICTS_LIST)]
+    List(ConflictsList),
+    /// Show one entry
+    #[command(after_help = help::CONFLICTS_SHOW)]
+    Show(EntryName),
+    /// Decide an open entry, here and on every device
+    #[command(after_help = help::CONFLICTS_RESOLVE)]
+    Resolve(Resolve),
+    /// Write the whole log as JSON lines, equal on devices that hold the same
+    #[command(after_help = help::CONFLICTS_EXPORT)]
+    Export,
+}
+
+#[derive(Debug, Default, Args)]
+pub(crate) struct ConflictsList {
+    /// Only entries of this status
+    #[arg(long, value_name = "STATUS")]
+    pub(crate) status: Option<StatusName>,
+    /// Only entries of this collection
+    #[arg(long, value_name = "C")]
+    pub(crate) collection: Option<String>,
+    /// Only entries of this record; a short id or `key:VALUE` needs the collection, too
+    #[arg(long, value_name = "ID")]
+    pub(crate) record: Option<String>,
+    /// Only entries of this field
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) path: Option<String>,
+}
+
+/// Where an entry stands.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum StatusName {
+    /// A person has to decide
+    Open,
+    /// A later write knew both sides
+    Resolved,
+    /// Somebody who saw both sides let it stand
+    Acknowledged,
+    /// Decided by the field's type or a policy
+    AutoMerged,
+}
+
+/// One entry of the conflict log.
+#[derive(Debug, Args)]
+pub(crate) struct EntryName {
+    /// The entry: its id, or the beginning of its id
+    #[arg(value_name = "ID")]
+    pub(crate) entry: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    #[command(flatten)]
+    pub(crate) name: EntryName,
+    #[command(flatten)]
+    pub(crate) decision: Decision,
+}
+
+/// What is decided: exactly one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Decision {
+    /// Keep candidate N, counted from 0
+    #[arg(long, value_name = "N")]
+    pub(crate) keep: Option<usize>,
+    /// Take another value, given as JSON
+    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) value: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Leave the two device folders here; a new or empty folder
+    #[arg(long, value_name = "DIR")]
+    pub(crate) keep: Option<PathBuf>,
+    /// What the edits are drawn from; equal seeds make equal edits
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) seed: u64,
+}
+
+/// Whether JSON is asked for, known even where the arguments as a whole make no sense.
+pub(crate) fn asks_for_json(arguments: &[OsString]) -> bool {
+    arguments
+        .iter()
+        .skip(1)
+        .take_while(|argument| *argument != "--")
+        .any(|argument| argument == "--json")
+}

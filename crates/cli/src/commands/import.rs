@@ -1,0 +1,295 @@
+//! `driftless import`: a file, checked to its end, then imported block by block.
+//!
+//! Each block is durable when its import returns, so that an interrupted import keeps whole blocks and a
+//! second run with `--key` goes on from there.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use driftless::{Collection, Database, Fields, ImportCounts, RecordId, Value};
+use serde_json::{Value as Json, json};
+
+use crate::args::Import;
+use crate::context::{Context, close};
+use crate::failure::Failure;
+use crate::import::{self, Checked, ColumnType, Format, ImportOptions};
+use crate::interrupt::Interrupt;
+use crate::output::{Output, count, thousands};
+use crate::progress::Progress;
+
+/// Records of one block: the other device acknowledges, and a crash keeps, whole blocks.
+const BLOCK_RECORDS: usize = 256;
+/// Bytes of one block, as estimated by [`weight`]; a record over it is a block of its own.
+const BLOCK_BYTES: usize = 256 * 1024;
+/// What a field adds to the bytes of its name and value.
+const FIELD_OVERHEAD_BYTES: usize = 16;
+
+pub(crate) async fn run(context: &mut Context, arguments: Import) -> Result<(), Failure> {
+    let interrupt = Interrupt::listen()?;
+    let types = arguments
+        .types
+        .iter()
+        .map(|argument| column_type(argument))
+        .collect::<Result<Vec<_>, _>>()?;
+    let database = context.open_unless(&interrupt).await?;
+    let result = import(&database, arguments, types, &interrupt).await;
+    close(database).await;
+    print(&mut context.output, result?)
+}
+
+async fn import(
+    database: &Database,
+    arguments: Import,
+    types: Vec<(String, ColumnType)>,
+    interrupt: &Interrupt,
+) -> Result<ImportCounts, Failure> {
+    let keyed = !arguments.key.is_empty();
+    let remembered = remembered_types(database, &arguments.collection).await?;
+    let options = ImportOptions {
+        key: arguments.key,
+        types,
+        remembered: remembered.clone(),
+    };
+    let checked = tokio::select! {
+        checked = read(&arguments.file, arguments.format, options) => checked?,
+        () = interrupt.wait() => return Err(Failure::Interrupted {
+            done: "nothing was imported yet".into(),
+            remedy: "Run the command again.",
+        }),
+    };
+    remember_types(database, &arguments.collection, remembered, &checked).await?;
+    let collection = database.collection(&arguments.collection);
+    let mut progress = Progress::new("imported", "record");
+    let imported = import_checked(&collection, &checked, &mut |done, total| {
+        progress.at(done, total);
+        !interrupt.requested()
+    })
+    .await?;
+    if imported.done < checked.row_count() {
+        return Err(interrupted(&imported, checked.row_count(), keyed));
+    }
+    Ok(imported.counts)
+}
+
+/// Reads and checks the whole file, on a thread where that may take its time.
+async fn read(
+    path: &Path,
+    format: Option<Format>,
+    options: ImportOptions,
+) -> Result<Checked, Failure> {
+    let path = path.to_owned();
+    let reading = tokio::task::spawn_blocking(move || {
+        let bytes = std::fs::read(&path).map_err(|source| Failure::File {
+            action: "read",
+            path: path.clone(),
+            source,
+        })?;
+        let format = format.unwrap_or_else(|| Format::of(&path, &bytes));
+        let mut progress = Progress::new("checked", "byte").on_terminals_only();
+        let checked = import::check(&path, bytes, format, &options, &mut |done, total| {
+            progress.at(done, total);
+        })?;
+        Ok(checked)
+    });
+    reading
+        .await
+        .unwrap_or_else(|error| Err(Failure::System(std::io::Error::other(error))))
+}
+
+/// What was imported of a file.
+#[derive(Debug, Default)]
+pub(crate) struct Imported {
+    /// Rows that are durable.
+    pub(crate) done: u64,
+    /// What became of them.
+    pub(crate) counts: ImportCounts,
+}
+
+/// Imports the rows block by block; `between` is told the rows done and their total after each, and says
+/// whether to go on.
+pub(crate) async fn import_checked(
+    collection: &Collection,
+    checked: &Checked,
+    between: &mut dyn FnMut(u64, u64) -> bool,
+) -> Result<Imported, Failure> {
+    let mut imported = Imported::default();
+    let mut block = Vec::with_capacity(BLOCK_RECORDS);
+    let mut bytes = 0;
+    for row in checked.rows() {
+        let row = row?;
+        let id = row.key.map(|key| id_of(collection.name(), &key));
+        let weight = weight(&row.fields);
+        if block.len() == BLOCK_RECORDS || (bytes + weight > BLOCK_BYTES && !block.is_empty()) {
+            imported.add(collection, std::mem::take(&mut block)).await?;
+            bytes = 0;
+            if !between(imported.done, checked.row_count()) {
+                return Ok(imported);
+            }
+        }
+        bytes += weight;
+        block.push((id, row.fields));
+    }
+    imported.add(collection, block).await?;
+    between(imported.done, checked.row_count());
+    Ok(imported)
+}
+
+impl Imported {
+    /// Imports one block; it is durable when this returns.
+    async fn add(
+        &mut self,
+        collection: &Collection,
+        block: Vec<(Option<RecordId>, Fields)>,
+    ) -> Result<(), Failure> {
+        let rows = block.len() as u64;
+        let counts = collection.import(block).await?;
+        self.done += rows;
+        self.counts.imported += counts.imported;
+        self.counts.updated += counts.updated;
+        self.counts.unchanged += counts.unchanged;
+        self.counts.skipped_deleted += counts.skipped_deleted;
+        Ok(())
+    }
+}
+
+fn interrupted(imported: &Imported, total: u64, keyed: bool) -> Failure {
+    Failure::Interrupted {
+        done: format!(
+            "{} of {} are imported and durable",
+            thousands(imported.done),
+            count(total, "record")
+        ),
+        remedy: if keyed {
+            "Run the command again: it finishes, and adds nothing twice."
+        } else {
+            "Without --key a second run would add them again: import the rest, or begin a new collection with --key."
+        },
+    }
+}
+
+/// What a record takes in a block, about: its names and values, and a little for each.
+fn weight(fields: &Fields) -> usize {
+    fields
+        .iter()
+        .map(|(name, value)| {
+            let value = match value {
+                Value::String(text) | Value::Json(text) => text.len(),
+                Value::Bytes(bytes) => bytes.len(),
+                _ => 8,
+            };
+            name.len() + value + FIELD_OVERHEAD_BYTES
+        })
+        .sum()
+}
+
+fn id_of(collection: &str, key: &[String]) -> RecordId {
+    let key: Vec<_> = key.iter().map(String::as_str).collect();
+    RecordId::from_key(collection, &key)
+}
+
+/// Reads `column=type`; a column may have a `=` in its name, a type has none.
+fn column_type(argument: &str) -> Result<(String, ColumnType), Failure> {
+    let usage = |message: String| Failure::Usage {
+        message,
+        remedy: "Write --types COLUMN=TYPE, such as --types zip=string.".into(),
+    };
+    let (column, name) = argument
+        .rsplit_once('=')
+        .ok_or_else(|| usage(format!("--types {argument} has no `=`")))?;
+    let column_type = name
+        .parse()
+        .map_err(|reason| usage(format!("--types {argument}: {reason}")))?;
+    Ok((column.to_owned(), column_type))
+}
+
+fn setting(collection: &str) -> String {
+    format!("import.types.{collection}")
+}
+
+/// The types that earlier imports gave the collection's columns.
+///
+/// A type of a later version is as good as none: the file's cells decide again.
+async fn remembered_types(
+    database: &Database,
+    collection: &str,
+) -> Result<BTreeMap<String, ColumnType>, Failure> {
+    let Some(stored) = database.setting(&setting(collection)).await? else {
+        return Ok(BTreeMap::new());
+    };
+    let types = serde_json::from_slice::<BTreeMap<String, String>>(&stored).unwrap_or_default();
+    Ok(types
+        .into_iter()
+        .filter_map(|(column, name)| Some((column, name.parse().ok()?)))
+        .collect())
+}
+
+/// Keeps the types of this file's columns beside those of other files.
+async fn remember_types(
+    database: &Database,
+    collection: &str,
+    remembered: BTreeMap<String, ColumnType>,
+    checked: &Checked,
+) -> Result<(), Failure> {
+    let mut types = remembered.clone();
+    types.extend(
+        checked
+            .column_types()
+            .iter()
+            .map(|(column, t)| (column.clone(), *t)),
+    );
+    if types == remembered {
+        return Ok(());
+    }
+    let object: serde_json::Map<_, _> = types
+        .into_iter()
+        .map(|(column, column_type)| (column, Json::from(column_type.to_string())))
+        .collect();
+    let stored = Json::Object(object).to_string();
+    Ok(database
+        .set_setting(&setting(collection), stored.as_bytes())
+        .await?)
+}
+
+fn print(output: &mut Output, counts: ImportCounts) -> Result<(), Failure> {
+    let skipped = match counts.skipped_deleted {
+        0 => String::new(),
+        skipped => format!(
+            ", {} left alone because they are deleted",
+            count(skipped, "record")
+        ),
+    };
+    output.answer(
+        &json!({
+            "imported": counts.imported,
+            "updated": counts.updated,
+            "unchanged": counts.unchanged,
+            "skipped_deleted": counts.skipped_deleted,
+        }),
+        &format!(
+            "{} imported, {} updated, {} unchanged{skipped}",
+            count(counts.imported, "record"),
+            thousands(counts.updated),
+            thousands(counts.unchanged),
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_columns_name_may_hold_an_equals_sign() {
+        let (column, column_type) = column_type("a=b=string").expect("it names a type");
+        assert_eq!((column.as_str(), column_type), ("a=b", ColumnType::String));
+    }
+
+    #[test]
+    fn a_type_nobody_knows_is_a_usage_error() {
+        for argument in ["zip", "zip=", "zip=text"] {
+            let failure = column_type(argument).expect_err("it is refused");
+            assert_eq!(failure.exit_code(), 2, "{argument}");
+            assert!(failure.to_string().contains(argument), "{failure}");
+        }
+    }
+}

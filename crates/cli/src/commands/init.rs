@@ -1,0 +1,29 @@
+//! `driftless init`: a new device and a new workspace.
+
+use driftless::Database;
+use serde_json::json;
+
+use crate::args::Init;
+use crate::context::{Context, close, options};
+use crate::failure::Failure;
+use crate::output::clean;
+
+pub(crate) async fn run(context: &mut Context, arguments: &Init) -> Result<(), Failure> {
+    let dir = context.dir()?.to_owned();
+    let database = Database::create(&dir, options(&arguments.name)).await?;
+    let status = database.status().await;
+    close(database).await;
+    let status = status?;
+    context.output.answer(
+        &json!({
+            "device": status.device.to_string(),
+            "workspace": status.workspace.to_string(),
+            "name": status.device_name,
+        }),
+        &format!(
+            "made the device {} with a new workspace in {}",
+            clean(&status.device_name),
+            clean(&dir.display().to_string())
+        ),
+    )
+}

@@ -1,0 +1,35 @@
+//! `driftless join`: a new device that becomes a member of a workspace.
+
+use driftless::Database;
+use serde_json::json;
+
+use crate::args::Join;
+use crate::context::{Context, close, options};
+use crate::failure::Failure;
+use crate::output::clean;
+
+pub(crate) async fn run(context: &mut Context, arguments: &Join) -> Result<(), Failure> {
+    let dir = context.dir()?.to_owned();
+    let database = Database::join(&dir, &arguments.link, options(&arguments.name)).await?;
+    let status = database.status().await;
+    close(database).await;
+    let status = status?;
+    let members: Vec<_> = status
+        .members
+        .iter()
+        .map(|member| member.name.as_str())
+        .collect();
+    context.output.answer(
+        &json!({
+            "device": status.device.to_string(),
+            "workspace": status.workspace.to_string(),
+            "name": status.device_name,
+            "members": members,
+        }),
+        &format!(
+            "{} joined a workspace of {}; `driftless sync` brings the records",
+            clean(&status.device_name),
+            clean(&members.join(", "))
+        ),
+    )
+}

@@ -1,0 +1,217 @@
+//! The commands that look after a device's folder.
+
+use std::fmt::Write as _;
+
+use driftless::{Database, Role, StatusReport};
+use serde_json::{Value as Json, json};
+
+use crate::context::{Context, close, rebuild_options};
+use crate::failure::Failure;
+use crate::output::{Output, clean, count};
+use crate::table::Table;
+use crate::time_text;
+
+/// `driftless status`: what this device holds, and whom it knows.
+pub(crate) async fn status(context: &mut Context) -> Result<(), Failure> {
+    context
+        .with_database(async |database, output| {
+            let status = database.status().await?;
+            if output.json() {
+                output.object(&status_json(&status))
+            } else {
+                print_status(output, &status)
+            }
+        })
+        .await
+}
+
+fn status_json(status: &StatusReport) -> Json {
+    let peers: Vec<_> = status
+        .peers
+        .iter()
+        .map(|peer| {
+            json!({
+                "device": peer.device.to_string(),
+                "name": peer.name,
+                "address": peer.address,
+                "last_sync": peer.last_sync_ms.map(time_text::rfc3339),
+            })
+        })
+        .collect();
+    let members: Vec<_> = status
+        .members
+        .iter()
+        .map(|member| {
+            json!({
+                "device": member.device.to_string(),
+                "name": member.name,
+                "role": role_name(member.role),
+            })
+        })
+        .collect();
+    json!({
+        "records": status.records,
+        "pending": status.pending,
+        "pending_changes": status.pending_changes,
+        "conflicts_open": status.conflicts_open,
+        "peers": peers,
+        "cursor_entries": status.cursor_entries,
+        "workspace": status.workspace.to_string(),
+        "device": status.device.to_string(),
+        "name": status.device_name,
+        "members": members,
+        "quarantined": status.quarantined,
+        "journal_bytes": status.journal_bytes,
+        "needs_newer_version": status.needs_newer_version,
+    })
+}
+
+fn print_status(output: &mut Output, status: &StatusReport) -> Result<(), Failure> {
+    let name = clean(&status.device_name);
+    output.line(&format!("device {name} ({})", status.device))?;
+    output.line(&format!("workspace {}", status.workspace))?;
+    output.line(&format!(
+        "{}, {} open",
+        count(status.records, "record"),
+        count(status.conflicts_open, "conflict")
+    ))?;
+    output.line(&if status.peers.is_empty() {
+        "no other device was ever met".to_owned()
+    } else if status.pending == 0 {
+        "every change made here is held by another device".to_owned()
+    } else {
+        format!(
+            "{} with changes that no other device has acknowledged",
+            count(status.pending, "record")
+        )
+    })?;
+    if status.quarantined > 0 {
+        output.line(&format!(
+            "{} refused",
+            count(status.quarantined, "envelope")
+        ))?;
+    }
+    if status.needs_newer_version {
+        output.line("something here needs a newer version of driftless")?;
+    }
+    let mut table = Table::new(["MEMBER", "ROLE", "LAST SYNC", "ADDRESS"]);
+    for member in &status.members {
+        let peer = status
+            .peers
+            .iter()
+            .find(|peer| peer.device == member.device);
+        let last_sync = match peer.and_then(|peer| peer.last_sync_ms) {
+            Some(time_ms) => time_text::minutes(time_ms),
+            None if member.device == status.device => "this device".into(),
+            None => "never".into(),
+        };
+        let address = peer
+            .and_then(|peer| peer.address.clone())
+            .unwrap_or_default();
+        table.push([
+            member.name.as_str(),
+            role_name(member.role),
+            &last_sync,
+            &address,
+        ]);
+    }
+    output.table(&table)
+}
+
+/// `driftless digest`: equal on devices that hold the same, and nothing that may differ between them.
+pub(crate) async fn digest(context: &mut Context) -> Result<(), Failure> {
+    context
+        .with_database(async |database, output| {
+            let digest = database.digest().await?;
+            let records_digest = hex(&digest.records_digest);
+            let conflicts_digest = hex(&digest.conflicts_digest);
+            output.answer(
+                &json!({
+                    "records_digest": records_digest,
+                    "conflicts_digest": conflicts_digest,
+                    "records": digest.records,
+                }),
+                &format!(
+                    "records   {records_digest}\nconflicts {conflicts_digest}\n{}",
+                    count(digest.records, "record")
+                ),
+            )
+        })
+        .await
+}
+
+/// `driftless verify`: derives everything again and compares.
+pub(crate) async fn verify(context: &mut Context) -> Result<(), Failure> {
+    context
+        .with_database(async |database, output| {
+            let report = database.verify().await?;
+            output.answer(
+                &json!({
+                    "envelopes": report.envelopes,
+                    "changes": report.changes,
+                    "records": report.records,
+                    "conflicts": report.conflicts,
+                    "problems": report.problems,
+                }),
+                &format!(
+                    "checked {}, {} and {}: {}",
+                    count(report.changes, "change"),
+                    count(report.records, "record"),
+                    count(report.conflicts, "conflict"),
+                    if report.problems.is_empty() {
+                        "all is as the journal says".to_owned()
+                    } else {
+                        count(report.problems.len() as u64, "problem")
+                    }
+                ),
+            )?;
+            if report.problems.is_empty() {
+                Ok(())
+            } else {
+                Err(Failure::Unsound {
+                    problems: report.problems,
+                })
+            }
+        })
+        .await
+}
+
+/// `driftless rebuild`: sets the store aside and derives it again.
+pub(crate) async fn rebuild(context: &mut Context) -> Result<(), Failure> {
+    let dir = context.dir()?.to_owned();
+    let database = Database::rebuild(&dir, rebuild_options()).await?;
+    let digest = database.digest().await;
+    close(database).await;
+    let digest = digest?;
+    context.output.answer(
+        &json!({
+            "records": digest.records,
+            "records_digest": hex(&digest.records_digest),
+            "conflicts_digest": hex(&digest.conflicts_digest),
+        }),
+        &format!(
+            "rebuilt {} from the journal",
+            count(digest.records, "record")
+        ),
+    )
+}
+
+/// What a member may do, as a word.
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Relay => "relay",
+        Role::Viewer => "viewer",
+        Role::Editor => "editor",
+        Role::Admin => "admin",
+        Role::Owner => "owner",
+        _ => "of a newer version",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a text does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,72 @@
+//! `driftless sync`: both devices get what the other has.
+
+use driftless::{Database, SyncReport};
+
+use crate::args::Sync;
+use crate::context::{Context, close};
+use crate::failure::Failure;
+use crate::interrupt::Interrupt;
+use crate::output::{Output, clean, count, say};
+
+/// The exit code of errors of the network: the next peer may be within reach.
+const NETWORK: u8 = 5;
+
+pub(crate) async fn run(context: &mut Context, arguments: Sync) -> Result<(), Failure> {
+    let interrupt = Interrupt::listen()?;
+    let database = context.open_unless(&interrupt).await?;
+    let result = tokio::select! {
+        report = sync(&database, arguments.url) => report,
+        () = interrupt.wait() => Err(interrupted()),
+    };
+    close(database).await;
+    print(&mut context.output, &result?)
+}
+
+fn interrupted() -> Failure {
+    Failure::Interrupted {
+        done: "what has arrived is kept".into(),
+        remedy: "Run the command again: it goes on where it ended.",
+    }
+}
+
+async fn sync(database: &Database, url: Option<String>) -> Result<SyncReport, Failure> {
+    match url {
+        Some(url) => Ok(database.sync().once(&url).await?),
+        None => sync_with_known(database).await,
+    }
+}
+
+/// Tries the peers this device has met, the latest first, until one answers.
+async fn sync_with_known(database: &Database) -> Result<SyncReport, Failure> {
+    let mut peers = database.sync().peers().await?;
+    peers.sort_by_key(|peer| std::cmp::Reverse(peer.last_sync_ms));
+    let mut failure = Failure::NoPeer;
+    for address in peers.into_iter().filter_map(|peer| peer.address) {
+        match database.sync().once(&address).await.map_err(Failure::from) {
+            Ok(report) => return Ok(report),
+            Err(unreachable) if unreachable.exit_code() == NETWORK => {
+                say(&format!(
+                    "{}: {}",
+                    clean(&address),
+                    clean(&unreachable.to_string())
+                ));
+                failure = unreachable;
+            }
+            Err(other) => return Err(other),
+        }
+    }
+    Err(failure)
+}
+
+fn print(output: &mut Output, report: &SyncReport) -> Result<(), Failure> {
+    output.answer(
+        &report.to_json(),
+        &format!(
+            "sent {} and received {}, in {} and {}",
+            count(report.records_sent, "record"),
+            count(report.records_received, "record"),
+            count(report.bytes_sent + report.bytes_received, "byte"),
+            count(report.round_trips, "round trip"),
+        ),
+    )
+}

@@ -1,0 +1,72 @@
+//! The `driftless` command line: arguments in, one call of the library, an answer out.
+//!
+//! It decides nothing that the library could decide. Standard output holds the answer and nothing else;
+//! progress, logs and errors go to standard error; [`failure`] maps every error to its exit code.
+
+mod args;
+mod assign;
+mod commands;
+mod conflict_table;
+mod context;
+mod demo;
+mod duration;
+mod failure;
+mod help;
+mod import;
+mod interrupt;
+mod output;
+mod progress;
+mod table;
+mod time_text;
+mod usage;
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Arguments;
+use crate::failure::Failure;
+
+/// Names what is logged, as in `DRIFTLESS_LOG=debug`.
+const LOG_VARIABLE: &str = "DRIFTLESS_LOG";
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let json = args::asks_for_json(&arguments);
+    match run(arguments, json) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report(json);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(arguments: Vec<OsString>, json: bool) -> Result<(), Failure> {
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage::answer(error, json),
+    };
+    log_to_standard_error();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2) // one for the socket, one for signals and output
+        .enable_all()
+        .build()
+        .map_err(Failure::System)?;
+    let result = runtime.block_on(commands::run(arguments));
+    runtime.shutdown_background();
+    result
+}
+
+fn log_to_standard_error() {
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("error"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .log_internal_errors(false) // a closed standard error must not make a panic
+        .init();
+}

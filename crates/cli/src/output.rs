@@ -1,0 +1,161 @@
+//! Standard output: JSON lines for programs, sentences and tables for people.
+//!
+//! What comes from a record may have been written by another device, so control characters are never passed
+//! on to a terminal. Standard error is written to only through [`say`], which never fails.
+
+use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+
+use console::Term;
+use serde_json::Value as Json;
+
+use crate::failure::Failure;
+use crate::table::Table;
+
+/// What a command prints its answer to.
+pub(crate) struct Output {
+    json: bool,
+    out: BufWriter<Stdout>,
+    /// Columns of the terminal; none where the output is no terminal, and nothing is cut off.
+    width: Option<usize>,
+}
+
+impl Output {
+    /// Standard output, as JSON or for people.
+    pub(crate) fn new(json: bool) -> Self {
+        let width = io::stdout()
+            .is_terminal()
+            .then(|| Term::stdout().size_checked())
+            .flatten()
+            .map(|(_rows, columns)| usize::from(columns));
+        Self {
+            json,
+            out: BufWriter::new(io::stdout()),
+            width,
+        }
+    }
+
+    /// Whether JSON is asked for.
+    pub(crate) fn json(&self) -> bool {
+        self.json
+    }
+
+    /// One answer: the object, or the text for people.
+    pub(crate) fn answer(&mut self, object: &Json, text: &str) -> Result<(), Failure> {
+        if self.json {
+            self.object(object)
+        } else {
+            self.line(text)
+        }
+    }
+
+    /// One line of JSON.
+    pub(crate) fn object(&mut self, object: &Json) -> Result<(), Failure> {
+        writeln!(self.out, "{object}").map_err(Failure::output)
+    }
+
+    /// One line of text; it must be [`clean`].
+    pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
+        writeln!(self.out, "{text}").map_err(Failure::output)
+    }
+
+    /// A table, fitted to the terminal.
+    pub(crate) fn table(&mut self, table: &Table) -> Result<(), Failure> {
+        table
+            .lines(self.width)
+            .iter()
+            .try_for_each(|line| self.line(line))
+    }
+
+    /// Passes on what was printed so far.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        self.out.flush().map_err(Failure::output)
+    }
+}
+
+/// One line on standard error. A closed standard error is nobody's problem.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// The text with everything that a terminal would obey written out, as in `\n` and `\u{1b}`.
+pub(crate) fn clean(text: &str) -> String {
+    if !text.chars().any(is_obeyed) {
+        return text.to_owned();
+    }
+    let mut clean = String::with_capacity(text.len() + 8);
+    for letter in text.chars() {
+        if is_obeyed(letter) {
+            clean.extend(letter.escape_default());
+        } else {
+            clean.push(letter);
+        }
+    }
+    clean
+}
+
+/// Control characters, and the marks that turn the direction of writing.
+fn is_obeyed(letter: char) -> bool {
+    letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A JSON value as a person reads it: text without its quotes, all else as it is.
+pub(crate) fn plain(value: &Json) -> String {
+    match value {
+        Json::String(text) => clean(text),
+        other => clean(&other.to_string()),
+    }
+}
+
+/// A number with its thousands apart: `3,376`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// A count with its noun: `1 record`, `3,376 records`.
+pub(crate) fn count(number: u64, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_a_terminal_obeys_is_passed_on() {
+        assert_eq!(
+            clean("Bay St. Louis — Ärger 漢字"),
+            "Bay St. Louis — Ärger 漢字"
+        );
+        assert_eq!(
+            clean("a\u{1b}[31mb\r\n\u{9b}\u{202e}"),
+            "a\\u{1b}[31mb\\r\\n\\u{9b}\\u{202e}"
+        );
+    }
+
+    #[test]
+    fn thousands_stand_apart() {
+        let grouped = [0, 999, 1_000, 3_376, 1_234_567, u64::MAX].map(thousands);
+        assert_eq!(
+            grouped,
+            [
+                "0",
+                "999",
+                "1,000",
+                "3,376",
+                "1,234,567",
+                "18,446,744,073,709,551,615"
+            ]
+        );
+        assert_eq!(count(1, "record"), "1 record");
+        assert_eq!(count(0, "record"), "0 records");
+    }
+}

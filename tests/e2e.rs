@@ -1,0 +1,39 @@
+//! The `driftless` binary, end to end: real processes, real folders, real sockets.
+
+#![allow(
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests: a failed expectation is the report"
+)]
+
+#[path = "e2e/chain.rs"]
+mod chain;
+#[path = "e2e/conflicts.rs"]
+mod conflicts;
+#[path = "e2e/contract.rs"]
+mod contract;
+#[path = "e2e/demo.rs"]
+mod demo;
+#[path = "e2e/gate.rs"]
+mod gate;
+#[path = "e2e/help.rs"]
+mod help;
+#[path = "e2e/import.rs"]
+mod import;
+#[path = "e2e/malformed.rs"]
+mod malformed;
+#[path = "e2e/records.rs"]
+mod records;
+#[path = "e2e/refusals.rs"]
+mod refusals;
+#[path = "e2e/serve.rs"]
+mod serve;
+#[path = "e2e/storage.rs"]
+mod storage;
+#[path = "e2e/support.rs"]
+mod support;
+#[path = "e2e/sync.rs"]
+mod sync;
+#[path = "e2e/usage.rs"]
+mod usage;
