@@ -75,6 +75,18 @@ pub(super) fn check_lockfile(tree: &Tree) -> Vec<Violation> {
     vec![Violation::new("Cargo.lock", 0, what)]
 }
 
+/// Every crate takes over the lints of the workspace, which forbid unsafe code.
+pub(super) fn check_manifests(tree: &Tree) -> Vec<Violation> {
+    let manifests = tree.ending("/Cargo.toml").filter(|file| {
+        let own = file.path.strip_prefix("crates/");
+        own.is_some_and(|path| path.matches('/').count() == 1)
+    });
+    manifests
+        .filter(|file| !file.text.contains("[lints]\nworkspace = true\n"))
+        .map(|file| Violation::new(&file.path, 0, "it does not take over the workspace's lints"))
+        .collect()
+}
+
 fn check_member(member: &Package) -> Option<Violation> {
     let folder = member.folder.as_deref().unwrap_or_default();
     let known = CRATES.contains(&(folder, member.name.as_str(), member.published));
@@ -234,6 +246,23 @@ mod tests {
                 "driftless-extra: `crates/extra` (published: true) is no crate of the map",
                 "driftless-engine: `crates/core` (published: true) is no crate of the map",
             ]
+        );
+    }
+
+    #[test]
+    fn a_crate_without_the_workspace_s_lints_is_found() {
+        let tree = Tree::of(&[
+            ("Cargo.toml", "[workspace]\n"),
+            (
+                "crates/a/Cargo.toml",
+                "[lints]\nworkspace = true\n\n[dependencies]\n",
+            ),
+            ("crates/b/Cargo.toml", "[dependencies]\n"),
+        ]);
+        let what = "it does not take over the workspace's lints";
+        assert_eq!(
+            check_manifests(&tree),
+            [Violation::new("crates/b/Cargo.toml", 0, what)]
         );
     }
 

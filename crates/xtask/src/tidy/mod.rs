@@ -93,7 +93,6 @@ pub fn check(root: &Path) -> Result<Vec<Violation>, TidyError> {
     let packages = Packages::of_cargo(root)?;
     let mut violations = check_tree(&tree);
     violations.extend(architecture::check(&packages));
-    violations.extend(architecture::check_lockfile(&tree));
     violations.extend(dependencies::check(&tree, &packages));
     violations.extend(licences::check(&packages));
     violations.sort();
@@ -102,12 +101,14 @@ pub fn check(root: &Path) -> Result<Vec<Violation>, TidyError> {
 
 /// Checks the rules that need nothing but the files.
 pub fn check_tree(tree: &Tree) -> Vec<Violation> {
-    let rules: [fn(&Tree) -> Vec<Violation>; 5] = [
+    let rules: [fn(&Tree) -> Vec<Violation>; 7] = [
         size::check,
         words::check,
         orphans::check,
         layout::check,
         docs::check,
+        architecture::check_manifests,
+        architecture::check_lockfile,
     ];
     rules.iter().flat_map(|rule| rule(tree)).collect()
 }
