@@ -318,3 +318,24 @@ fn clearing_and_deleting_are_sides_of_a_conflict_too() {
     assert_eq!(laptop.digest(), phone.digest());
     assert_eq!(laptop.export(), phone.export());
 }
+
+#[test]
+fn a_deletion_is_decided_by_keeping_a_side_only() {
+    let (_world, laptop, phone) = pair(1);
+    laptop.json(["delete", "c", "key:0"]);
+    phone.json(["set", "c", "key:0", "w=2"]);
+    meet(&laptop, &phone);
+    let deleted = laptop.conflicts(&[]).remove(0);
+    assert_eq!(deleted["kind"], "record_deleted");
+    let id = text(&deleted["id"]);
+    laptop.fails(2, ["conflicts", "resolve", &id, "--value", "1"]);
+    let absent = [
+        "conflicts",
+        "resolve",
+        &id,
+        "--value",
+        "{\"$absent\": true}",
+    ];
+    assert_eq!(laptop.fails(2, absent)["code"], "usage");
+    assert_eq!(laptop.conflicts(&["--status", "open"]), [deleted]);
+}

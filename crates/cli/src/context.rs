@@ -8,7 +8,7 @@ use driftless::{Database, Options};
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output::{Output, clean, say};
+use crate::output::{Output, clean, count, say};
 use crate::progress::Progress;
 
 /// Names the folder where `--dir` is not given.
@@ -126,8 +126,7 @@ struct Meters {
     replay_bytes: u64,
     replayed: Progress,
     verified: Progress,
-    received: Progress,
-    sent: Progress,
+    synced: Progress,
 }
 
 impl Meters {
@@ -136,8 +135,7 @@ impl Meters {
             replay_bytes,
             replayed: Progress::new("replayed", "journal byte"),
             verified: Progress::new("verified", "journal byte"),
-            received: Progress::new("received", "record"),
-            sent: Progress::new("sent", "record"),
+            synced: Progress::new("synced", "record"),
         }
     }
 
@@ -159,12 +157,14 @@ impl Meters {
                 records_received,
                 records_sent,
             } => {
-                if records_received > 0 {
-                    self.received.at(records_received, 0);
-                }
-                if records_sent > 0 {
-                    self.sent.at(records_sent, 0);
-                }
+                let parts = [("received", records_received), ("sent", records_sent)];
+                let parts: Vec<_> = parts
+                    .into_iter()
+                    .filter(|(_, records)| *records > 0)
+                    .map(|(verb, records)| format!("{verb} {}", count(records, "record")))
+                    .collect();
+                self.synced
+                    .tell(records_received + records_sent, &parts.join(", "));
             }
             _ => {}
         }

@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::import::{ImportError, ImportFault};
 use crate::output::{clean, count, say};
+use crate::progress;
 use crate::usage;
 
 /// Why a command ended before its end.
@@ -167,6 +168,7 @@ impl Failure {
 
     /// Says it on standard error; a closed output is no news.
     pub(crate) fn report(&self, json: bool) {
+        progress::clear_bars();
         match self {
             Self::OutputClosed => {}
             _ if json => say(&self.to_json().to_string()),

@@ -32,6 +32,8 @@ use crate::failure::Failure;
 
 /// Names what is logged, as in `DRIFTLESS_LOG=debug`.
 const LOG_VARIABLE: &str = "DRIFTLESS_LOG";
+/// Warnings; but that a store was set aside is told as progress already.
+const DEFAULT_LOG: &str = "warn,driftless::opening=error,driftless_store=error";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
@@ -62,7 +64,8 @@ fn run(arguments: Vec<OsString>, json: bool) -> Result<(), Failure> {
 }
 
 fn log_to_standard_error() {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("error"));
+    let filter =
+        EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

@@ -9,12 +9,15 @@ use console::Term;
 use serde_json::Value as Json;
 
 use crate::failure::Failure;
+use crate::progress;
 use crate::table::Table;
 
 /// What a command prints its answer to.
 pub(crate) struct Output {
     json: bool,
     out: BufWriter<Stdout>,
+    /// Whether something was printed.
+    begun: bool,
     /// Columns of the terminal; none where the output is no terminal, and nothing is cut off.
     width: Option<usize>,
 }
@@ -30,6 +33,7 @@ impl Output {
         Self {
             json,
             out: BufWriter::new(io::stdout()),
+            begun: false,
             width,
         }
     }
@@ -50,11 +54,15 @@ impl Output {
 
     /// One line of JSON.
     pub(crate) fn object(&mut self, object: &Json) -> Result<(), Failure> {
-        writeln!(self.out, "{object}").map_err(Failure::output)
+        self.line(&object.to_string())
     }
 
-    /// One line of text; it must be [`clean`].
+    /// One line of text, with all that comes from a record made [`clean`].
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
+        if !self.begun {
+            self.begun = true;
+            progress::clear_bars();
+        }
         writeln!(self.out, "{text}").map_err(Failure::output)
     }
 
@@ -74,7 +82,9 @@ impl Output {
 
 /// One line on standard error. A closed standard error is nobody's problem.
 pub(crate) fn say(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    progress::beside_bars(|| {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    });
 }
 
 /// The text with everything that a terminal would obey written out, as in `\n` and `\u{1b}`.

@@ -1,23 +1,38 @@
 //! Progress on standard error: a bar on a terminal, else plain lines that are not too many.
 
 use std::io::{self, IsTerminal};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::output::{count, say, thousands};
 
 /// Time between two plain lines: a few a second tell as much as hundreds.
 const BETWEEN_LINES: Duration = Duration::from_millis(150);
 
-/// How far a piece of work is. The first step and the last are always shown.
+/// The bars on the terminal, so that what else is printed does not run into them.
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Writes to the terminal while no bar is in the way.
+pub(crate) fn beside_bars(write: impl FnOnce()) {
+    BARS.suspend(write);
+}
+
+/// Takes the bars away: what follows is the answer.
+pub(crate) fn clear_bars() {
+    // A terminal that went away needs no clearing.
+    let _ = BARS.clear();
+}
+
+/// How far a piece of work is. The first step is always shown, and the last where the total is known.
 pub(crate) struct Progress {
     verb: &'static str,
     noun: &'static str,
     bar: Option<ProgressBar>,
     /// Whether there are plain lines, too.
     lines: bool,
-    /// When the last plain line was printed, and what it said.
+    /// When the last plain line was printed, and how far the work was.
     last: Option<(Instant, u64)>,
 }
 
@@ -39,69 +54,62 @@ impl Progress {
         self
     }
 
-    /// `done` of `total` are done; a total that is not known is 0.
+    /// So many of so many are done.
     pub(crate) fn at(&mut self, done: u64, total: u64) {
         if io::stderr().is_terminal() {
-            self.draw(done, total);
-        } else if self.lines && self.is_due(done, total) {
-            self.print(done, total);
-            self.last = Some((Instant::now(), done));
-        }
-    }
-
-    /// It is over, well or not: the bar makes room for what follows.
-    pub(crate) fn finish(&mut self) {
-        if let Some(bar) = self.bar.take() {
-            bar.finish_and_clear();
-        }
-    }
-
-    fn is_due(&self, done: u64, total: u64) -> bool {
-        match self.last {
-            None => true,
-            Some((_, said)) if said == done => false,
-            Some((when, _)) => done == total || when.elapsed() >= BETWEEN_LINES,
-        }
-    }
-
-    fn print(&self, done: u64, total: u64) {
-        if total == 0 {
-            say(&format!("{} {}", self.verb, count(done, self.noun)));
+            let noun = self.noun;
+            let bar = self.bar("{prefix} [{bar:30}] {human_pos}/{human_len} {msg}");
+            bar.set_message(format!("{noun}s"));
+            bar.set_length(total);
+            bar.set_position(done);
         } else {
-            say(&format!(
+            let text = format!(
                 "{} {} of {}",
                 self.verb,
                 thousands(done),
                 count(total, self.noun)
-            ));
+            );
+            self.print(done, done == total, &text);
         }
     }
 
-    fn draw(&mut self, done: u64, total: u64) {
-        let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::new(total);
-            let template = if total == 0 {
-                "{prefix} {human_pos} {msg}"
-            } else {
-                "{prefix} [{bar:30}] {human_pos}/{human_len} {msg} {eta}"
-            };
-            // The template is one of the two above; the default style does for a typing error.
+    /// So many are done, in these words; how many there will be is not known.
+    pub(crate) fn tell(&mut self, done: u64, text: &str) {
+        if io::stderr().is_terminal() {
+            self.bar("{msg}").set_message(text.to_owned());
+        } else if done > 0 {
+            self.print(done, false, text);
+        }
+    }
+
+    fn bar(&mut self, template: &str) -> &ProgressBar {
+        self.bar.get_or_insert_with(|| {
+            let bar = BARS.add(ProgressBar::new(0));
+            // With a typing error in a template the bar would look as the crate likes it.
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));
             }
             bar.set_prefix(self.verb);
-            bar.set_message(format!("{}s", self.noun));
             bar
+        })
+    }
+
+    fn print(&mut self, done: u64, is_last: bool, text: &str) {
+        let is_due = self.last.is_none_or(|(when, said)| {
+            when.elapsed() >= BETWEEN_LINES || (is_last && said != done)
         });
-        if total > 0 {
-            bar.set_length(total);
+        if self.lines && is_due {
+            say(text);
+            self.last = Some((Instant::now(), done));
         }
-        bar.set_position(done);
     }
 }
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        self.finish();
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+            BARS.remove(&bar);
+        }
     }
 }

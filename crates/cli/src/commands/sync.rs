@@ -40,22 +40,18 @@ async fn sync(database: &Database, url: Option<String>) -> Result<SyncReport, Fa
 async fn sync_with_known(database: &Database) -> Result<SyncReport, Failure> {
     let mut peers = database.sync().peers().await?;
     peers.sort_by_key(|peer| std::cmp::Reverse(peer.last_sync_ms));
-    let mut failure = Failure::NoPeer;
+    let mut failure: Option<Failure> = None;
     for address in peers.into_iter().filter_map(|peer| peer.address) {
+        if let Some(before) = failure.take() {
+            say(&clean(&format!("{before}; trying {address}")));
+        }
         match database.sync().once(&address).await.map_err(Failure::from) {
             Ok(report) => return Ok(report),
-            Err(unreachable) if unreachable.exit_code() == NETWORK => {
-                say(&format!(
-                    "{}: {}",
-                    clean(&address),
-                    clean(&unreachable.to_string())
-                ));
-                failure = unreachable;
-            }
+            Err(unreachable) if unreachable.exit_code() == NETWORK => failure = Some(unreachable),
             Err(other) => return Err(other),
         }
     }
-    Err(failure)
+    Err(failure.unwrap_or(Failure::NoPeer))
 }
 
 fn print(output: &mut Output, report: &SyncReport) -> Result<(), Failure> {

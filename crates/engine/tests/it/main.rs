@@ -5,5 +5,6 @@ mod convergence;
 mod durability;
 mod hostile;
 mod membership;
+mod refused;
 mod schedules;
 mod support;

@@ -95,3 +95,36 @@ fn a_proof_longer_than_a_frame_is_believed_all_the_same() {
     sync(&mut tablet, &mut laptop).unwrap();
     assert_equal(&laptop, &tablet);
 }
+
+#[test]
+fn more_heads_than_an_envelope_can_name_are_merged_before_the_next_write() {
+    let owner = Device::new(1);
+    let mut hub = owner.create("hub");
+    let link = hub.invite("ws://127.0.0.1:1", 20, 60_000).unwrap();
+    hub.commit_group().unwrap();
+    let mut members: Vec<_> = (2..22)
+        .map(|n| {
+            Device::new(n)
+                .join(&mut hub, &link, &format!("device {n}"))
+                .unwrap()
+        })
+        .collect();
+    for member in &mut members {
+        sync(member, &mut hub).unwrap();
+    }
+    // Each one invites somebody, knowing of none of the others.
+    for member in &mut members {
+        member.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+        member.commit_group().unwrap();
+    }
+    for member in &mut members {
+        sync(member, &mut hub).unwrap();
+    }
+    insert(&mut hub, r#"{"after":"the merge"}"#);
+    for member in &mut members {
+        sync(member, &mut hub).unwrap();
+        assert_eq!(member.digest().unwrap(), hub.digest().unwrap());
+        assert_eq!(member.digest().unwrap().records, 1);
+    }
+    assert_equal(&members[0], &hub);
+}

@@ -1,0 +1,192 @@
+//! What a member signs that may not be applied: held, told, passed on, and never in the way of the rest.
+
+use std::collections::BTreeSet;
+
+use driftless_document::{ActorId, Admission, Intent, Record, RecordId, Value, change_hash};
+use driftless_engine::{Replica, SessionId, SessionOutput, SessionStart, Side};
+use driftless_protocol::{
+    Agreed, Body, Code, DeviceKey, Envelope, FeedId, Group, Hash, HeaderDraft, Hello, Item,
+    ItemPayload, Message, Meta, Payload, WorkspaceId, commitment, decode_batch, encode_batch,
+    workspace_tag,
+};
+
+use crate::support::{assert_equal, sync, two};
+
+/// A member that writes its envelopes by hand.
+struct Forger {
+    key: DeviceKey,
+    workspace: WorkspaceId,
+    feed: FeedId,
+    last: u64,
+    head: Hash,
+    membership: Vec<Hash>,
+}
+
+impl Forger {
+    fn sign(&mut self, record: [u8; 16], first_seq: u64, raw: Vec<u8>) -> Vec<u8> {
+        let hash = change_hash(&raw).unwrap().0;
+        let salt = [3; 16];
+        let item = Item {
+            record,
+            actor: self.feed.0,
+            first_seq,
+            last_seq: first_seq,
+            commitment: commitment(&salt, &hash),
+        };
+        let body = Body {
+            meta: Meta::changes(1 << 40),
+            groups: vec![Group {
+                collection: "notes".into(),
+                items: vec![item],
+            }],
+        };
+        let payload = Payload {
+            items: vec![ItemPayload {
+                salt,
+                changes: vec![raw],
+            }],
+        };
+        let draft = HeaderDraft {
+            workspace: self.workspace,
+            feed: self.feed,
+            n: self.last + 1,
+            prev: self.head,
+            predecessor: None,
+            membership: self.membership.clone(),
+        };
+        let envelope = Envelope::seal(&self.key, draft, body, payload).unwrap();
+        self.last += 1;
+        self.head = envelope.hash();
+        envelope.encode_wire(&Agreed {
+            membership: &[],
+            change_hash: None,
+        })
+    }
+}
+
+fn put(record: &mut Record, actor: ActorId, key: &str, value: i64) -> Vec<u8> {
+    let intent = Intent::Put {
+        key: key.into(),
+        value: Value::Int(value),
+    };
+    let raw = record.write(actor, 1 << 40, &[intent]).unwrap().unwrap();
+    let Ok(Admission::Admitted(admitted)) = record.admit(&raw, actor.device_prefix()) else {
+        panic!("an honest change");
+    };
+    record.apply(admitted).unwrap();
+    raw
+}
+
+/// Sends messages and returns what comes back.
+fn talk(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Vec<Message> {
+    replica.handle_frame(session, &encode_batch(messages).unwrap(), 0);
+    replica.commit_group().unwrap();
+    let mut answers = Vec::new();
+    while let Some(output) = replica.poll_session(session) {
+        if let SessionOutput::Send(frame) = output {
+            answers.extend(decode_batch(&frame).unwrap());
+        }
+    }
+    answers
+}
+
+#[test]
+fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
+    let (_, mut laptop, phone, mut honest_phone) = two();
+    let key = phone.key();
+    let session = laptop.start_session(SessionStart {
+        side: Side::Listener,
+        peer: key.device_id(),
+        handshake_hash: [5; 32],
+    });
+    let hello = Message::Hello(Hello {
+        protocol_min: 1,
+        protocol_max: 1,
+        workspace: workspace_tag(&laptop.workspace(), &[5; 32]),
+        features: 0,
+        cursor_digest: [1; 16],
+        membership_digest: [2; 16],
+        common: None,
+        max_envelope: 1 << 23,
+        role: 0,
+    });
+    let ask = Message::MembershipHave { prefixes: vec![] };
+    let answers = talk(&mut laptop, session, &[hello, ask]);
+    let records: Vec<_> = answers
+        .into_iter()
+        .filter_map(|message| match message {
+            Message::Membership { records, .. } => Some(records),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let parents: BTreeSet<_> = records.iter().flat_map(|r| r.parents().to_vec()).collect();
+    let membership = records
+        .iter()
+        .map(driftless_protocol::Record::hash)
+        .filter(|h| !parents.contains(h));
+
+    let mut forger = Forger {
+        feed: FeedId::new(&key.device_id(), [9; 8]),
+        key,
+        workspace: laptop.workspace(),
+        last: 0,
+        head: Hash::ZERO,
+        membership: membership.collect(),
+    };
+    let actor = ActorId(forger.feed.0);
+    let (mut spoilt, mut sound) = (Record::new(), Record::new());
+    let wrong = put(&mut spoilt, actor, "a", 1);
+    let on_top = put(&mut spoilt, actor, "a", 2);
+    let right = put(&mut sound, actor, "b", 3);
+    let envelopes = [
+        forger.sign([1; 16], 7, wrong), // the item names another number than the change has
+        forger.sign([2; 16], 1, right),
+        forger.sign([1; 16], 2, on_top),
+    ];
+    let mut messages = vec![
+        Message::Membership {
+            records: vec![],
+            last: true,
+        },
+        Message::Cursor {
+            since_common: false,
+            entries: vec![],
+            last: true,
+        },
+    ];
+    for (n, bytes) in (1..).zip(envelopes) {
+        messages.push(Message::Envelope {
+            feed: forger.feed,
+            n,
+            bytes,
+        });
+    }
+    messages.push(Message::Done);
+    let answers = talk(&mut laptop, session, &messages);
+    let ack = answers.iter().find_map(|message| match message {
+        Message::Ack(ack) => Some(ack.clone()),
+        _ => None,
+    });
+    let ack = ack.unwrap();
+    assert!(ack.verify(&laptop.device(), &laptop.workspace()));
+    let refused: Vec<_> = ack.refused.iter().map(|r| (r.n, r.code)).collect();
+    assert_eq!(
+        refused,
+        [(1, Code::ChangeRefused), (3, Code::ChangeRefused)]
+    );
+    assert_eq!(ack.held.len(), 1);
+    assert_eq!((ack.held[0].first, ack.held[0].last), (2, 2));
+    laptop.end_session(session).unwrap();
+    laptop.commit_group().unwrap();
+
+    assert_eq!(laptop.status().unwrap().quarantined, 2);
+    let sound = laptop.get("notes", RecordId([2; 16])).unwrap().unwrap();
+    assert_eq!(sound.fields["b"], Value::Int(3));
+    assert_eq!(laptop.get("notes", RecordId([1; 16])).unwrap(), None);
+
+    // What is refused is passed on, and judged alike there.
+    sync(&mut honest_phone, &mut laptop).unwrap();
+    assert_eq!(honest_phone.status().unwrap().quarantined, 2);
+    assert_equal(&laptop, &honest_phone);
+}
