@@ -90,11 +90,9 @@ fn talk(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Vec<
     answers
 }
 
-#[test]
-fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
-    let (_, mut laptop, phone, mut honest_phone) = two();
-    let key = phone.key();
-    let session = laptop.start_session(SessionStart {
+/// Begins a session as a member, and learns the membership log's heads from the answer.
+fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
+    let session = replica.start_session(SessionStart {
         side: Side::Listener,
         peer: key.device_id(),
         handshake_hash: [5; 32],
@@ -102,7 +100,7 @@ fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
     let hello = Message::Hello(Hello {
         protocol_min: 1,
         protocol_max: 1,
-        workspace: workspace_tag(&laptop.workspace(), &[5; 32]),
+        workspace: workspace_tag(&replica.workspace(), &[5; 32]),
         features: 0,
         cursor_digest: [1; 16],
         membership_digest: [2; 16],
@@ -111,8 +109,7 @@ fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
         role: 0,
     });
     let ask = Message::MembershipHave { prefixes: vec![] };
-    let answers = talk(&mut laptop, session, &[hello, ask]);
-    let records: Vec<_> = answers
+    let records: Vec<_> = talk(replica, session, &[hello, ask])
         .into_iter()
         .filter_map(|message| match message {
             Message::Membership { records, .. } => Some(records),
@@ -121,19 +118,22 @@ fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
         .flatten()
         .collect();
     let parents: BTreeSet<_> = records.iter().flat_map(|r| r.parents().to_vec()).collect();
-    let membership = records
-        .iter()
-        .map(driftless_protocol::Record::hash)
-        .filter(|h| !parents.contains(h));
-
-    let mut forger = Forger {
+    let heads = records.iter().map(driftless_protocol::Record::hash);
+    let forger = Forger {
         feed: FeedId::new(&key.device_id(), [9; 8]),
         key,
-        workspace: laptop.workspace(),
+        workspace: replica.workspace(),
         last: 0,
         head: Hash::ZERO,
-        membership: membership.collect(),
+        membership: heads.filter(|hash| !parents.contains(hash)).collect(),
     };
+    (session, forger)
+}
+
+#[test]
+fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
+    let (_, mut laptop, phone, mut honest_phone) = two();
+    let (session, mut forger) = introduce(&mut laptop, phone.key());
     let actor = ActorId(forger.feed.0);
     let (mut spoilt, mut sound) = (Record::new(), Record::new());
     let wrong = put(&mut spoilt, actor, "a", 1);
