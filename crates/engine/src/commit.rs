@@ -187,6 +187,12 @@ impl Replica {
         atomic: bool,
     ) -> Result<usize, EngineError> {
         self.check_usable()?;
+        if !self.core.is_granted(&self.device()) {
+            return Err(EngineError::NotAllowed {
+                action: "writing",
+                reason: "the invite this device joined by was used more often than it allows",
+            });
+        }
         self.merge_membership()?;
         let incarnation = self.incarnation();
         let time = {

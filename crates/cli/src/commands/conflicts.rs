@@ -52,14 +52,15 @@ async fn list(
         return output.line("no conflicts");
     }
     output.table(&conflict_table(&conflicts, record_names(&conflicts)))?;
-    let open = conflicts
-        .iter()
-        .filter(|conflict| conflict.status() == Status::Open);
-    output.line(&format!(
-        "{}, {} open; `driftless conflicts resolve CONFLICT --keep N` decides one",
-        count(conflicts.len() as u64, "conflict"),
-        open.count()
-    ))
+    let is_open = |conflict: &&Conflict| conflict.status() == Status::Open;
+    let open = conflicts.iter().filter(is_open).count();
+    let how = if open == 0 {
+        ""
+    } else {
+        "; `driftless conflicts resolve CONFLICT --keep N` decides one"
+    };
+    let all = count(conflicts.len() as u64, "conflict");
+    output.line(&format!("{all}, {open} open{how}"))
 }
 
 async fn filter(database: &Database, arguments: ConflictsList) -> Result<ConflictFilter, Failure> {

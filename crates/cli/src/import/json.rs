@@ -132,14 +132,16 @@ fn lines(text: &str) -> Vec<Span> {
 }
 
 fn elements(text: &str) -> Result<Vec<Span>, Located> {
-    if !text.trim_start().starts_with('[') {
-        return Err((None, ImportFault::NotAnArray));
+    let start = text.trim_start();
+    if !start.starts_with('[') {
+        let blank = &text.as_bytes()[..text.len() - start.len()];
+        return Err((Some(1 + count_lines(blank)), ImportFault::NotAnArray));
     }
     let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) else {
         // This reading fails too, and says where.
         return Err(parse_node(text).map_or_else(
             |error| placed(error, 1),
-            |_| (None, ImportFault::NotAnArray),
+            |_| (Some(1), ImportFault::NotAnArray),
         ));
     };
     let mut spans = Vec::with_capacity(elements.len());

@@ -394,8 +394,8 @@ fn a_malformed_json_file_is_refused_with_its_line() {
 
     let array = |text: &str| refusal("a.json", text, &ImportOptions::default());
     assert_eq!(
-        array("{\"k\":1}"),
-        "a.json: expected a JSON array of objects"
+        array("\n {\"k\":1}"),
+        "a.json:2: expected a JSON array of objects"
     );
     assert_eq!(
         array("[{\"a\":1},\n{\"a\":\n[12345678901234567890123]}]"),

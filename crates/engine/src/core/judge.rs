@@ -73,7 +73,7 @@ impl Core {
                 format!("its author's role is {}", member.role.as_str()),
             ));
         }
-        if !self.granted.contains(&member.device) {
+        if !self.is_granted(&member.device) {
             return Ok(Judgement::Quarantine(
                 Code::NotAllowed,
                 "its author's invite was used more often than it allows".into(),

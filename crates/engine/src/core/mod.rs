@@ -316,6 +316,11 @@ impl Core {
             .collect()
     }
 
+    /// Whether a device's admission stands when all membership records are looked at.
+    pub(crate) fn is_granted(&self, device: &DeviceId) -> bool {
+        self.granted.contains(device)
+    }
+
     pub(crate) fn is_stale(&self) -> bool {
         self.stale
     }

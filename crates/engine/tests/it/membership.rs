@@ -70,6 +70,19 @@ fn an_invite_used_twice_apart_leaves_one_member_pending_everywhere_alike() {
     sync(&mut laptop, &mut phone).unwrap();
     assert_equal(&laptop, &phone);
     assert_eq!(laptop.digest().unwrap().records, 1);
+    for newcomer in [&mut third, &mut fourth] {
+        sync(newcomer, &mut laptop).unwrap();
+        assert_equal(newcomer, &laptop);
+    }
+    let may_write = |replica: &mut driftless_engine::Replica| {
+        let fields = driftless_document::parse_record("{}").unwrap();
+        match replica.insert("notes", fields) {
+            Ok(_) => true,
+            Err(driftless_engine::EngineError::NotAllowed { .. }) => false,
+            Err(other) => panic!("{other}"),
+        }
+    };
+    assert_ne!(may_write(&mut third), may_write(&mut fourth));
     let pending = laptop
         .status()
         .unwrap()
