@@ -26,7 +26,7 @@ impl HybridClock {
     /// The time of the next commit.
     pub(crate) fn tick(&mut self, now: Millis) -> i64 {
         let wall = now.max(0) << COUNTER_BITS;
-        self.last = wall.max(self.last + 1);
+        self.last = wall.max(self.last.saturating_add(1));
         self.last
     }
 

@@ -182,7 +182,7 @@ impl Feeds {
             let mut at = Some((*leaf, self.known[leaf].last));
             while let Some((id, last)) = at.take() {
                 let held = known.get(&id).copied();
-                let first = held.unwrap_or(0) + 1;
+                let first = held.unwrap_or(0).saturating_add(1); // a peer may claim anything
                 if first <= last {
                     runs.insert(Run {
                         feed: id,

@@ -179,7 +179,7 @@ impl Core {
                 }
             }
         }
-        if seq != item.last_seq + 1 {
+        if item.last_seq.checked_add(1) != Some(seq) {
             return refuse("changes that its item names are missing".into());
         }
         Ok(Ok(()))

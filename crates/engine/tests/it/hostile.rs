@@ -1,16 +1,12 @@
 //! What a peer may send and what it costs: its own session, nothing else.
 
-use driftless_engine::{SessionOutput, SessionStart, Side};
+use driftless_engine::{Replica, SessionOutput, SessionStart, Side};
 use driftless_protocol::{Code, Hello, Message, encode_batch, workspace_tag};
 use proptest::prelude::*;
 
-use crate::support::{Device, insert, sync, two};
+use crate::support::{Device, assert_equal, insert, set, sync, two};
 
-fn first_failure(
-    replica: &mut driftless_engine::Replica,
-    frames: &[Vec<u8>],
-    peer: &Device,
-) -> Option<Code> {
+fn first_failure(replica: &mut Replica, frames: &[Vec<u8>], peer: &Device) -> Option<Code> {
     let session = replica.start_session(SessionStart {
         side: Side::Listener,
         peer: peer.key().device_id(),
@@ -31,7 +27,7 @@ fn first_failure(
     failure
 }
 
-fn hello(replica: &driftless_engine::Replica) -> Message {
+fn hello(replica: &Replica) -> Message {
     Message::Hello(Hello {
         protocol_min: 1,
         protocol_max: 1,
@@ -131,4 +127,81 @@ proptest! {
         prop_assert!(failure.is_some());
         prop_assert_eq!(laptop.digest().unwrap(), before);
     }
+}
+
+/// One byte of one frame of a real session becomes another.
+#[derive(Clone, Debug)]
+struct Spoilt {
+    frame: usize,
+    at: prop::sample::Index,
+    to: u8,
+}
+
+fn session_with(spoilt: &[Spoilt], dialer: &mut Replica, listener: &mut Replica) {
+    let start = |side, peer| SessionStart {
+        side,
+        peer,
+        handshake_hash: [9; 32],
+    };
+    let dialing = dialer.start_session(start(Side::Dialer, listener.device()));
+    let listening = listener.start_session(start(Side::Listener, dialer.device()));
+    let mut sent = 0;
+    for _ in 0..20 {
+        while let Some(output) = dialer.poll_session(dialing) {
+            if let SessionOutput::Send(mut frame) = output {
+                for spoil in spoilt.iter().filter(|spoil| spoil.frame == sent) {
+                    let at = spoil.at.index(frame.len());
+                    frame[at] = spoil.to;
+                }
+                sent += 1;
+                listener.handle_frame(listening, &frame, 0);
+                listener.commit_group().unwrap();
+            }
+        }
+        while let Some(output) = listener.poll_session(listening) {
+            if let SessionOutput::Send(frame) = output {
+                dialer.handle_frame(dialing, &frame, 0);
+                dialer.commit_group().unwrap();
+            }
+        }
+    }
+    dialer.end_session(dialing).unwrap();
+    listener.end_session(listening).unwrap();
+    dialer.commit_group().unwrap();
+    listener.commit_group().unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: cases(),
+        failure_persistence: None,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(11),
+        ..ProptestConfig::default()
+    })]
+    #[test]
+    fn a_session_with_spoilt_frames_panics_nobody_and_the_next_one_converges(
+        spoilt in prop::collection::vec(
+            (0..6usize, any::<prop::sample::Index>(), any::<u8>())
+                .prop_map(|(frame, at, to)| Spoilt { frame, at, to }),
+            1..4,
+        )
+    ) {
+        let (_, mut laptop, _, mut phone) = two();
+        let id = insert(&mut laptop, r#"{"title":"a"}"#);
+        sync(&mut phone, &mut laptop).unwrap();
+        set(&mut laptop, id, "title", "laptop");
+        set(&mut phone, id, "title", "phone");
+        laptop.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+        laptop.commit_group().unwrap();
+        session_with(&spoilt, &mut phone, &mut laptop);
+        sync(&mut phone, &mut laptop).unwrap();
+        assert_equal(&laptop, &phone);
+    }
+}
+
+fn cases() -> u32 {
+    let wanted = std::env::var("DRIFTLESS_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok());
+    wanted.unwrap_or(200)
 }

@@ -6,11 +6,11 @@ use driftless_document::{ActorId, Admission, Intent, Record, RecordId, Value, ch
 use driftless_engine::{Replica, SessionId, SessionOutput, SessionStart, Side};
 use driftless_protocol::{
     Agreed, Body, Code, DeviceKey, Envelope, FeedId, Group, Hash, HeaderDraft, Hello, Item,
-    ItemPayload, Message, Meta, Payload, WorkspaceId, commitment, decode_batch, encode_batch,
-    workspace_tag,
+    ItemPayload, Message, Meta, Payload, RunSet, WorkspaceId, commitment, decode_batch,
+    encode_batch, workspace_tag,
 };
 
-use crate::support::{assert_equal, sync, two};
+use crate::support::{assert_equal, insert, sync, two};
 
 /// A member that writes its envelopes by hand.
 struct Forger {
@@ -23,14 +23,14 @@ struct Forger {
 }
 
 impl Forger {
-    fn sign(&mut self, record: [u8; 16], first_seq: u64, raw: Vec<u8>) -> Vec<u8> {
+    fn sign(&mut self, record: [u8; 16], seqs: (u64, u64), raw: Vec<u8>) -> Vec<u8> {
         let hash = change_hash(&raw).unwrap().0;
         let salt = [3; 16];
         let item = Item {
             record,
             actor: self.feed.0,
-            first_seq,
-            last_seq: first_seq,
+            first_seq: seqs.0,
+            last_seq: seqs.1,
             commitment: commitment(&salt, &hash),
         };
         let body = Body {
@@ -139,10 +139,12 @@ fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
     let wrong = put(&mut spoilt, actor, "a", 1);
     let on_top = put(&mut spoilt, actor, "a", 2);
     let right = put(&mut sound, actor, "b", 3);
+    let short = put(&mut Record::new(), actor, "c", 4);
     let envelopes = [
-        forger.sign([1; 16], 7, wrong), // the item names another number than the change has
-        forger.sign([2; 16], 1, right),
-        forger.sign([1; 16], 2, on_top),
+        forger.sign([1; 16], (7, 7), wrong), // the item names another number than the change has
+        forger.sign([2; 16], (1, 1), right),
+        forger.sign([1; 16], (2, 2), on_top),
+        forger.sign([3; 16], (1, u64::MAX), short),
     ];
     let mut messages = vec![
         Message::Membership {
@@ -171,22 +173,49 @@ fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
     let ack = ack.unwrap();
     assert!(ack.verify(&laptop.device(), &laptop.workspace()));
     let refused: Vec<_> = ack.refused.iter().map(|r| (r.n, r.code)).collect();
-    assert_eq!(
-        refused,
-        [(1, Code::ChangeRefused), (3, Code::ChangeRefused)]
-    );
+    assert_eq!(refused, [1, 3, 4].map(|n| (n, Code::ChangeRefused)));
     assert_eq!(ack.held.len(), 1);
     assert_eq!((ack.held[0].first, ack.held[0].last), (2, 2));
     laptop.end_session(session).unwrap();
     laptop.commit_group().unwrap();
 
-    assert_eq!(laptop.status().unwrap().quarantined, 2);
+    assert_eq!(laptop.status().unwrap().quarantined, 3);
     let sound = laptop.get("notes", RecordId([2; 16])).unwrap().unwrap();
     assert_eq!(sound.fields["b"], Value::Int(3));
     assert_eq!(laptop.get("notes", RecordId([1; 16])).unwrap(), None);
 
     // What is refused is passed on, and judged alike there.
     sync(&mut honest_phone, &mut laptop).unwrap();
-    assert_eq!(honest_phone.status().unwrap().quarantined, 2);
+    assert_eq!(honest_phone.status().unwrap().quarantined, 3);
     assert_equal(&laptop, &honest_phone);
+}
+
+#[test]
+fn a_cursor_that_claims_everything_is_sent_nothing() {
+    let (_, mut laptop, phone, _) = two();
+    insert(&mut laptop, r#"{"title":"a"}"#);
+    let event = laptop.changes_since(0, 1).unwrap().remove(0);
+    let (session, _) = introduce(&mut laptop, phone.key());
+    let level = Message::Membership {
+        records: vec![],
+        last: true,
+    };
+    let answers = talk(&mut laptop, session, &[level]);
+    let marks = answers.into_iter().find_map(|message| match message {
+        Message::Cursor { entries, .. } => Some(entries),
+        _ => None,
+    });
+    let mut marks = marks.unwrap();
+    for mark in &mut marks {
+        mark.headers = u64::MAX;
+        mark.held = RunSet::up_to(u64::MAX);
+    }
+    let cursor = Message::Cursor {
+        since_common: false,
+        entries: marks,
+        last: true,
+    };
+    let answers = talk(&mut laptop, session, &[cursor]);
+    assert_eq!(answers, [Message::Done]);
+    assert!(laptop.get("notes", event.key.record).unwrap().is_some());
 }
