@@ -37,6 +37,12 @@ impl Documents {
         }
     }
 
+    pub(crate) fn remove(&mut self, key: &RecordKey) {
+        if let Some((record, _)) = self.cached.remove(key) {
+            self.bytes -= estimate(&record);
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         *self = Self::default();
     }

@@ -161,6 +161,8 @@ impl Core {
             .put(self.keys.record(Space::Row, &key), stored.encode());
         if keep {
             self.documents.put(key, record);
+        } else {
+            self.documents.remove(&key); // what is loaded of it is not what it is now
         }
         Ok(())
     }

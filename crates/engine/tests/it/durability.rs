@@ -233,3 +233,28 @@ fn a_store_that_lost_any_one_value_is_found_out() {
         assert!(found, "a key of space {space} is gone and nobody noticed");
     }
 }
+
+#[test]
+fn a_bulk_that_changes_a_record_in_use_is_seen_by_its_next_edit() {
+    let (_, mut laptop, _, mut phone) = two();
+    let rows = |value: u32| -> Vec<_> {
+        (0..100)
+            .map(|n: u32| {
+                let id = driftless_document::RecordId::from_key("notes", &[&n.to_string()]);
+                let fields = parse_record(&format!(r#"{{"title":"{value}"}}"#)).unwrap();
+                (Some(id), fields)
+            })
+            .collect()
+    };
+    let id = rows(0)[7].0.unwrap();
+    laptop.import("notes", rows(0)).unwrap();
+    set(&mut laptop, id, "title", "loaded now");
+    laptop.import("notes", rows(1)).unwrap();
+    set(&mut laptop, id, "body", "after the bulk");
+    sync(&mut phone, &mut laptop).unwrap();
+    assert_equal(&laptop, &phone);
+    let row = phone.get("notes", id).unwrap().unwrap();
+    assert_eq!(row.heads.len(), 1);
+    assert_eq!(row.fields["title"], Value::String("1".into()));
+    assert_eq!(row.fields["body"], Value::String("after the bulk".into()));
+}

@@ -1,6 +1,6 @@
 //! Random schedules of edits, syncs, cuts, restarts, lost stores and decisions: afterwards all agree.
 
-use driftless_document::{Node, Value};
+use driftless_document::{Node, RecordId, Value, parse_record};
 use driftless_engine::{ConflictFilter, Decision, Edit, EngineError, Replica};
 use driftless_store::MemoryKv;
 use proptest::prelude::*;
@@ -10,6 +10,11 @@ use crate::support::{Device, assert_equal, insert, sync, sync_until};
 #[derive(Clone, Debug)]
 enum Step {
     Insert(usize),
+    /// More records than an envelope's documents are kept loaded for, under keys that others use too.
+    Import {
+        who: usize,
+        value: u8,
+    },
     Set {
         who: usize,
         record: usize,
@@ -53,6 +58,8 @@ fn step() -> impl Strategy<Value = Step> {
     let field = 0..3usize;
     prop_oneof![
         1 => who.clone().prop_map(Step::Insert),
+        1 => (who.clone(), any::<u8>())
+            .prop_map(|(who, value)| Step::Import { who, value: value % 4 }),
         6 => (who.clone(), record.clone(), field.clone(), any::<u8>())
             .prop_map(|(who, record, field, value)| Step::Set { who, record, field, value: value % 4 }),
         2 => (who.clone(), record.clone(), field)
@@ -112,6 +119,7 @@ impl Fleet {
             Step::Insert(who) => {
                 insert(self.at(who), r#"{"f0":"x","f1":{"g":1}}"#);
             }
+            Step::Import { who, value } => self.import(who, value),
             Step::Sync { from, to } if from != to => {
                 let (a, b) = self.two(from, to).unwrap();
                 sync(a, b).unwrap();
@@ -141,6 +149,17 @@ impl Fleet {
             | Step::Delete { who, record }
             | Step::Restore { who, record } => self.edit(step, who, record),
         }
+    }
+
+    fn import(&mut self, who: usize, value: u8) {
+        let fields = parse_record(&format!(r#"{{"f0":{value}}}"#)).unwrap();
+        let rows = (0..70).map(|n: u32| {
+            let id = RecordId::from_key("notes", &[&n.to_string()]);
+            (Some(id), fields.clone())
+        });
+        let replica = self.at(who);
+        replica.import("notes", rows.collect()).unwrap();
+        replica.commit_group().unwrap();
     }
 
     fn edit(&mut self, step: &Step, who: usize, record: usize) {
