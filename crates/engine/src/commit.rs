@@ -208,6 +208,12 @@ impl Replica {
             return Ok(0);
         }
         updates.sort_by(|a, b| a.key.cmp(&b.key));
+        if let Some(pair) = updates.windows(2).find(|pair| pair[0].key == pair[1].key) {
+            // Both changes would have one number.
+            return Err(EngineError::NamedTwice {
+                name: pair[0].key.record.to_string(),
+            });
+        }
         let count = updates.len();
         let envelope = self.seal(incarnation, time, atomic, &updates)?;
         self.stage(&envelope, Judgement::Apply(updates))?;

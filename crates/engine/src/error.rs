@@ -64,6 +64,12 @@ pub enum EngineError {
         /// The limit.
         limit: usize,
     },
+    /// One block or transaction names a record twice.
+    #[error("the record {name} is named twice in one block")]
+    NamedTwice {
+        /// Its id.
+        name: String,
+    },
     /// The entry is decided already.
     #[error("the conflict {} is closed already", .current.entry.id)]
     ConflictClosed {

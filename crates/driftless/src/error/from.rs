@@ -18,7 +18,9 @@ impl From<EngineError> for Error {
             E::Deleted { .. } => cases::RECORD_DELETED.says(message),
             E::CollectionName { .. } | E::DeviceName { .. } => cases::BAD_NAME.says(message),
             E::Path(error) => error.into(),
-            E::Write(_) | E::DecisionDoesNotFit { .. } => cases::BAD_VALUE.says(message),
+            E::Write(_) | E::DecisionDoesNotFit { .. } | E::NamedTwice { .. } => {
+                cases::BAD_VALUE.says(message)
+            }
             E::TooMuch { .. } => cases::TOO_LARGE.says(message),
             E::ConflictClosed { .. } => cases::CONFLICT_CLOSED.says(message),
             E::ConflictGrown { .. } => cases::CONFLICT_GROWN.says(message),

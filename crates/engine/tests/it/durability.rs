@@ -258,3 +258,14 @@ fn a_bulk_that_changes_a_record_in_use_is_seen_by_its_next_edit() {
     assert_eq!(row.fields["title"], Value::String("1".into()));
     assert_eq!(row.fields["body"], Value::String("after the bulk".into()));
 }
+
+#[test]
+fn a_block_that_names_a_record_twice_is_refused_as_a_whole() {
+    let (_, mut laptop, ..) = two();
+    let id = driftless_document::RecordId::from_key("notes", &["a"]);
+    let row = |json: &str| (Some(id), parse_record(json).unwrap());
+    let refused = laptop.import("notes", vec![row(r#"{"n":1}"#), row(r#"{"n":2}"#)]);
+    assert!(matches!(refused, Err(EngineError::NamedTwice { .. })));
+    laptop.commit_group().unwrap();
+    assert_eq!(laptop.get("notes", id).unwrap(), None);
+}
