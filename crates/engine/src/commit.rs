@@ -207,6 +207,15 @@ impl Replica {
         if updates.is_empty() {
             return Ok(0);
         }
+        for update in &updates {
+            if let Err(count) = self.core.check_size(update)? {
+                return Err(EngineError::TooMuch {
+                    what: "bytes in one record",
+                    count,
+                    limit: limits::RECORD_BYTES,
+                });
+            }
+        }
         updates.sort_by(|a, b| a.key.cmp(&b.key));
         if let Some(pair) = updates.windows(2).find(|pair| pair[0].key == pair[1].key) {
             // Both changes would have one number.
@@ -310,7 +319,12 @@ impl Replica {
 
     /// The feed of this process: begun with its first commit, after the one this folder last wrote to.
     fn incarnation(&mut self) -> Incarnation {
-        if let Some(incarnation) = self.incarnation {
+        // A feed that went on elsewhere (a memory image that was resumed twice) is left alone.
+        let is_current = |own: &Incarnation| match self.core.feeds.get(&own.feed) {
+            Some(feed) => (feed.last, feed.head) == (own.last, own.head),
+            None => own.last == 0,
+        };
+        if let Some(incarnation) = self.incarnation.filter(is_current) {
             return incarnation;
         }
         let mut random = [0; 8];
@@ -336,8 +350,8 @@ impl Replica {
     /// Joins the heads of the membership log where they are more than an envelope may name.
     fn merge_membership(&mut self) -> Result<(), EngineError> {
         while self.core.log.needs_merge() {
-            let heads = self.core.log.heads();
-            let some = heads[..driftless_protocol::limits::MEMBERSHIP_HEADS].to_vec();
+            let most = driftless_protocol::limits::MEMBERSHIP_HEADS;
+            let some = self.core.log.parents_for(&self.device(), most);
             let merge = self.sign_record(some, RecordBody::Merge)?;
             self.stage_record(merge)?;
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use driftless_document::{
     ActorId, Candidate, DELETED, Entry, EntryId, Evidence, FieldPath, Intent, Kind, Node, Policy,
-    REVIEW, RecordId, Shown, Status, Value,
+    REVIEW, RecordId, Row, Shown, Status, Value,
 };
 use driftless_store::{KeyReader, Visit};
 
@@ -154,7 +154,9 @@ impl Replica {
                 current: Box::new(current),
             });
         }
+        let row = self.core.stored_row(&current.key)?.map(|stored| stored.row);
         let mut intents = intents_of(&current, decision)?;
+        intents.splice(0..0, hidden_by(&current.entry, decision, row.as_ref()));
         intents.push(Intent::Settle {
             key: format!("{REVIEW}{}", current.entry.id),
             value: Some(Value::String(
@@ -215,6 +217,23 @@ fn intents_of(current: &ConflictView, decision: &Decision) -> Result<Vec<Intent>
             Ok(intents)
         }
     }
+}
+
+/// What would hide a value that is decided for: the fields below it, which a row shows in its place, and those
+/// of an object that takes its place.
+fn hidden_by(entry: &Entry, decision: &Decision, row: Option<&Row>) -> Vec<Intent> {
+    let chosen = match decision {
+        Decision::Keep(n) => matches!(
+            entry.candidates.get(*n).map(|c| &c.shown),
+            Some(Shown::Value(_))
+        ),
+        Decision::Value(_) => true,
+    };
+    let below = format!("{}.", entry.register);
+    let keys = row.into_iter().flat_map(|row| row.fields.keys());
+    keys.filter(|key| chosen && key.starts_with(&below))
+        .map(|key| Intent::Clear { key: key.clone() })
+        .collect()
 }
 
 fn record_of_alias(bytes: &[u8]) -> Result<RecordKey, EngineError> {

@@ -47,9 +47,8 @@ impl Replica {
 
     /// The heads a new record names: as many as it may.
     fn record_parents(&self) -> Vec<driftless_protocol::Hash> {
-        let mut heads = self.core.log.heads();
-        heads.truncate(driftless_protocol::limits::MEMBERSHIP_HEADS - 1);
-        heads
+        let most = driftless_protocol::limits::MEMBERSHIP_HEADS - 1;
+        self.core.log.parents_for(&self.device(), most)
     }
 
     /// Judges a wish to join, and admits it where it fits an open invite.
@@ -65,7 +64,12 @@ impl Replica {
         if join.author() != *peer {
             return Err((Code::JoinInvalid, "the Join is of another device".into()));
         }
-        if self.core.log.member(peer).is_some() {
+        if self
+            .core
+            .log
+            .member(peer)
+            .is_some_and(|(_, granted)| granted)
+        {
             return Ok(()); // asked again after the answer was lost
         }
         if self.core.log.has_unknown() {

@@ -8,12 +8,16 @@ pub const LIMITS_VERSION: u32 = 1;
 pub const IMPORT_BLOCK_RECORDS: usize = 256;
 /// Bytes of one import block's values, for the same reason.
 pub const IMPORT_BLOCK_BYTES: usize = 256 * 1024;
+/// Bytes of a record's row with the changes that are new to it: it is one value of the store.
+pub const RECORD_BYTES: usize = 16 * 1024 * 1024;
 /// Bytes of a setting's name: it is part of a key.
 pub const SETTING_NAME_BYTES: usize = 200;
 /// Bytes of a setting's value: settings are small.
 pub const SETTING_VALUE_BYTES: usize = 1024 * 1024;
 /// Envelope bytes a session sends beyond what the peer has acknowledged.
 pub const UNACKNOWLEDGED_BYTES: usize = 2 * 1024 * 1024;
+/// Membership records that a device which is not known as a member may send to prove that it is one.
+pub const PROOF_RECORDS: usize = 4_000;
 /// Membership records a peer may send in one session.
 pub const SESSION_RECORDS: usize = 100_000;
 /// Cursor entries a peer may send in one session.

@@ -45,6 +45,7 @@ impl RecordRefusal {
     }
 }
 
+#[derive(Clone)]
 struct Placed {
     record: MemberRecord,
     /// Records on the longest way from genesis: an ancestor has fewer.
@@ -52,6 +53,7 @@ struct Placed {
 }
 
 /// All membership records of one workspace.
+#[derive(Clone)]
 pub(crate) struct MembershipLog {
     workspace: WorkspaceId,
     records: BTreeMap<Hash, Placed>,
@@ -116,6 +118,21 @@ impl MembershipLog {
     /// The records nothing names as a parent, sorted.
     pub(crate) fn heads(&self) -> Vec<Hash> {
         self.heads.iter().copied().collect()
+    }
+
+    /// At most `most` heads for a new record of `device`; its own admission lies in their past.
+    pub(crate) fn parents_for(&self, device: &DeviceId, most: usize) -> Vec<Hash> {
+        let mut heads = self.heads();
+        if heads.len() > most {
+            let by = self.member(device).map(|(member, _)| member.by);
+            let own = heads
+                .iter()
+                .position(|head| by.is_some_and(|by| self.past(&[*head]).contains(&by)));
+            heads.swap(0, own.unwrap_or(0));
+            heads.truncate(most);
+        }
+        heads.sort_unstable();
+        heads
     }
 
     /// All hashes, sorted.
@@ -306,10 +323,10 @@ impl MembershipLog {
             let Some(member) = self.member_by(&record.hash()) else {
                 continue;
             };
-            if resolved
+            let known = resolved
                 .iter()
-                .any(|(known, _)| known.device == member.device)
-            {
+                .position(|(known, _)| known.device == member.device);
+            if known.is_some_and(|n| resolved[n].1) {
                 continue;
             }
             let granted = match self.invite_behind(record) {
@@ -320,7 +337,12 @@ impl MembershipLog {
                     *used <= invite.uses
                 }
             };
-            resolved.push((member, granted));
+            match known {
+                None => resolved.push((member, granted)),
+                // Another invite, with uses left, lets in whom the first one could not.
+                Some(n) if granted => resolved[n] = (member, true),
+                Some(_) => {}
+            }
         }
         resolved
     }

@@ -50,7 +50,7 @@ pub struct Replica {
     /// The feeds each peer is known to hold, by its acknowledgements and cursors.
     pub(crate) peers: BTreeMap<DeviceId, BTreeMap<FeedId, u64>>,
     staged: bool,
-    broken: bool,
+    pub(crate) broken: bool,
 }
 
 /// This process's own feed, begun with its first commit.
@@ -215,6 +215,8 @@ impl Replica {
         self.core.apply(end)?;
         if self.core.is_stale() {
             self.core.rederive(&self.journal)?;
+            // Own changes may be quarantined now: their numbers are taken all the same.
+            self.incarnation = None;
         }
         Ok(())
     }

@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use driftless::{Collection, Database, Fields, ImportCounts, RecordId, Value};
+use driftless::{
+    Collection, Database, FieldPath, Fields, ImportCounts, ListOptions, RecordId, Value,
+};
 use serde_json::{Value as Json, json};
 
 use crate::args::Import;
@@ -44,7 +46,11 @@ async fn import(
     interrupt: &Interrupt,
 ) -> Result<ImportCounts, Failure> {
     let keyed = !arguments.key.is_empty();
-    let remembered = remembered_types(database, &arguments.collection).await?;
+    let collection = database.collection(&arguments.collection);
+    let mut remembered = remembered_types(database, &arguments.collection).await?;
+    if remembered.is_empty() {
+        remembered = types_in(&collection).await?;
+    }
     let options = ImportOptions {
         key: arguments.key,
         types,
@@ -58,7 +64,6 @@ async fn import(
         }),
     };
     remember_types(database, &arguments.collection, remembered, &checked).await?;
-    let collection = database.collection(&arguments.collection);
     let mut progress = Progress::new("imported", "record");
     let imported = import_checked(&collection, &checked, &mut |done, total| {
         progress.at(done, total);
@@ -69,6 +74,32 @@ async fn import(
         return Err(interrupted(&imported, checked.row_count(), keyed));
     }
     Ok(imported.counts)
+}
+
+/// The types of the columns that came from another device, as its records show them: this one does not
+/// remember an import of its own.
+async fn types_in(collection: &Collection) -> Result<BTreeMap<String, ColumnType>, Failure> {
+    let mut types = BTreeMap::new();
+    for record in collection.list(ListOptions::default()).await? {
+        for (key, value) in &record.row.fields {
+            let Ok(path) = FieldPath::parse(key) else {
+                continue;
+            };
+            let [column] = path.segments() else {
+                continue;
+            };
+            match value {
+                Value::Int(_) | Value::Uint(_) | Value::Float(_) => {
+                    types.insert(column.clone(), ColumnType::PlainNumber);
+                }
+                Value::String(_) => {
+                    types.entry(column.clone()).or_insert(ColumnType::String);
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(types)
 }
 
 /// Reads and checks the whole file, on a thread where that may take its time.

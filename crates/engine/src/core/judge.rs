@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use driftless_document::{Admission, Change, ChangeHash, Record, RecordId, change_hash};
 use driftless_protocol::{
-    BodyForm, Code, Envelope, Header, Item, ItemPayload, Role, check_commitment,
+    BodyForm, Code, Envelope, FeedId, Header, Item, ItemPayload, Role, check_commitment,
 };
 
 use super::Core;
 use crate::error::EngineError;
+use crate::limits;
 use crate::space::Space;
 use crate::types::RecordKey;
 
@@ -81,7 +82,9 @@ impl Core {
         }
         match envelope.body() {
             BodyForm::Known { .. } => self.judge_items(envelope),
-            _ => Ok(Judgement::Hold),
+            BodyForm::Unknown(_) => Ok(Judgement::Hold),
+            // The signature does not cover which parts are left out: whoever passed it on may have cut them.
+            _ => Ok(spoilt("parts of it were left out")),
         }
     }
 
@@ -119,7 +122,7 @@ impl Core {
     }
 
     fn judge_items(&self, envelope: &Envelope) -> Result<Judgement, EngineError> {
-        let prefix = envelope.header().feed.device_prefix();
+        let feed = envelope.header().feed;
         let mut updates = BTreeMap::<RecordKey, Update>::new();
         for (collection, item, payload) in envelope.items() {
             let key = RecordKey {
@@ -139,38 +142,70 @@ impl Core {
                     })
                 }
             };
-            if let Err(judgement) = self.judge_item(update, item, payload, prefix)? {
+            if let Err(judgement) = self.judge_item(update, item, payload, feed)? {
                 return Ok(judgement);
+            }
+        }
+        for update in updates.values() {
+            if let Err(bytes) = self.check_size(update)? {
+                return Ok(refused(format!("a record of it would have {bytes} bytes")));
             }
         }
         Ok(Judgement::Apply(updates.into_values().collect()))
     }
 
+    /// Whether a record stays within what the store keeps as one value; the inner error has its bytes at most.
+    pub(crate) fn check_size(&self, update: &Update) -> Result<Result<(), usize>, EngineError> {
+        let row = self.base.get(&self.keys.record(Space::Row, &update.key))?;
+        let new: usize = update.changes.iter().map(|(_, raw)| raw.len()).sum();
+        let bytes = row.map_or(0, |row| row.len()) + new;
+        Ok(if bytes > limits::RECORD_BYTES {
+            Err(bytes)
+        } else {
+            Ok(())
+        })
+    }
+
+    /// Judges one item: what its author signed is refused for good, what a relay may have done is not taken.
+    ///
+    /// The commitment vouches for the last change and, since that names its past, for those before it.
     fn judge_item(
         &self,
         update: &mut Update,
         item: &Item,
         payload: &ItemPayload,
-        prefix: [u8; 8],
+        feed: FeedId,
     ) -> Result<Result<(), Judgement>, EngineError> {
-        let refuse = |detail: String| Ok(Err(Judgement::Quarantine(Code::ChangeRefused, detail)));
-        let last = payload.changes.last().and_then(|raw| change_hash(raw));
-        if !last.is_some_and(|hash| check_commitment(item, &payload.salt, &hash.0)) {
-            return refuse("its changes are not those it commits to".into());
+        if item.actor != feed.0 {
+            return Ok(Err(refused("its actor is not its feed")));
         }
-        let mut seq = item.first_seq;
-        for raw in &payload.changes {
-            let admitted = match update.record.admit(raw, prefix) {
+        let last = payload.changes.last().and_then(|raw| change_hash(raw));
+        let Some(last) = last.filter(|hash| check_commitment(item, &payload.salt, &hash.0)) else {
+            return Ok(Err(spoilt("its changes are not those it commits to")));
+        };
+        if item.last_seq.checked_sub(item.first_seq) != Some(payload.changes.len() as u64 - 1) {
+            return Ok(Err(if payload.changes.len() == 1 {
+                refused("its item names other changes")
+            } else {
+                spoilt("changes that its item names are missing")
+            }));
+        }
+        if self.base.get(&self.keys.refused_change(&last.0))?.is_some() {
+            return Ok(Err(refused("it repeats a change that was refused")));
+        }
+        for (raw, seq) in payload.changes.iter().zip(item.first_seq..) {
+            let is_last = seq == item.last_seq;
+            let admitted = match update.record.admit(raw, feed.device_prefix()) {
                 Ok(Admission::Admitted(admitted)) => admitted,
-                Ok(Admission::Known) => return refuse("it repeats a change".into()),
                 Ok(Admission::MissingPast(hash)) => return self.judge_missing(hash),
-                Err(refusal) => return refuse(refusal.to_string()),
+                _ if !is_last => return Ok(Err(spoilt("one of its changes is not its author's"))),
+                Ok(Admission::Known) => return Ok(Err(refused("it repeats a change"))),
+                Err(refusal) => return Ok(Err(refused(refusal.to_string()))),
             };
             let change = admitted.change();
-            if change.actor.0 != item.actor || change.seq != seq || seq > item.last_seq {
-                return refuse("its changes are not those its item names".into());
+            if change.actor.0 != item.actor || change.seq != seq {
+                return Ok(Err(refused("its changes are not those its item names")));
             }
-            seq += 1;
             update.forked |= !update.record.continues_heads(change);
             match update.record.apply(admitted) {
                 Ok(change) => update.changes.push((change, raw.clone())),
@@ -178,9 +213,6 @@ impl Core {
                     return Ok(Err(Judgement::Quarantine(Code::Bug, error.to_string())));
                 }
             }
-        }
-        if item.last_seq.checked_add(1) != Some(seq) {
-            return refuse("changes that its item names are missing".into());
         }
         Ok(Ok(()))
     }
@@ -200,12 +232,18 @@ impl Core {
         }))
     }
 
-    pub(crate) fn is_quarantined(
-        &self,
-        feed: &driftless_protocol::FeedId,
-        n: u64,
-    ) -> Result<bool, EngineError> {
+    pub(crate) fn is_quarantined(&self, feed: &FeedId, n: u64) -> Result<bool, EngineError> {
         let key = self.keys.numbered(Space::Quarantine, feed, n);
         Ok(self.base.get(&key)?.is_some())
     }
+}
+
+/// Refused for good: its author signed it so.
+fn refused(detail: impl Into<String>) -> Judgement {
+    Judgement::Quarantine(Code::ChangeRefused, detail.into())
+}
+
+/// Not taken: another device may have it whole.
+fn spoilt(detail: &str) -> Judgement {
+    Judgement::Missing(Code::BadFrame, detail.to_owned())
 }

@@ -49,8 +49,6 @@ pub(crate) struct Core {
     contested: BTreeSet<RecordKey>,
     /// The devices whose grants stand, as of the log.
     granted: BTreeSet<DeviceId>,
-    /// Set when a grant changed under envelopes that were judged by it.
-    stale: bool,
 }
 
 /// The counters that go with every batch.
@@ -68,6 +66,8 @@ pub(crate) struct State {
     members: u64,
     /// How many settings there are.
     notes: u64,
+    /// Whether some envelopes were judged by grants that have changed since: then all is derived again.
+    stale: bool,
 }
 
 const STATE_FORMAT: u8 = 1;
@@ -81,6 +81,7 @@ impl Default for State {
             own_feed: None,
             members: 0,
             notes: 0,
+            stale: false,
         }
     }
 }
@@ -95,6 +96,7 @@ impl State {
             .push_fixed(&self.own_feed.map_or([0; 16], |feed| feed.0))
             .push_u64(self.members)
             .push_u64(self.notes)
+            .push_u8(u8::from(self.stale))
             .finish()
     }
 
@@ -111,6 +113,7 @@ impl State {
         let own = reader.take_fixed::<16>()?;
         let members = reader.take_u64()?;
         let notes = reader.take_u64()?;
+        let stale = reader.take_u8()? != 0;
         reader.finish()?;
         Ok(Self {
             applied,
@@ -119,6 +122,7 @@ impl State {
             own_feed: (own != [0; 16]).then_some(FeedId(own)),
             members,
             notes,
+            stale,
         })
     }
 }
@@ -154,7 +158,7 @@ impl Core {
             });
         }
         core.replay(journal, progress)?;
-        if core.stale {
+        if core.state.stale {
             core.rederive(journal)?;
         }
         Ok(core)
@@ -203,7 +207,6 @@ impl Core {
             documents: Documents::default(),
             contested: BTreeSet::new(),
             granted: BTreeSet::new(),
-            stale: false,
         };
         core.granted = core.resolve_grants();
         core
@@ -286,7 +289,7 @@ impl Core {
         let granted = self.resolve_grants();
         if granted != self.granted {
             let changed: Vec<_> = granted.symmetric_difference(&self.granted).collect();
-            self.stale |= changed
+            self.state.stale |= changed
                 .iter()
                 .any(|device| self.feeds.of_device(device.prefix()).next().is_some());
             self.granted = granted;
@@ -322,7 +325,7 @@ impl Core {
     }
 
     pub(crate) fn is_stale(&self) -> bool {
-        self.stale
+        self.state.stale
     }
 
     /// Derives everything again: some envelopes are judged otherwise than when they came.
@@ -334,12 +337,15 @@ impl Core {
         }
         self.documents.clear();
         self.feeds = Feeds::default();
-        self.stale = false;
+        // Stays stale on disk until the last batch: a crash in between begins again.
         self.state = State {
             clock: self.state.clock,
+            stale: true,
             ..State::default()
         };
-        self.replay(journal, &mut |_| ())
+        self.replay(journal, &mut |_| ())?;
+        self.state.stale = false;
+        self.apply(journal.end())
     }
 
     /// Forgets what was staged for a write that failed half-way.

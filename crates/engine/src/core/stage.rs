@@ -1,7 +1,7 @@
 //! The one batch builder: what a local edit, a peer's envelope and a replayed one write to the store.
 
 use driftless_document::{Change, Entry, Record, change_hash, evidence};
-use driftless_protocol::{Code, Envelope, FeedId, Hash};
+use driftless_protocol::{Code, Envelope, FeedId, Hash, Header, check_commitment};
 use driftless_store::{KeyBuilder, KeyReader, Position};
 
 use super::{Core, Judgement, StoredRow, Update};
@@ -79,7 +79,9 @@ impl Core {
         let feed = self.feeds.push(header, envelope.hash()).encode();
         self.base.put(self.keys.feed(&header.feed), feed);
         if header.feed.belongs_to(&self.device) {
-            self.state.own_feed = Some(header.feed);
+            if self.continues_own(header) {
+                self.state.own_feed = Some(header.feed);
+            }
             if let Some((body, _)) = envelope.known() {
                 self.state.clock.last = self.state.clock.last.max(body.meta.time);
             }
@@ -102,6 +104,18 @@ impl Core {
         Ok(())
     }
 
+    /// Whether a feed of this device goes on from what this folder wrote; a copy's feeds may not.
+    fn continues_own(&self, header: &Header) -> bool {
+        let Some(own) = self.state.own_feed else {
+            return true;
+        };
+        let last = self.feeds.get(&own).map_or(0, |feed| feed.last);
+        own == header.feed
+            || header
+                .predecessor
+                .is_some_and(|before| before.feed == own && before.n >= last)
+    }
+
     fn stage_quarantine(&mut self, envelope: &Envelope, code: Code, detail: &str) {
         let header = envelope.header();
         let value = KeyBuilder::new()
@@ -113,8 +127,13 @@ impl Core {
             .keys
             .numbered(Space::Quarantine, &header.feed, header.n);
         self.base.put(key, value);
-        for (_, _, payload) in envelope.items() {
-            for hash in payload.changes.iter().filter_map(|raw| change_hash(raw)) {
+        // Only what the author vouches for: a stranger's change beside it is not refused by that.
+        for (_, item, payload) in envelope.items() {
+            let last = payload.changes.last().and_then(|raw| change_hash(raw));
+            let vouched = last.filter(|hash| {
+                item.actor == header.feed.0 && check_commitment(item, &payload.salt, &hash.0)
+            });
+            if let Some(hash) = vouched {
                 self.base.put(self.keys.refused_change(&hash.0), Vec::new());
             }
         }

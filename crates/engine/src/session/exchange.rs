@@ -77,6 +77,7 @@ impl Replica {
                     .filter(lacks)
                     .cloned()
                     .collect();
+                session.shared = self.core.log.hashes().copied().collect();
                 session.outbox.extend(Message::membership(records));
                 session.membership.sent = true;
                 self.send_cursor(session);
@@ -219,8 +220,7 @@ impl Replica {
         let held = self.core.feeds.get(&feed);
         let (last, head) = held.map_or((0, Hash::ZERO), |feed| (feed.last, feed.head));
         if n <= last {
-            acknowledge(session, feed, n); // came by another session meanwhile
-            return Ok(());
+            return self.on_held_envelope(session, feed, n, bytes);
         }
         if n != last + 1 {
             return Err((
@@ -228,19 +228,7 @@ impl Replica {
                 format!("envelope {n} of feed {feed} after {last}"),
             ));
         }
-        let hash = |raw: &[u8]| change_hash(raw).map(|hash| hash.0);
-        let context = WireContext {
-            workspace: self.workspace(),
-            feed,
-            n,
-            prev: head,
-            agreed: Agreed {
-                membership: &session.agreed,
-                change_hash: Some(&hash),
-            },
-        };
-        let envelope = Envelope::decode_wire(bytes, &context)
-            .map_err(|error| (Code::BadFrame, error.to_string()))?;
+        let envelope = self.read_wire(session, feed, n, head, bytes)?;
         let judgement = self.core.judge(&envelope).map_err(stop_of)?;
         let refused = match &judgement {
             Judgement::Missing(code, detail) => return Err((*code, detail.clone())),
@@ -262,6 +250,57 @@ impl Replica {
         match refused {
             Some(code) => session.refused.push(Refusal { feed, n, code }),
             None => acknowledge(session, feed, n),
+        }
+        Ok(())
+    }
+
+    fn read_wire(
+        &self,
+        session: &Session,
+        feed: FeedId,
+        n: u64,
+        prev: Hash,
+        bytes: &[u8],
+    ) -> Result<Envelope, Stop> {
+        let hash = |raw: &[u8]| change_hash(raw).map(|hash| hash.0);
+        let context = WireContext {
+            workspace: self.workspace(),
+            feed,
+            n,
+            prev,
+            agreed: Agreed {
+                membership: &session.agreed,
+                change_hash: Some(&hash),
+            },
+        };
+        Envelope::decode_wire(bytes, &context).map_err(|error| (Code::BadFrame, error.to_string()))
+    }
+
+    /// An envelope that came by another session meanwhile: the same one, or the feed went on in two ways.
+    fn on_held_envelope(
+        &self,
+        session: &mut Session,
+        feed: FeedId,
+        n: u64,
+        bytes: &[u8],
+    ) -> Result<(), Stop> {
+        let hash_of = |n: u64| -> Result<Hash, Stop> {
+            let place = self.core.envelope_place(&feed, n).map_err(stop_of)?;
+            Ok(place.map_or(Hash::ZERO, |place| place.hash))
+        };
+        let prev = if n > 1 { hash_of(n - 1)? } else { Hash::ZERO };
+        let envelope = self.read_wire(session, feed, n, prev, bytes)?;
+        if envelope.hash() != hash_of(n)? {
+            return Err((
+                Code::Equivocation,
+                format!("feed {feed} went on differently elsewhere"),
+            ));
+        }
+        if self.core.is_quarantined(&feed, n).map_err(stop_of)? {
+            let code = Code::ChangeRefused;
+            session.refused.push(Refusal { feed, n, code });
+        } else {
+            acknowledge(session, feed, n);
         }
         Ok(())
     }

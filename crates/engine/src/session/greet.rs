@@ -1,12 +1,19 @@
 //! Who is there, and may they know that we are: nothing but a code goes to a device that is no member.
 
-use driftless_protocol::{Code, Hello, Message, Record as MemberRecord, workspace_tag};
+use driftless_protocol::{Code, DeviceId, Hello, Message, Record as MemberRecord, workspace_tag};
 
 use super::{Session, Side, Stop};
 use crate::clock::Millis;
 use crate::error::EngineError;
 use crate::limits;
+use crate::membership::MembershipLog;
 use crate::replica::Replica;
+
+/// What a device that is not known as a member has sent so far, and the log with it.
+pub(super) struct Proof {
+    log: MembershipLog,
+    records: Vec<MemberRecord>,
+}
 
 /// The versions of the protocol this build speaks.
 const PROTOCOL_MIN: u8 = 1;
@@ -28,6 +35,7 @@ impl Replica {
         };
         session.hello = Some(hello.clone());
         session.agreed = self.core.log.heads();
+        session.shared = self.core.log.hashes().copied().collect();
         for entry in self.core.feeds.cursor().iter() {
             session.peer_holds.insert(entry.feed, entry.headers);
         }
@@ -71,13 +79,42 @@ impl Replica {
         if session.peer_hello.is_none() {
             return Err((Code::UnexpectedMessage, "a proof before the Hello".into()));
         }
-        let before = self.core.log.hashes().count();
-        self.take_records(session, records)?;
-        if self.core.log.hashes().count() == before {
-            // More of the same would go on for ever.
-            return self.check_member(session);
+        if self.core.log.member(&session.start.peer).is_some() {
+            return self.take_records(session, records);
+        }
+        // Nothing of a stranger is kept before the whole of it shows that it is none.
+        let proof = session.proof.get_or_insert_with(|| {
+            Box::new(Proof {
+                log: self.core.log.clone(),
+                records: Vec::new(),
+            })
+        });
+        if records.is_empty() || proof.records.len() + records.len() > limits::PROOF_RECORDS {
+            return Err((Code::UnknownDevice, String::new()));
+        }
+        for record in records {
+            proof
+                .log
+                .insert(record.clone())
+                .map_err(|refusal| stop_of(refusal.into_error()))?;
+            proof.records.push(record);
+        }
+        if proof.log.member(&session.start.peer).is_some() {
+            let records = std::mem::take(&mut proof.records);
+            session.proof = None;
+            self.take_records(session, records)?;
         }
         Ok(())
+    }
+
+    /// A peer has forgotten us (a restored backup): the next greeting carries our proof again.
+    pub(super) fn forget_meeting(&mut self, peer: &DeviceId) {
+        if let Ok(Some(mut note)) = self.peer_note(peer) {
+            note.last_sync_ms = None;
+            if let Err(error) = self.set_peer_note(peer, &note) {
+                tracing::warn!(%error, "the peer cannot be marked as one that has forgotten us");
+            }
+        }
     }
 
     fn check_member(&self, session: &Session) -> Result<(), Stop> {

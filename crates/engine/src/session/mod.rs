@@ -24,6 +24,7 @@ pub use joiner::{JoinOutput, Joiner};
 use crate::clock::Millis;
 use crate::error::EngineError;
 use crate::replica::Replica;
+use greet::Proof;
 use outgoing::Outgoing;
 
 /// Names a session of one replica.
@@ -136,6 +137,10 @@ pub(crate) struct Session {
     received: BTreeMap<FeedId, u64>,
     /// What the peer is known to hold when this session comes to its end.
     peer_holds: BTreeMap<FeedId, u64>,
+    /// The membership records that both sides had when they compared.
+    shared: BTreeSet<Hash>,
+    /// The log as it would be with what a device that is not known yet has sent to prove itself.
+    proof: Option<Box<Proof>>,
     /// Records and envelopes received in groups that are not acknowledged yet.
     summary: SessionSummary,
     reported: SyncProgress,
@@ -190,6 +195,8 @@ impl Session {
             done: BothWays::default(),
             received: BTreeMap::new(),
             peer_holds: BTreeMap::new(),
+            shared: BTreeSet::new(),
+            proof: None,
             summary: SessionSummary::default(),
             reported: SyncProgress::default(),
             sent_since_received: false,
@@ -315,6 +322,9 @@ impl Replica {
             Message::Proof { records } => self.on_proof(session, records),
             Message::Join { record } => self.on_join(session, *record, now),
             Message::Error { code, detail } => {
+                if code == Code::UnknownDevice {
+                    self.forget_meeting(&session.start.peer);
+                }
                 session.end(SessionOutput::Failed(SessionFailure {
                     code,
                     by_peer: true,
@@ -346,7 +356,7 @@ impl Replica {
 
     /// The next thing a session wants done; nothing while something waits for [`Replica::commit_group`].
     pub fn poll_session(&mut self, id: SessionId) -> Option<SessionOutput> {
-        if self.has_staged() {
+        if self.broken || self.has_staged() {
             return None;
         }
         let mut session = self.sessions.remove(&id)?;
@@ -388,10 +398,11 @@ impl Replica {
         }
         if !session.closed && session.is_complete() {
             let summary = session.summary;
-            self.peers
-                .entry(session.start.peer)
-                .or_default()
-                .extend(session.peer_holds.iter().map(|(feed, n)| (*feed, *n)));
+            let holds = self.peers.entry(session.start.peer).or_default();
+            for (feed, n) in &session.peer_holds {
+                let held = holds.entry(*feed).or_insert(0);
+                *held = (*held).max(*n);
+            }
             session.end(SessionOutput::Finished(summary));
         }
         session.ended.take()

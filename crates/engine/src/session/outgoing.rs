@@ -81,6 +81,20 @@ impl Replica {
         if session.plan.is_some() || !session.positions.compared || session.positions.awaited {
             return Ok(());
         }
+        // What came by other sessions meanwhile may be named by the envelopes that follow.
+        let shared = std::mem::take(&mut session.shared);
+        let is_new = |record: &&driftless_protocol::Record| !shared.contains(&record.hash());
+        let added: Vec<_> = self
+            .core
+            .log
+            .in_order()
+            .into_iter()
+            .filter(is_new)
+            .cloned()
+            .collect();
+        if !added.is_empty() {
+            session.outbox.extend(Message::membership(added));
+        }
         let known = Self::known_of(session);
         let mut plan = Vec::new();
         for run in self.core.feeds.missing_at(&known) {

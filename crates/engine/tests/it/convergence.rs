@@ -1,7 +1,7 @@
 //! Devices that edit apart agree afterwards, and log what overlapped.
 
-use driftless_document::{Kind, Shown, Status, Value};
-use driftless_engine::{ConflictFilter, Decision, EngineError};
+use driftless_document::{FieldPath, Kind, Node, Shown, Status, Value, parse_node};
+use driftless_engine::{ConflictFilter, Decision, Edit, EngineError};
 
 use crate::support::{Device, assert_equal, insert, set, sync, sync_until, text, two};
 
@@ -209,4 +209,46 @@ fn an_overlap_that_ends_in_agreement_leaves_nothing_behind_on_those_who_saw_it_o
     assert_eq!(laptop.conflicts(&ConflictFilter::default()).unwrap(), []);
     let gone = laptop.conflict(&seen[0].entry.id.to_string());
     assert!(matches!(gone, Err(EngineError::NotFound { .. })));
+}
+
+#[test]
+fn a_value_that_is_decided_for_is_shown_even_where_the_other_side_made_an_object() {
+    for (decision, value) in [(None, 5), (Some(9), 9)] {
+        let (_, mut laptop, _, mut phone) = two();
+        let id = insert(&mut laptop, r#"{"m":0}"#);
+        sync(&mut phone, &mut laptop).unwrap();
+        let edit = |json: &str| Edit::Set {
+            path: FieldPath::parse("m").unwrap(),
+            node: parse_node(json).unwrap(),
+        };
+        laptop.edit("notes", id, &[edit("5")]).unwrap();
+        laptop.commit_group().unwrap();
+        phone.edit("notes", id, &[edit(r#"{"p":1}"#)]).unwrap();
+        phone.commit_group().unwrap();
+        sync(&mut phone, &mut laptop).unwrap();
+        let entry = laptop
+            .conflicts(&ConflictFilter::default())
+            .unwrap()
+            .remove(0)
+            .entry;
+        let five = Shown::Value(Value::Int(5));
+        let keep = entry
+            .candidates
+            .iter()
+            .position(|c| c.shown == five)
+            .unwrap();
+        let decision = match decision {
+            None => Decision::Keep(keep),
+            Some(n) => Decision::Value(Node::Leaf(Value::Int(n))),
+        };
+        laptop.resolve(entry.id, None, &decision).unwrap();
+        laptop.commit_group().unwrap();
+        sync(&mut phone, &mut laptop).unwrap();
+        assert_equal(&laptop, &phone);
+        let fields = phone.get("notes", id).unwrap().unwrap().fields;
+        assert_eq!(
+            fields.into_iter().collect::<Vec<_>>(),
+            [("m".to_owned(), Value::Int(value))]
+        );
+    }
 }

@@ -10,7 +10,7 @@ use driftless_protocol::{
     encode_batch, workspace_tag,
 };
 
-use crate::support::{assert_equal, insert, sync, two};
+use crate::support::{Device, assert_equal, insert, sync, two};
 
 /// A member that writes its envelopes by hand.
 struct Forger {
@@ -25,6 +25,17 @@ struct Forger {
 impl Forger {
     fn sign(&mut self, record: [u8; 16], seqs: (u64, u64), raw: Vec<u8>) -> Vec<u8> {
         let hash = change_hash(&raw).unwrap().0;
+        self.sign_for(record, seqs, raw, hash)
+    }
+
+    /// Commits to the change `hash`, whatever the bytes are.
+    fn sign_for(
+        &mut self,
+        record: [u8; 16],
+        seqs: (u64, u64),
+        raw: Vec<u8>,
+        hash: [u8; 32],
+    ) -> Vec<u8> {
         let salt = [3; 16];
         let item = Item {
             record,
@@ -90,14 +101,9 @@ fn talk(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Vec<
     answers
 }
 
-/// Begins a session as a member, and learns the membership log's heads from the answer.
-fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
-    let session = replica.start_session(SessionStart {
-        side: Side::Listener,
-        peer: key.device_id(),
-        handshake_hash: [5; 32],
-    });
-    let hello = Message::Hello(Hello {
+/// A Hello that agrees in nothing.
+fn greeting(replica: &Replica) -> Message {
+    Message::Hello(Hello {
         protocol_min: 1,
         protocol_max: 1,
         workspace: workspace_tag(&replica.workspace(), &[5; 32]),
@@ -107,7 +113,17 @@ fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
         common: None,
         max_envelope: 1 << 23,
         role: 0,
+    })
+}
+
+/// Begins a session as a member, and learns the membership log's heads from the answer.
+fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
+    let session = replica.start_session(SessionStart {
+        side: Side::Listener,
+        peer: key.device_id(),
+        handshake_hash: [5; 32],
     });
+    let hello = greeting(replica);
     let ask = Message::MembershipHave { prefixes: vec![] };
     let records: Vec<_> = talk(replica, session, &[hello, ask])
         .into_iter()
@@ -218,4 +234,76 @@ fn a_cursor_that_claims_everything_is_sent_nothing() {
     let answers = talk(&mut laptop, session, &[cursor]);
     assert_eq!(answers, [Message::Done]);
     assert!(laptop.get("notes", event.key.record).unwrap().is_some());
+}
+
+#[test]
+fn bytes_that_the_author_did_not_commit_to_are_not_held_against_the_author() {
+    let (_, mut laptop, phone, _) = two();
+    let (session, mut forger) = introduce(&mut laptop, phone.key());
+    let actor = ActorId(forger.feed.0);
+    let raw = put(&mut Record::new(), actor, "a", 1);
+    let bytes = forger.sign_for([1; 16], (1, 1), raw, [7; 32]);
+    let messages = [
+        Message::Membership {
+            records: vec![],
+            last: true,
+        },
+        Message::Cursor {
+            since_common: false,
+            entries: vec![],
+            last: true,
+        },
+        Message::Envelope {
+            feed: forger.feed,
+            n: 1,
+            bytes,
+        },
+    ];
+    let answers = talk(&mut laptop, session, &messages);
+    let told = Message::Error {
+        code: Code::BadFrame,
+        detail: String::new(),
+    };
+    assert_eq!(answers.last(), Some(&told));
+    let status = laptop.status().unwrap();
+    assert_eq!((status.quarantined, status.cursor_entries), (0, 0));
+}
+
+#[test]
+fn a_stranger_with_an_old_invite_leaves_nothing_behind() {
+    let (_, mut laptop, ..) = two();
+    let link = laptop.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+    laptop.commit_group().unwrap();
+    Device::new(3).join(&mut laptop, &link, "third").unwrap();
+    let members = laptop.status().unwrap().members;
+    let stranger = Device::new(9).key();
+    let join = |name: &str| {
+        driftless_protocol::Record::join(
+            &stranger,
+            link.workspace,
+            link.invite,
+            &link.invite_key(),
+            name,
+        )
+        .unwrap()
+    };
+    let session = laptop.start_session(SessionStart {
+        side: Side::Listener,
+        peer: stranger.device_id(),
+        handshake_hash: [5; 32],
+    });
+    let records = (0..50).map(|n| join(&format!("{n}"))).collect();
+    let journal = laptop.status().unwrap().journal_bytes;
+    let proof = Message::Proof { records };
+    let hello = greeting(&laptop);
+    let answers = talk(&mut laptop, session, &[hello, proof]);
+    assert_eq!(answers, []); // it may go on
+    let answers = talk(&mut laptop, session, &[Message::Done]);
+    let told = Message::Error {
+        code: Code::UnknownDevice,
+        detail: String::new(),
+    };
+    assert_eq!(answers, [told]);
+    let status = laptop.status().unwrap();
+    assert_eq!((status.members, status.journal_bytes), (members, journal));
 }
