@@ -249,3 +249,22 @@ fn a_killed_import_keeps_whole_blocks_and_the_next_one_finishes() {
     assert_eq!(number(&counts["updated"]), 0);
     laptop.json(["verify"]);
 }
+
+#[test]
+fn a_device_that_joined_reads_columns_as_the_records_have_them() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let file = world.file("towns.csv", "k,zip,n\na,00501,1\nb,10001,2\n");
+    import(&laptop, &file, "towns", &["--key", "k"]);
+    let serving = laptop.serve_and_invite();
+    let phone = world.join("phone", serving.link());
+    phone.json(["sync"]);
+    serving.stop();
+    let file = world.file("one.csv", "k,zip,n\nb,10001,2\n");
+    let counts = import(&phone, &file, "towns", &["--key", "k"]);
+    assert_eq!(counts["unchanged"], 1, "{counts}");
+    assert_eq!(
+        phone.fields("towns", "key:b"),
+        json!({"k": "b", "zip": "10001", "n": 2})
+    );
+}

@@ -78,7 +78,7 @@ const MALFORMED: &[Case] = &[
         "object.json",
         b"{\"a\":1}\n",
         &["--format", "json"],
-        None,
+        Some(1),
         "array",
     ),
     (

@@ -84,8 +84,8 @@ pub use record::RecordView;
 pub use sync::{Sync, SyncReport};
 
 pub use driftless_document::{
-    ChangeHash, EntryId, FieldPath, Fields, JsonError, Kind, Nested, Node, PathError, Policy,
-    RecordId, Row, Shown, Status, Value, Version, canonical_number, matches_text, nest,
+    ChangeHash, EntryId, FieldPath, Fields, JsonError, JsonFault, Kind, Nested, Node, PathError,
+    Policy, RecordId, Row, Shown, Status, Value, Version, canonical_number, matches_text, nest,
     node_from_json, number_text, parse_node, parse_record, value_to_json,
 };
 pub use driftless_engine::{

@@ -17,7 +17,10 @@ use std::path::Path;
 
 use driftless_engine::{EngineError, Parts, Replayed, Replica};
 use driftless_protocol::DeviceKey;
-use driftless_store::{Journal, Kv, SledKv, StoreFolder, Trust, check_seal, mark_open, write_seal};
+use driftless_store::{
+    DiskFiles, FolderError, Journal, Kv, SledKv, StoreFolder, Trust, check_seal, mark_open,
+    write_seal,
+};
 
 use crate::actor::guarded;
 use crate::error::{Error, is_kv_damage, is_store_damage};
@@ -98,7 +101,12 @@ struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     fn begin(dir: &Path, options: &'a Options) -> Result<Self, Error> {
-        let folder = StoreFolder::open(dir)?;
+        let folder = match StoreFolder::open(dir) {
+            Err(FolderError::Incomplete { .. }) if journal_is_unused(dir) => {
+                return Err(Error::not_a_workspace(dir));
+            }
+            folder => folder?,
+        };
         if folder.journal_is_empty()? {
             let was_closed = check_seal(folder.live_store()) == Trust::Clean;
             return Err(if was_closed {
@@ -188,6 +196,14 @@ impl<'a> Attempt<'a> {
         };
         let folder = self.folder;
         (Held { replica, folder }, opening)
+    }
+}
+
+/// Whether making the folder was cut off before the journal held anything.
+fn journal_is_unused(dir: &Path) -> bool {
+    match DiskFiles::open(&dir.join("journal")) {
+        Ok(files) => Journal::is_unused(&files).unwrap_or(false),
+        Err(_) => !dir.join("journal").exists(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is wrong with a file, where, and what to do.
 
-use driftless::{JsonError, PathError};
+use driftless::{JsonError, JsonFault, PathError};
 
 use super::types::ColumnType;
 use super::{RECORD_BYTES, RECORD_FIELDS};
@@ -182,10 +182,7 @@ impl ImportFault {
             Self::NotAnArray => {
                 "Put the objects into one array; for one object a line use --format jsonl.".into()
             }
-            Self::Json { .. } => {
-                "Mend the record; a number whose every digit counts can be written as a string."
-                    .into()
-            }
+            Self::Json { reason } => json_remedy(&reason.fault).into(),
             Self::RecordTooLarge { .. } => "Split the record, or keep large content outside.".into(),
             Self::TooManyFields { .. } => "Split the record.".into(),
         }
@@ -198,4 +195,18 @@ fn cells(count: usize) -> &'static str {
 
 fn because(reason: Option<&JsonError>) -> String {
     reason.map_or_else(String::new, |reason| format!(": {reason}"))
+}
+
+fn json_remedy(fault: &JsonFault) -> &'static str {
+    match fault {
+        JsonFault::Syntax { .. } | JsonFault::NotAnObject { .. } => {
+            "Mend the JSON there: every record is one object."
+        }
+        JsonFault::DuplicateKey { .. } => "Remove or rename one of the two.",
+        JsonFault::NumberLosesDigits { .. } | JsonFault::NumberOutOfRange { .. } => {
+            "Write the number as a string, so that no digit is lost."
+        }
+        JsonFault::TooDeep { .. } => "Nest it less, or keep the inner part as a string.",
+        _ => "Mend the value there.",
+    }
 }

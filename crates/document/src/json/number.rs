@@ -16,8 +16,17 @@ pub(super) fn read(text: &str) -> Result<Number, JsonFault> {
             .parse::<i64>()
             .map(Number::from)
             .or_else(|_| text.parse::<u64>().map(Number::from))
+            .or_else(|_| float(text))
             .map_err(|_| out_of_range());
     }
+    float(text)
+}
+
+/// Reads a number as a float that holds all its digits.
+fn float(text: &str) -> Result<Number, JsonFault> {
+    let out_of_range = || JsonFault::NumberOutOfRange {
+        text: shorten(text),
+    };
     let float: f64 = text.parse().map_err(|_| out_of_range())?;
     let number = Number::from_f64(float).ok_or_else(out_of_range)?;
     let nearest = float_text(float);
