@@ -158,6 +158,31 @@ impl Feeds {
         cursor
     }
 
+    /// What lies behind those of our leaves that a peer does not list, as far as it lists none of it either: so
+    /// two copies of one folder do not send each other what they had in common.
+    pub(crate) fn behind(&self, theirs: &BTreeSet<FeedId>, most: usize) -> Vec<CursorMark> {
+        let mut marks = Vec::new();
+        for leaf in self.leaves.difference(theirs) {
+            let mut at = self.known[leaf].predecessor;
+            while let Some(before) = at.take().filter(|b| !theirs.contains(&b.feed)) {
+                if marks.len() == most {
+                    return marks;
+                }
+                marks.push(CursorMark {
+                    feed: before.feed,
+                    headers: before.n,
+                    head: before.hash.prefix(),
+                    held: RunSet::up_to(before.n),
+                });
+                at = self
+                    .known
+                    .get(&before.feed)
+                    .and_then(|feed| feed.predecessor);
+            }
+        }
+        marks
+    }
+
     /// What is known of a peer, without the feeds that a later one in it covers.
     pub(crate) fn without_covered(&self, held: &BTreeMap<FeedId, u64>) -> BTreeMap<FeedId, u64> {
         let covered = |id: &FeedId, last: u64| {

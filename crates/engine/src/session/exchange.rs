@@ -191,10 +191,13 @@ impl Replica {
                     held: RunSet::up_to(feed.last),
                 })
             });
+            let mut entries: Vec<_> = covered.take(limits::POSITION_ENTRIES).collect();
+            let room = limits::POSITION_ENTRIES - entries.len();
+            entries.extend(self.core.feeds.behind(&theirs, room));
+            entries.sort_by_key(|mark| mark.feed);
+            entries.dedup_by_key(|mark| mark.feed);
             // One message, sent even if empty: the peer waits for it. What it does not list is sent once more.
-            session.outbox.push_back(Message::Position {
-                entries: covered.take(limits::POSITION_ENTRIES).collect(),
-            });
+            session.outbox.push_back(Message::Position { entries });
         } else {
             session.positions.compared = true;
         }
