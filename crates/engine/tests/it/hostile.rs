@@ -1,10 +1,10 @@
 //! What a peer may send and what it costs: its own session, nothing else.
 
 use driftless_engine::{Replica, SessionOutput, SessionStart, Side};
-use driftless_protocol::{Code, Hello, Message, encode_batch, workspace_tag};
+use driftless_protocol::{Code, Message, encode_batch};
 use proptest::prelude::*;
 
-use crate::support::{Device, assert_equal, insert, set, sync, two};
+use crate::support::{Device, assert_equal, hello, insert, set, sync, two};
 
 fn first_failure(replica: &mut Replica, frames: &[Vec<u8>], peer: &Device) -> Option<Code> {
     let session = replica.start_session(SessionStart {
@@ -25,20 +25,6 @@ fn first_failure(replica: &mut Replica, frames: &[Vec<u8>], peer: &Device) -> Op
     replica.end_session(session).unwrap();
     replica.commit_group().unwrap();
     failure
-}
-
-fn hello(replica: &Replica) -> Message {
-    Message::Hello(Hello {
-        protocol_min: 1,
-        protocol_max: 1,
-        workspace: workspace_tag(&replica.workspace(), &[5; 32]),
-        features: 0,
-        cursor_digest: [1; 16],
-        membership_digest: [2; 16],
-        common: None,
-        max_envelope: 1,
-        role: 0,
-    })
 }
 
 #[test]

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use driftless_document::{ActorId, Admission, Intent, Record, RecordId, Value, change_hash};
 use driftless_engine::{Replica, SessionId, SessionOutput, SessionStart, Side};
 use driftless_protocol::{
-    Agreed, Body, Code, DeviceKey, Envelope, FeedId, Group, Hash, HeaderDraft, Hello, Item,
-    ItemPayload, Message, Meta, Payload, RunSet, WorkspaceId, commitment, decode_batch,
-    encode_batch, workspace_tag,
+    Agreed, Body, Code, DeviceKey, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload,
+    Message, Meta, Payload, RunSet, WorkspaceId, commitment, decode_batch, encode_batch,
 };
 
-use crate::support::{Device, assert_equal, insert, sync, two};
+use crate::support::{Device, assert_equal, hello, insert, sync, two};
 
 /// A member that writes its envelopes by hand.
 struct Forger {
@@ -101,21 +100,6 @@ fn talk(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Vec<
     answers
 }
 
-/// A Hello that agrees in nothing.
-fn greeting(replica: &Replica) -> Message {
-    Message::Hello(Hello {
-        protocol_min: 1,
-        protocol_max: 1,
-        workspace: workspace_tag(&replica.workspace(), &[5; 32]),
-        features: 0,
-        cursor_digest: [1; 16],
-        membership_digest: [2; 16],
-        common: None,
-        max_envelope: 1 << 23,
-        role: 0,
-    })
-}
-
 /// Begins a session as a member, and learns the membership log's heads from the answer.
 fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
     let session = replica.start_session(SessionStart {
@@ -123,9 +107,9 @@ fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
         peer: key.device_id(),
         handshake_hash: [5; 32],
     });
-    let hello = greeting(replica);
+    let greeting = hello(replica);
     let ask = Message::MembershipHave { prefixes: vec![] };
-    let records: Vec<_> = talk(replica, session, &[hello, ask])
+    let records: Vec<_> = talk(replica, session, &[greeting, ask])
         .into_iter()
         .filter_map(|message| match message {
             Message::Membership { records, .. } => Some(records),
@@ -295,8 +279,8 @@ fn a_stranger_with_an_old_invite_leaves_nothing_behind() {
     let records = (0..50).map(|n| join(&format!("{n}"))).collect();
     let journal = laptop.status().unwrap().journal_bytes;
     let proof = Message::Proof { records };
-    let hello = greeting(&laptop);
-    let answers = talk(&mut laptop, session, &[hello, proof]);
+    let greeting = hello(&laptop);
+    let answers = talk(&mut laptop, session, &[greeting, proof]);
     assert_eq!(answers, []); // it may go on
     let answers = talk(&mut laptop, session, &[Message::Done]);
     let told = Message::Error {

@@ -8,7 +8,7 @@ use driftless_engine::{
     Clock, ConflictFilter, Edit, JoinOutput, Joiner, Millis, Parts, Replica, SessionFailure,
     SessionOutput, SessionStart, SessionSummary, Side,
 };
-use driftless_protocol::{DeviceKey, InviteLink, Randomness};
+use driftless_protocol::{DeviceKey, Hello, InviteLink, Message, Randomness, workspace_tag};
 use driftless_store::{Batch, Journal, Kv, MemoryFiles, MemoryKv, Visit};
 
 /// A clock that stands still until it is moved.
@@ -282,4 +282,19 @@ pub(crate) fn assert_equal(a: &Replica, b: &Replica) {
             Vec::<String>::new()
         );
     }
+}
+
+/// A Hello over the handshake hash of fives, that agrees with nothing else.
+pub(crate) fn hello(replica: &Replica) -> Message {
+    Message::Hello(Hello {
+        protocol_min: 1,
+        protocol_max: 1,
+        workspace: workspace_tag(&replica.workspace(), &[5; 32]),
+        features: 0,
+        cursor_digest: [1; 16],
+        membership_digest: [2; 16],
+        common: None,
+        max_envelope: 1,
+        role: 0,
+    })
 }
