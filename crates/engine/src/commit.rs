@@ -208,7 +208,7 @@ impl Replica {
             return Ok(0);
         }
         for update in &updates {
-            if let Err(count) = self.core.check_size(update)? {
+            if let Err(count) = update.check_size() {
                 return Err(EngineError::TooMuch {
                     what: "bytes in one record",
                     count,
@@ -242,7 +242,8 @@ impl Replica {
         feed: FeedId,
         time: i64,
     ) -> Result<Option<Update>, EngineError> {
-        let mut record = self.core.record(key)?;
+        let mut update = self.core.update_of(key.clone())?;
+        let record = &mut update.record;
         let Some(raw) = record.write(ActorId(feed.0), time, intents)? else {
             return Ok(None);
         };
@@ -256,12 +257,8 @@ impl Replica {
             Err(refusal) => return Err(EngineError::OwnChangeRefused(refusal)),
         };
         let change = record.apply(admitted)?;
-        Ok(Some(Update {
-            key: key.clone(),
-            record,
-            changes: vec![(change, raw)],
-            forked: false,
-        }))
+        update.changes.push((change, raw));
+        Ok(Some(update))
     }
 
     fn seal(

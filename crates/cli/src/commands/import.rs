@@ -48,7 +48,11 @@ async fn import(
     let keyed = !arguments.key.is_empty();
     let collection = database.collection(&arguments.collection);
     let mut remembered = remembered_types(database, &arguments.collection).await?;
-    if remembered.is_empty() {
+    // By its name alone; that a JSON file with another name is looked at as well does no harm.
+    let format = arguments
+        .format
+        .unwrap_or_else(|| Format::of(&arguments.file, &[]));
+    if remembered.is_empty() && format == Format::Csv {
         remembered = types_in(&collection).await?;
     }
     let options = ImportOptions {

@@ -7,7 +7,7 @@ use driftless_protocol::{
     BodyForm, Code, Envelope, FeedId, Header, Item, ItemPayload, Role, check_commitment,
 };
 
-use super::Core;
+use super::{Core, StoredRow};
 use crate::error::EngineError;
 use crate::limits;
 use crate::space::Space;
@@ -18,10 +18,25 @@ pub(crate) struct Update {
     pub(crate) key: RecordKey,
     /// The record afterwards.
     pub(crate) record: Record,
+    /// Its row before, and how many bytes that has.
+    pub(crate) before: Option<StoredRow>,
+    pub(crate) row_bytes: usize,
     /// The new changes with their raw bytes.
     pub(crate) changes: Vec<(Change, Vec<u8>)>,
     /// Whether one of them did not continue the heads as they were.
     pub(crate) forked: bool,
+}
+
+impl Update {
+    /// Whether the record stays within what the store keeps as one value; the error has its bytes at most.
+    pub(crate) fn check_size(&self) -> Result<(), usize> {
+        let new: usize = self.changes.iter().map(|(_, raw)| raw.len()).sum();
+        let bytes = self.row_bytes + new;
+        if bytes > limits::RECORD_BYTES {
+            return Err(bytes);
+        }
+        Ok(())
+    }
 }
 
 /// What becomes of an envelope.
@@ -132,14 +147,8 @@ impl Core {
             let update = match updates.entry(key) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 std::collections::btree_map::Entry::Vacant(entry) => {
-                    let key = entry.key().clone();
-                    let record = self.record(&key)?;
-                    entry.insert(Update {
-                        key,
-                        record,
-                        changes: Vec::new(),
-                        forked: false,
-                    })
+                    let update = self.update_of(entry.key().clone())?;
+                    entry.insert(update)
                 }
             };
             if let Err(judgement) = self.judge_item(update, item, payload, feed)? {
@@ -147,23 +156,11 @@ impl Core {
             }
         }
         for update in updates.values() {
-            if let Err(bytes) = self.check_size(update)? {
+            if let Err(bytes) = update.check_size() {
                 return Ok(refused(format!("a record of it would have {bytes} bytes")));
             }
         }
         Ok(Judgement::Apply(updates.into_values().collect()))
-    }
-
-    /// Whether a record stays within what the store keeps as one value; the inner error has its bytes at most.
-    pub(crate) fn check_size(&self, update: &Update) -> Result<Result<(), usize>, EngineError> {
-        let row = self.base.get(&self.keys.record(Space::Row, &update.key))?;
-        let new: usize = update.changes.iter().map(|(_, raw)| raw.len()).sum();
-        let bytes = row.map_or(0, |row| row.len()) + new;
-        Ok(if bytes > limits::RECORD_BYTES {
-            Err(bytes)
-        } else {
-            Ok(())
-        })
     }
 
     /// Judges one item: what its author signed is refused for good, what a relay may have done is not taken.

@@ -3,7 +3,7 @@
 use driftless_document::{ChangeHash, Evidence, Record, RecordId, Row};
 use driftless_store::Visit;
 
-use super::Core;
+use super::{Core, Update};
 use crate::error::EngineError;
 use crate::space::{self, Space};
 use crate::types::RecordKey;
@@ -66,7 +66,17 @@ impl Core {
 
     /// The record's document, a copy of the cached one or loaded; an empty one where there is none.
     pub(crate) fn record(&self, key: &RecordKey) -> Result<Record, EngineError> {
-        let Some(stored) = self.stored_row(key)? else {
+        let stored = self.stored_row(key)?;
+        self.record_of(key, stored.as_ref())
+    }
+
+    /// The document of a record that has this row.
+    pub(crate) fn record_of(
+        &self,
+        key: &RecordKey,
+        stored: Option<&StoredRow>,
+    ) -> Result<Record, EngineError> {
+        let Some(stored) = stored else {
             return Ok(Record::new());
         };
         // A change on top of a stale copy would take a number that is taken: that splits a record for good.
@@ -74,6 +84,21 @@ impl Core {
             Some(record) if record.heads() == stored.row.heads => Ok(record.clone()),
             _ => self.load_record(key, &stored.row.heads),
         }
+    }
+
+    /// What an envelope is about to change: the record as it is, nothing done to it yet.
+    pub(crate) fn update_of(&self, key: RecordKey) -> Result<Update, EngineError> {
+        let bytes = self.base.get(&self.keys.record(Space::Row, &key))?;
+        let row_bytes = bytes.as_ref().map_or(0, Vec::len);
+        let before = bytes.map(|bytes| StoredRow::decode(&bytes)).transpose()?;
+        Ok(Update {
+            record: self.record_of(&key, before.as_ref())?,
+            key,
+            before,
+            row_bytes,
+            changes: Vec::new(),
+            forked: false,
+        })
     }
 
     /// The stored document, with these heads.

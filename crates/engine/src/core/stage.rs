@@ -148,10 +148,11 @@ impl Core {
         let Update {
             key,
             record,
+            before,
             changes,
             forked,
+            ..
         } = update;
-        let before = self.stored_row(&key)?;
         let (mut loose, mut unsettled, entries) =
             before.map_or((0, false, 0), |row| (row.loose, row.unsettled, row.entries));
         for (change, _) in &changes {
