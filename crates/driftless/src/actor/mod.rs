@@ -10,6 +10,7 @@
 //! what the replica holds in memory may not be what the journal says: it is dropped, after a panic its store is
 //! set aside, and every later call gets the reason. Opening the folder again starts from the journal.
 
+mod listeners;
 mod thread;
 
 #[cfg(test)]
@@ -17,15 +18,18 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use driftless_engine::{Clock, EngineError, Millis, Replica};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::error::{Error, is_store_damage};
 use crate::limits::JOBS_QUEUED;
 use crate::opening::Held;
+use listeners::Listeners;
 use thread::Thread;
+
+pub(crate) use listeners::{Condition, Wake};
 
 /// A handle on the thread that owns a replica.
 #[derive(Clone)]
@@ -40,7 +44,34 @@ struct Shared {
     /// Never has a permit: waiting for one is waiting for the thread's end.
     gone: Arc<Semaphore>,
     notes: Arc<Notes>,
+    listeners: Arc<Listeners>,
+    /// Done when the replica is closed.
+    pub(crate) async fn ended(&self) {
+        // Nobody gives a permit: this is an error, once there is an answer.
+        let _ = self.shared.gone.acquire().await;
+    }
+
+    /// Whether the replica is closed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared.gone.is_closed()
+    }
+
+    /// Counts the groups that wrote; closed when the thread has ended.
+    groups: watch::Receiver<u64>,
     clock: Arc<dyn Clock>,
+}
+
+/// A handle that does not keep the replica open.
+#[derive(Clone)]
+pub(crate) struct WeakActor {
+    shared: Weak<Shared>,
+}
+
+impl WeakActor {
+    /// The actor, unless its last handle is gone.
+    pub(crate) fn upgrade(&self) -> Option<Actor> {
+        self.shared.upgrade().map(|shared| Actor { shared })
+    }
 }
 
 /// What either side has to tell the other.
@@ -95,7 +126,9 @@ impl Actor {
         let gone = Arc::new(Semaphore::new(0));
         let notes = Arc::new(Notes::default());
         let (opened, answer) = oneshot::channel();
-        let mut thread = Thread::new(jobs, notes.clone(), [room.clone(), gone.clone()]);
+        let (listeners, groups) = Listeners::new();
+        let closes = thread::ClosesOnDrop([room.clone(), gone.clone()], listeners.clone());
+        let mut thread = Thread::new(jobs, notes.clone(), closes);
         std::thread::Builder::new()
             .name("driftless".to_owned())
             .spawn(move || {
@@ -118,6 +151,8 @@ impl Actor {
             room,
             gone,
             notes,
+            listeners,
+            groups,
             clock,
         };
         let actor = Self {
@@ -129,6 +164,43 @@ impl Actor {
     /// Wall time as the options have it.
     pub(crate) fn now(&self) -> Millis {
         self.shared.clock.now()
+    }
+
+    /// A handle that does not keep the replica open.
+    pub(crate) fn downgrade(&self) -> WeakActor {
+        WeakActor {
+            shared: Arc::downgrade(&self.shared),
+        }
+    }
+
+    /// Who is told when a group is durable.
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.shared.listeners
+    }
+
+    /// Counts the groups that wrote; closed when the replica is.
+    pub(crate) fn groups(&self) -> watch::Receiver<u64> {
+        self.shared.groups.clone()
+    }
+
+    /// Answers when `condition` holds, with an error when it never will; dropping the answer forgets it.
+    pub(crate) async fn when(
+        &self,
+        condition: Condition,
+    ) -> Result<oneshot::Receiver<()>, Error> {
+        let (answer, answered) = oneshot::channel();
+        let own = self.shared.listeners.clone();
+        self.read(move |replica| {
+            own.when(replica, condition, answer);
+            Ok(())
+        })
+        .await?;
+        Ok(answered)
+    }
+
+    /// Has the store hand what it holds to the operating system.
+    pub(crate) async fn flush(&self) -> Result<(), Error> {
+        self.read(Replica::flush).await
     }
 
     /// Reads; what other jobs staged before is durable when this answers.
@@ -196,7 +268,7 @@ impl Actor {
         let _ = self.shared.queue.send(Message::Close(closed));
         let answer = answer.await;
         // However it ended: when this returns, the folder is free.
-        let _ = self.shared.gone.acquire().await;
+        self.ended().await;
         // Closed before is fine, unless it ended badly.
         answer.unwrap_or_else(|_| self.shared.notes.ended.get().cloned().map_or(Ok(()), Err))
     }
@@ -232,7 +304,7 @@ impl Actor {
     }
 
     /// Why nobody answers.
-    fn reason(&self) -> Error {
+    pub(crate) fn reason(&self) -> Error {
         self.shared
             .notes
             .ended

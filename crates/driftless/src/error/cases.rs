@@ -25,6 +25,7 @@ impl Case {
             message: message.into(),
             remedy: Cow::Borrowed(self.remedy),
             retry: self.retry,
+            retry_after: None,
             source: None,
         }
     }
@@ -101,6 +102,10 @@ cases! {
         "Check the address: another program answers there.";
     CLOSED = "closed", Validation, Other, false,
         "Open the database again.";
+    SUSPENDED = "suspended", Validation, Other, false,
+        "Resume the database first.";
+    STOPPED = "stopped", Validation, Other, false,
+        "Connect again.";
     NO_THREAD = "no_thread", Storage, Other, true,
         "Close some programs, then try again.";
 }
@@ -203,6 +208,16 @@ impl Error {
     /// The database was closed.
     pub(crate) fn closed() -> Self {
         CLOSED.says("the database is closed")
+    }
+
+    /// The database is suspended.
+    pub(crate) fn suspended() -> Self {
+        SUSPENDED.says("the database is suspended: nothing is sent")
+    }
+
+    /// This side ended it on purpose.
+    pub(crate) fn stopped() -> Self {
+        STOPPED.says("the connection was ended by this device")
     }
 
     /// Whether the database was closed.
