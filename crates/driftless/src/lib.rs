@@ -43,8 +43,10 @@
 //! |---|---|
 //! | records | [`Collection`], [`RecordView`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`] |
-//! | other devices | [`Sync`], [`Server`], [`Database::invite`], [`Database::join`] |
-//! | what is given from outside | [`Options`], [`KeyStore`], [`Clock`], [`Randomness`] |
+//! | other devices | [`Sync`], [`Server`], [`Connection`], [`Database::invite`], [`Database::join`] |
+//! | how it stands | [`Database::watch_status`], [`Collection::sync_state`], [`Commit::reached`] |
+//! | without async | [`blocking`] |
+//! | what is given from outside | [`Options`], [`KeyStore`], [`Clock`], [`Randomness`], [`Transport`] |
 //! | what can go wrong | [`Error`], [`ErrorKind`] |
 //! | tests of programs | [`testing`] |
 //!
@@ -53,8 +55,10 @@
 //! fit it is set aside and derived again.
 
 mod actor;
-mod blocking;
+mod background;
+pub mod blocking;
 mod collection;
+mod commit;
 mod conflicts;
 mod database;
 mod error;
@@ -67,21 +71,31 @@ mod opening;
 mod options;
 mod progress;
 mod record;
+mod status;
 mod sync;
+mod sync_for;
 pub mod testing;
 mod time;
 
 pub use collection::{Collection, IntoFields, ListOptions};
+pub use commit::{Commit, Reach};
 pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
 pub use database::{Database, InviteOptions};
 pub use error::{Error, ErrorKind};
 pub use keys::{FileKeys, KeyPlace, KeyStore, MemoryKeys};
+pub use net::connection::{ConnectOptions, Connection, SyncTrigger};
 pub use net::server::Server;
+pub use net::state::{ConnectionState, ConnectionStatus, Direction, SyncStage};
+pub use net::transport::{
+    Bidirectional, ByteStream, Listener, TcpTransport, Transport, TransportFuture,
+};
 pub use opening::Opening;
 pub use options::{Options, ProgressCallback, RandomnessFactory, SystemClock, SystemRandomness};
 pub use progress::Progress;
 pub use record::RecordView;
+pub use status::{DatabaseStatus, StatusWatch};
 pub use sync::{Sync, SyncReport};
+pub use sync_for::BudgetReport;
 
 pub use driftless_document::{
     ChangeHash, EntryId, FieldPath, Fields, JsonError, JsonFault, Kind, Nested, Node, PathError,
@@ -89,11 +103,12 @@ pub use driftless_document::{
     node_from_json, number_text, parse_node, parse_record, value_to_json,
 };
 pub use driftless_engine::{
-    ChangeEvent, Clock, Commit, ConflictFilter, ConflictView, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, Millis, PeerView, RecordKey, StatusReport, VerifyReport,
+    ChangeEvent, Clock, ConflictFilter, ConflictView, DeviceName, DigestReport, Edit,
+    Filter, ImportCounts, MemberView, Millis, PeerView, RecordKey, RecordSync, StatusReport,
+    SyncState, VerifyReport,
 };
 pub use driftless_protocol::{
-    Class, DeviceId, DeviceKey, InviteLink, LinkError, Randomness, Role, WorkspaceId,
+    Class, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,
 };
 
 /// The Rust of the README is compiled with the documentation's examples.

@@ -51,6 +51,12 @@ pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time a session that is told to stop has to send what it holds; then it closes all the same.
 pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Time a database that is suspended or resumed waits for its servers and sessions.
+pub(crate) const SUSPEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Devices that are synced with at the same time when there is little time: a few share the network well.
+pub(crate) const BUDGET_PEERS: usize = 8;
+
 /// Time a running session has to end when its server stops; what is left then is cut off.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 

@@ -45,17 +45,6 @@ struct Shared {
     gone: Arc<Semaphore>,
     notes: Arc<Notes>,
     listeners: Arc<Listeners>,
-    /// Done when the replica is closed.
-    pub(crate) async fn ended(&self) {
-        // Nobody gives a permit: this is an error, once there is an answer.
-        let _ = self.shared.gone.acquire().await;
-    }
-
-    /// Whether the replica is closed.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.shared.gone.is_closed()
-    }
-
     /// Counts the groups that wrote; closed when the thread has ended.
     groups: watch::Receiver<u64>,
     clock: Arc<dyn Clock>,
@@ -71,6 +60,12 @@ impl WeakActor {
     /// The actor, unless its last handle is gone.
     pub(crate) fn upgrade(&self) -> Option<Actor> {
         self.shared.upgrade().map(|shared| Actor { shared })
+    }
+}
+
+impl std::fmt::Debug for WeakActor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeakActor").finish_non_exhaustive()
     }
 }
 
@@ -176,6 +171,17 @@ impl Actor {
     /// Who is told when a group is durable.
     pub(crate) fn listeners(&self) -> &Listeners {
         &self.shared.listeners
+    }
+
+    /// Done when the replica is closed.
+    pub(crate) async fn ended(&self) {
+        // Nobody gives a permit: this is an error, once there is an answer.
+        let _ = self.shared.gone.acquire().await;
+    }
+
+    /// Whether the replica is closed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared.gone.is_closed()
     }
 
     /// Counts the groups that wrote; closed when the replica is.

@@ -106,6 +106,8 @@ cases! {
         "Resume the database first.";
     STOPPED = "stopped", Validation, Other, false,
         "Connect again.";
+    SWITCHED_OFF = "switched_off", Validation, Usage, false,
+        "Switch push or pull of the connection on.";
     NO_THREAD = "no_thread", Storage, Other, true,
         "Close some programs, then try again.";
 }
@@ -198,6 +200,11 @@ impl Error {
         case.says(message).with_source(source)
     }
 
+    /// An address that was listened on before is not free any more.
+    pub(crate) fn cannot_listen_again() -> Self {
+        PORT_IN_USE.says("an address that this database served at is in use by another program")
+    }
+
     /// The port of a running server could not be told.
     pub(crate) fn no_local_address(source: std::io::Error) -> Self {
         CANNOT_LISTEN
@@ -213,6 +220,11 @@ impl Error {
     /// The database is suspended.
     pub(crate) fn suspended() -> Self {
         SUSPENDED.says("the database is suspended: nothing is sent")
+    }
+
+    /// A sync in no direction.
+    pub(crate) fn switched_off() -> Self {
+        SWITCHED_OFF.says("the connection neither sends nor fetches")
     }
 
     /// This side ended it on purpose.

@@ -13,11 +13,10 @@ use super::backoff::Backoff;
 use super::client::{self, Synced};
 use super::keeper::{Keeper, Observer, Orders};
 use super::links::Link;
-use super::party::{News, Tell};
+use super::party::{News, Tell, quiet};
 use super::state::{ConnectionState, ConnectionStatus, Direction};
 use crate::actor::Actor;
 use crate::error::Error;
-use crate::progress::Progress;
 use crate::sync::SyncReport;
 
 /// When a connection syncs.
@@ -77,13 +76,21 @@ impl ConnectOptions {
 #[derive(Debug)]
 #[must_use = "a connection that is dropped is stopped"]
 pub struct Connection {
+    line: Line,
+    /// The keeper stops when this is dropped.
+    options: watch::Sender<ConnectOptions>,
+    keeper: JoinHandle<()>,
+}
+
+/// What one sync of its own needs of a connection.
+#[derive(Clone)]
+pub(crate) struct Line {
     actor: Actor,
     network: Network,
     address: Address,
     link: Arc<Link>,
-    options: watch::Sender<ConnectOptions>,
+    /// Counts the syncs that the keeper did not make.
     synced: watch::Sender<u64>,
-    keeper: JoinHandle<()>,
 }
 
 impl Connection {
@@ -111,20 +118,23 @@ impl Connection {
             },
             backoff: Backoff::default(),
         };
-        Ok(Self {
+        let line = Line {
             actor,
             network,
             address,
             link,
-            options,
             synced,
+        };
+        Ok(Self {
+            line,
+            options,
             keeper: tokio::spawn(keeper.run()),
         })
     }
 
     /// How it stands.
     pub fn status(&self) -> ConnectionStatus {
-        self.link.status()
+        self.line.link.status()
     }
 
     /// How it syncs.
@@ -161,7 +171,28 @@ impl Connection {
     /// Beside a session that is open already it makes a second one, so that its success speaks for everything
     /// written before the call. A connection that waits for its next attempt makes it at once after a success.
     pub async fn sync_now(&self) -> Result<SyncReport, Error> {
-        let options = self.options();
+        self.line.sync_now(self.options()).await
+    }
+
+    pub(crate) fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Ends the session politely, and makes no more.
+    ///
+    /// It takes less than five seconds, whatever the other side does.
+    pub async fn stop(self) {
+        let Self {
+            options, keeper, ..
+        } = self;
+        drop(options);
+        // It ends by itself; one that panicked has ended too.
+        let _ = keeper.await;
+    }
+}
+
+impl Line {
+    pub(crate) async fn sync_now(&self, options: ConnectOptions) -> Result<SyncReport, Error> {
         if !options.does_anything() {
             return Err(Error::switched_off());
         }
@@ -178,7 +209,7 @@ impl Connection {
             };
             observer.tell(self.network.progress.clone())
         } else {
-            quiet(&self.network)
+            quiet(self.network.progress.clone())
         };
         let synced = once(&self.actor, &self.network, &self.address, options, tell).await;
         if manual {
@@ -192,17 +223,13 @@ impl Connection {
         }
         synced
     }
+}
 
-    /// Ends the session politely, and makes no more.
-    ///
-    /// It takes less than five seconds, whatever the other side does.
-    pub async fn stop(self) {
-        let Self {
-            options, keeper, ..
-        } = self;
-        drop(options);
-        // It ends by itself; one that panicked has ended too.
-        let _ = keeper.await;
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
     }
 }
 
@@ -225,7 +252,7 @@ pub(crate) async fn once(
     let synced = client::session(actor, network, address, wishes, tell.clone(), stop).await;
     match synced {
         Ok(synced) => {
-            tell(News::CaughtUp(synced.summary));
+            tell(News::CaughtUp);
             remembered(actor, address, synced).await
         }
         Err(_) if network.links.is_suspended() => Err(Error::suspended()),
@@ -253,18 +280,5 @@ pub(crate) async fn remembered(
         bytes_received: synced.bytes.received,
         handshake_bytes: synced.handshake_bytes,
         round_trips: synced.summary.round_trips,
-    })
-}
-
-/// Tells only the callback for progress.
-pub(crate) fn quiet(network: &Network) -> Tell {
-    let progress = network.progress.clone();
-    Arc::new(move |news| {
-        if let (News::Progress(now), Some(progress)) = (news, &progress) {
-            progress(Progress::Syncing {
-                records_received: now.records_received,
-                records_sent: now.records_sent,
-            });
-        }
     })
 }

@@ -18,12 +18,12 @@ use super::backoff::Backoff;
 use super::client;
 use super::connection::{ConnectOptions, SyncTrigger};
 use super::links::Link;
-use super::party::{News, Tell};
+use super::party::{News, Tell, quiet};
 use super::state::{ConnectionState, ConnectionStatus, SyncStage};
 use crate::actor::Actor;
 use crate::error::Error;
 use crate::limits::INTERVAL_SHORTEST;
-use crate::progress::Progress;
+use crate::options::ProgressCallback;
 
 /// Keeps one connection.
 pub(crate) struct Keeper {
@@ -144,10 +144,8 @@ impl Keeper {
             async move { orders.changed().await },
         )
         .await;
-        if let Ok(synced) = &ended
-            && !live
-        {
-            tell(News::CaughtUp(synced.summary));
+        if ended.is_ok() && !live {
+            tell(News::CaughtUp);
         }
         if caught_up.load(Ordering::Acquire) {
             self.backoff.reset();
@@ -192,14 +190,21 @@ impl Keeper {
     /// Waits, unless there is a reason not to any more; `orders` are as they were before the session.
     async fn wait(&mut self, wait: Duration, orders: &mut Orders) {
         let mut until = Box::pin(sleep(wait));
+        let Orders {
+            options,
+            suspended,
+            nudges,
+            synced,
+        } = orders;
         loop {
             tokio::select! {
                 () = &mut until => return,
-                () = orders.changed() => return,
+                _ = options.changed() => return,
+                _ = suspended.changed() => return,
                 () = self.actor.ended() => return,
-                _ = orders.nudges.changed() => return,
-                Ok(()) = orders.synced.changed() => {
-                    let options = *orders.options.borrow();
+                _ = nudges.changed() => return,
+                Ok(()) = synced.changed() => {
+                    let options = *options.borrow();
                     if !matches!(options.trigger, SyncTrigger::Interval(_)) {
                         // There is a way to the other device: no need to wait for it.
                         return;
@@ -236,22 +241,16 @@ pub(crate) struct Observer {
 
 impl Observer {
     /// Is told the news of one session, and tells `progress` too.
-    pub(crate) fn tell(self, progress: Option<crate::ProgressCallback>) -> Tell {
+    pub(crate) fn tell(self, progress: Option<ProgressCallback>) -> Tell {
+        let others = quiet(progress);
         Arc::new(move |news| {
-            if let News::Progress(now) = news
-                && let Some(progress) = &progress
-            {
-                progress(Progress::Syncing {
-                    records_received: now.records_received,
-                    records_sent: now.records_sent,
-                });
-            }
+            others(news);
             self.note(news);
         })
     }
 
     fn note(&self, news: News) {
-        if matches!(news, News::CaughtUp(_)) && !self.caught_up.swap(true, Ordering::AcqRel) {
+        if matches!(news, News::CaughtUp) && !self.caught_up.swap(true, Ordering::AcqRel) {
             self.remember();
         }
         let now = self.actor.now();
@@ -293,7 +292,7 @@ pub(crate) fn note(status: &mut ConnectionStatus, news: News, live: bool, now: M
                 stage: SyncStage::Transferring,
             });
         }
-        News::CaughtUp(_) => {
+        News::CaughtUp => {
             if live {
                 status.enter(ConnectionState::Live);
             }

@@ -5,7 +5,7 @@
 //! session. `client` dials once, `keeper` keeps dialling with `backoff` between its attempts, `server` listens.
 //! `links` knows all connections and `state` is what is known of each. None of them knows what a frame means.
 
-mod address;
+pub(crate) mod address;
 mod backoff;
 pub(crate) mod client;
 pub(crate) mod connection;
@@ -13,8 +13,8 @@ mod counting;
 mod driver;
 mod handshake;
 mod keeper;
-mod links;
-mod party;
+pub(crate) mod links;
+pub(crate) mod party;
 pub(crate) mod server;
 mod socket;
 pub(crate) mod state;

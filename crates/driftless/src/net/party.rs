@@ -13,6 +13,8 @@ use driftless_protocol::{DeviceId, Record};
 
 use crate::actor::{Actor, Wake};
 use crate::error::Error;
+use crate::options::ProgressCallback;
+use crate::progress::Progress;
 
 /// Takes frames and gives frames, until it ends.
 pub(crate) trait Party {
@@ -38,11 +40,23 @@ pub(crate) enum News {
     /// Records went to and fro.
     Progress(SyncProgress),
     /// Both sides have what there was.
-    CaughtUp(SessionSummary),
+    CaughtUp,
 }
 
 /// Is told the news of one session; called on the replica's thread, so it must be quick.
 pub(crate) type Tell = Arc<dyn Fn(News) + Send + Sync>;
+
+/// Tells the callback for progress, and nobody else.
+pub(crate) fn quiet(progress: Option<ProgressCallback>) -> Tell {
+    Arc::new(move |news| {
+        if let (News::Progress(now), Some(progress)) = (news, &progress) {
+            progress(Progress::Syncing {
+                records_received: now.records_received,
+                records_sent: now.records_sent,
+            });
+        }
+    })
+}
 
 /// A step under way.
 pub(crate) type StepFuture<D> = Pin<Box<dyn Future<Output = Result<Step<D>, Error>> + Send>>;
@@ -167,7 +181,7 @@ fn drain(
             }
             Some(SessionOutput::Send(frame)) => step.frames.push(frame),
             Some(SessionOutput::Progress(progress)) => tell(News::Progress(progress)),
-            Some(SessionOutput::CaughtUp(summary)) => tell(News::CaughtUp(summary)),
+            Some(SessionOutput::CaughtUp(_)) => tell(News::CaughtUp),
             Some(SessionOutput::Finished(summary)) => {
                 step.end = Some(Ok(summary));
                 return step;
