@@ -7,6 +7,7 @@
 //! A session's inputs are [`Replica::start_session`], [`Replica::handle_frame`] and [`Replica::end_session`]; its
 //! outputs are drained with [`Replica::poll_session`] until there are none, after [`Replica::commit_group`].
 
+mod dismiss;
 mod exchange;
 mod greet;
 mod joiner;
@@ -19,6 +20,7 @@ use driftless_protocol::{
     decode_batch,
 };
 
+pub use dismiss::DismissedSessions;
 pub use joiner::{JoinOutput, Joiner};
 
 use crate::clock::Millis;
