@@ -30,7 +30,7 @@ pub(crate) struct PeerNote {
 }
 
 impl PeerNote {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut value = KeyBuilder::new()
             .push_u8(PEER_FORMAT)
             .push_str(&self.address)
@@ -41,7 +41,7 @@ impl PeerNote {
         value.finish()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
         let mut reader = KeyReader::new(bytes);
         reader.take_u8()?;
         let address = reader.take_string()?;
