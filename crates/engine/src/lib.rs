@@ -14,6 +14,8 @@ mod core;
 mod documents;
 mod error;
 mod feeds;
+#[cfg(test)]
+mod golden_tests;
 mod invites;
 pub mod limits;
 mod membership;
