@@ -21,6 +21,8 @@ mod gate;
 mod help;
 #[path = "e2e/import.rs"]
 mod import;
+#[path = "e2e/json.rs"]
+mod json;
 #[path = "e2e/malformed.rs"]
 mod malformed;
 #[path = "e2e/records.rs"]

@@ -42,6 +42,7 @@
 //! | concept | where |
 //! |---|---|
 //! | records | [`Collection`], [`RecordView`] |
+//! | what was committed since | [`Commits`], [`Database::changes_since`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`] |
 //! | other devices | [`Sync`], [`Server`], [`Connection`], [`Database::invite`], [`Database::join`] |
 //! | how it stands | [`Database::watch_status`], [`Collection::sync_state`], [`Commit::reached`] |
@@ -59,6 +60,7 @@ mod background;
 pub mod blocking;
 mod collection;
 mod commit;
+mod commits;
 mod conflicts;
 mod database;
 mod error;
@@ -79,6 +81,7 @@ mod time;
 
 pub use collection::{Collection, IntoFields, ListOptions};
 pub use commit::{Commit, Reach};
+pub use commits::Commits;
 pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
 pub use database::{Database, InviteOptions};
 pub use error::{Error, ErrorKind};

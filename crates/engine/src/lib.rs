@@ -14,6 +14,8 @@ mod core;
 mod documents;
 mod error;
 mod feeds;
+#[cfg(test)]
+mod golden_tests;
 mod invites;
 pub mod limits;
 mod membership;
@@ -29,8 +31,8 @@ pub use clock::{Clock, Millis};
 pub use error::EngineError;
 pub use replica::{Parts, Replica};
 pub use session::{
-    JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart, SessionSummary,
-    Side, SyncProgress, Wishes,
+    DismissedSessions, JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart,
+    SessionSummary, Side, SyncProgress, Wishes,
 };
 pub use types::{
     ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,

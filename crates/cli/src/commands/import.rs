@@ -12,12 +12,13 @@ use driftless::{
 use serde_json::{Value as Json, json};
 
 use crate::args::Import;
-use crate::context::{Context, close};
+use crate::caller::Caller;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::import::{self, Checked, ColumnType, Format, ImportOptions};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, count, thousands};
-use crate::progress::Progress;
+use crate::standard_error::StandardError;
 
 /// Records of one block: the other device acknowledges, and a crash keeps, whole blocks.
 const BLOCK_RECORDS: usize = 256;
@@ -27,19 +28,20 @@ const BLOCK_BYTES: usize = 256 * 1024;
 const FIELD_OVERHEAD_BYTES: usize = 16;
 
 pub(crate) async fn run(context: &mut Context, arguments: Import) -> Result<(), Failure> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = context.interrupt()?;
     let types = arguments
         .types
         .iter()
         .map(|argument| column_type(argument))
         .collect::<Result<Vec<_>, _>>()?;
     let database = context.open_unless(&interrupt).await?;
-    let result = import(&database, arguments, types, &interrupt).await;
-    close(database).await;
+    let result = import(context.caller(), &database, arguments, types, &interrupt).await;
+    context.close(database).await;
     print(&mut context.output, result?)
 }
 
 async fn import(
+    caller: &dyn Caller,
     database: &Database,
     arguments: Import,
     types: Vec<(String, ColumnType)>,
@@ -61,14 +63,14 @@ async fn import(
         remembered: remembered.clone(),
     };
     let checked = tokio::select! {
-        checked = read(&arguments.file, arguments.format, options) => checked?,
+        checked = read(caller, &arguments.file, arguments.format, options) => checked?,
         () = interrupt.wait() => return Err(Failure::Interrupted {
             done: "nothing was imported yet".into(),
             remedy: "Run the command again.",
         }),
     };
     remember_types(database, &arguments.collection, remembered, &checked).await?;
-    let mut progress = Progress::new("imported", "record");
+    let mut progress = caller.standard_error().progress("imported", "record");
     let imported = import_checked(&collection, &checked, &mut |done, total| {
         progress.at(done, total);
         !interrupt.requested()
@@ -106,29 +108,39 @@ async fn types_in(collection: &Collection) -> Result<BTreeMap<String, ColumnType
     Ok(types)
 }
 
-/// Reads and checks the whole file, on a thread where that may take its time.
+/// Reads and checks the whole file.
 async fn read(
+    caller: &dyn Caller,
     path: &Path,
     format: Option<Format>,
     options: ImportOptions,
 ) -> Result<Checked, Failure> {
     let path = path.to_owned();
-    let reading = tokio::task::spawn_blocking(move || {
-        let bytes = std::fs::read(&path).map_err(|source| Failure::File {
-            action: "read",
-            path: path.clone(),
-            source,
-        })?;
-        let format = format.unwrap_or_else(|| Format::of(&path, &bytes));
-        let mut progress = Progress::new("checked", "byte").on_terminals_only();
-        let checked = import::check(&path, bytes, format, &options, &mut |done, total| {
-            progress.at(done, total);
-        })?;
-        Ok(checked)
-    });
-    reading
+    let content = caller.read_file(&path).await;
+    let bytes = content.map_err(|source| Failure::File {
+        action: "read",
+        path: path.clone(),
+        source,
+    })?;
+    let to = caller.standard_error().clone();
+    // On a thread where that may take its time.
+    let checking = tokio::task::spawn_blocking(move || check(&to, &path, bytes, format, &options));
+    checking
         .await
         .unwrap_or_else(|error| Err(Failure::System(std::io::Error::other(error))))
+}
+
+fn check(
+    to: &StandardError,
+    path: &Path,
+    bytes: Vec<u8>,
+    format: Option<Format>,
+    options: &ImportOptions,
+) -> Result<Checked, Failure> {
+    let format = format.unwrap_or_else(|| Format::of(path, &bytes));
+    let mut progress = to.progress("checked", "byte").on_terminals_only();
+    let mut tell = |done, total| progress.at(done, total);
+    Ok(import::check(path, bytes, format, options, &mut tell)?)
 }
 
 /// What was imported of a file.
@@ -251,11 +263,23 @@ async fn remembered_types(
     let Some(stored) = database.setting(&setting(collection)).await? else {
         return Ok(BTreeMap::new());
     };
-    let types = serde_json::from_slice::<BTreeMap<String, String>>(&stored).unwrap_or_default();
-    Ok(types
+    Ok(types_of(&stored))
+}
+
+fn types_of(stored: &[u8]) -> BTreeMap<String, ColumnType> {
+    let types = serde_json::from_slice::<BTreeMap<String, String>>(stored).unwrap_or_default();
+    types
         .into_iter()
         .filter_map(|(column, name)| Some((column, name.parse().ok()?)))
-        .collect())
+        .collect()
+}
+
+fn stored_types(types: &BTreeMap<String, ColumnType>) -> String {
+    let object: serde_json::Map<_, _> = types
+        .iter()
+        .map(|(column, column_type)| (column.clone(), Json::from(column_type.to_string())))
+        .collect();
+    Json::Object(object).to_string()
 }
 
 /// Keeps the types of this file's columns beside those of other files.
@@ -275,13 +299,8 @@ async fn remember_types(
     if types == remembered {
         return Ok(());
     }
-    let object: serde_json::Map<_, _> = types
-        .into_iter()
-        .map(|(column, column_type)| (column, Json::from(column_type.to_string())))
-        .collect();
-    let stored = Json::Object(object).to_string();
     Ok(database
-        .set_setting(&setting(collection), stored.as_bytes())
+        .set_setting(&setting(collection), stored_types(&types).as_bytes())
         .await?)
 }
 
@@ -317,6 +336,30 @@ mod tests {
     fn a_columns_name_may_hold_an_equals_sign() {
         let (column, column_type) = column_type("a=b=string").expect("it names a type");
         assert_eq!((column.as_str(), column_type), ("a=b", ColumnType::String));
+    }
+
+    #[test]
+    fn a_golden_file_holds_the_types_that_are_remembered() {
+        let golden = driftless_golden::Goldens::of("cli");
+        let types = [
+            "string",
+            "plain-number",
+            "number",
+            "integer",
+            "float",
+            "bool",
+        ];
+        let types: BTreeMap<_, _> = types
+            .into_iter()
+            .chain(["timestamp", "json"])
+            .map(|name| (format!("a {name}"), name.parse().expect("a type")))
+            .collect();
+        golden.round_trip(
+            "import_types",
+            &types,
+            |types| stored_types(types).into_bytes(),
+            |bytes| Ok::<_, &str>(types_of(bytes)),
+        );
     }
 
     #[test]

@@ -13,15 +13,23 @@ use driftless_engine::{Replica, SessionId};
 use futures_util::task::AtomicWaker;
 use tokio::sync::{oneshot, watch};
 
-/// Something that may come to pass on a replica: asked again after every group.
+/// Something about other devices that may come to pass: asked again whenever more is known of them.
 pub(crate) type Condition = Box<dyn FnMut(&Replica) -> bool + Send>;
 
 /// Whoever is told of what a group brought.
 pub(crate) struct Listeners {
     sessions: Mutex<BTreeMap<SessionId, Arc<Wake>>>,
-    waiting: Mutex<Vec<(Condition, oneshot::Sender<()>)>>,
+    waiting: Mutex<Waiting>,
     /// Counts groups; gone when the thread has ended.
     groups: Mutex<Option<watch::Sender<u64>>>,
+}
+
+/// Who waits for another device.
+#[derive(Default)]
+struct Waiting {
+    list: Vec<(Condition, oneshot::Sender<()>)>,
+    /// The news of peers up to which they were asked.
+    asked_at: u64,
 }
 
 impl Listeners {
@@ -59,7 +67,7 @@ impl Listeners {
         if condition(replica) {
             let _ = answer.send(());
         } else {
-            lock(&self.waiting).push((condition, answer));
+            lock(&self.waiting).list.push((condition, answer));
         }
     }
 
@@ -72,23 +80,7 @@ impl Listeners {
                 wake.wake();
             }
         }
-        let mut waiting = lock(&self.waiting);
-        if !waiting.is_empty() {
-            let asked = std::mem::take(&mut *waiting).into_iter();
-            *waiting = asked
-                .filter_map(|(mut condition, answer)| {
-                    if answer.is_closed() {
-                        return None;
-                    }
-                    if condition(replica) {
-                        let _ = answer.send(());
-                        return None;
-                    }
-                    Some((condition, answer))
-                })
-                .collect();
-        }
-        drop(waiting);
+        lock(&self.waiting).ask(replica);
         if let Some(groups) = &*lock(&self.groups) {
             groups.send_modify(|groups| *groups += 1);
         }
@@ -96,12 +88,36 @@ impl Listeners {
 
     /// Tells everybody that there will be no more groups.
     pub(super) fn end(&self) {
-        lock(&self.waiting).clear();
+        lock(&self.waiting).list.clear();
         lock(&self.groups).take();
         // Each driver asks its session for more, and hears that there is none.
         for wake in lock(&self.sessions).values() {
             wake.wake();
         }
+    }
+}
+
+impl Waiting {
+    /// Answers whoever does not have to wait any more.
+    fn ask(&mut self, replica: &Replica) {
+        let news = replica.peer_news();
+        if self.asked_at == news {
+            return;
+        }
+        self.asked_at = news;
+        let asked = std::mem::take(&mut self.list).into_iter();
+        self.list = asked
+            .filter_map(|(mut condition, answer)| {
+                if answer.is_closed() {
+                    return None;
+                }
+                if condition(replica) {
+                    let _ = answer.send(());
+                    return None;
+                }
+                Some((condition, answer))
+            })
+            .collect();
     }
 }
 

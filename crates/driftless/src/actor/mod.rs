@@ -76,6 +76,8 @@ struct Notes {
     ended: OnceLock<Error>,
     /// Why the store should be derived again at the next opening, if it should.
     suspect: OnceLock<String>,
+    /// How many groups were committed.
+    commits: watch::Sender<u64>,
 }
 
 impl Notes {
@@ -89,6 +91,13 @@ impl Notes {
 enum Message {
     Job(Job),
     Close(oneshot::Sender<Result<(), Error>>),
+    Rebuild(Rebuild),
+}
+
+/// Another replica for the same folder.
+struct Rebuild {
+    run: Box<dyn FnOnce(Held) -> Result<Held, Error> + Send>,
+    answer: oneshot::Sender<Result<(), Error>>,
 }
 
 struct Job {
@@ -171,12 +180,6 @@ impl Actor {
     /// Who is told when a group is durable.
     pub(crate) fn listeners(&self) -> &Listeners {
         &self.shared.listeners
-    }
-
-    /// Done when the replica is closed.
-    pub(crate) async fn ended(&self) {
-        // Nobody gives a permit: this is an error, once there is an answer.
-        let _ = self.shared.gone.acquire().await;
     }
 
     /// Whether the replica is closed.
@@ -274,9 +277,37 @@ impl Actor {
         let _ = self.shared.queue.send(Message::Close(closed));
         let answer = answer.await;
         // However it ended: when this returns, the folder is free.
-        self.ended().await;
+        let _ = self.shared.gone.acquire().await;
         // Closed before is fine, unless it ended badly.
         answer.unwrap_or_else(|_| self.shared.notes.ended.get().cloned().map_or(Ok(()), Err))
+    }
+
+    /// Puts another replica in the place of this one after all that waits; a failure ends the thread.
+    pub(crate) async fn rebuild(
+        &self,
+        run: impl FnOnce(Held) -> Result<Held, Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        let run = Box::new(run);
+        let rebuild = Message::Rebuild(Rebuild { run, answer });
+        if self.shared.queue.send(rebuild).is_err() {
+            return Err(self.reason());
+        }
+        answered
+            .await
+            .unwrap_or_else(|_| Err(self.reason_or_panic()))
+    }
+
+    /// Counts the groups that were committed.
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.shared.notes.commits.subscribe()
+    }
+
+    /// Waits until the thread has ended, and says why it did.
+    pub(crate) async fn ended(&self) -> Error {
+        // It never has a permit.
+        let _ = self.shared.gone.acquire().await;
+        self.reason()
     }
 
     async fn run<A: 'static, T: Send + 'static>(

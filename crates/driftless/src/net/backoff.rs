@@ -135,7 +135,7 @@ mod tests {
                     Event::Failure(_, asked) => {
                         let asked = asked.unwrap_or_default().min(RETRY_AFTER_LONGEST);
                         let doubled = 500_u64.saturating_mul(1 << failures.min(20)).min(300_000);
-                        let wait = wait.unwrap();
+                        let wait = wait.expect("a failure is waited out");
                         prop_assert!(wait >= asked);
                         prop_assert!(wait <= asked.max(Duration::from_millis(doubled)));
                         failures += 1;

@@ -75,7 +75,7 @@ impl Keeper {
                         .update(|status| status.enter(ConnectionState::Offline));
                     tokio::select! {
                         () = self.orders.changed() => {}
-                        () = self.actor.ended() => {}
+                        _ = self.actor.ended() => {}
                     }
                 }
                 Next::Session(options) => {
@@ -201,7 +201,7 @@ impl Keeper {
                 () = &mut until => return,
                 _ = options.changed() => return,
                 _ = suspended.changed() => return,
-                () = self.actor.ended() => return,
+                _ = self.actor.ended() => return,
                 _ = nudges.changed() => return,
                 Ok(()) = synced.changed() => {
                     let options = *options.borrow();

@@ -16,6 +16,8 @@ use driftless_store::{Frame, FrameKind, Journal, KeyBuilder, KeyReader, Kv, Posi
 
 pub(crate) use judge::{Judgement, Update};
 pub(crate) use rows::StoredRow;
+#[cfg(test)]
+pub(crate) use stage::EnvelopePlace;
 
 use crate::base::Base;
 use crate::clock::HybridClock;
@@ -87,7 +89,7 @@ impl Default for State {
 }
 
 impl State {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         KeyBuilder::new()
             .push_u8(STATE_FORMAT)
             .push_fixed(&self.applied.to_bytes())
@@ -100,7 +102,7 @@ impl State {
             .finish()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
         let mut reader = KeyReader::new(bytes);
         if reader.take_u8()? != STATE_FORMAT {
             return Err(EngineError::store_damaged("its state has another format"));
@@ -361,7 +363,7 @@ pub(crate) fn encode_note(name: &str, value: &[u8]) -> Vec<u8> {
     KeyBuilder::new().push_str(name).push_bytes(value).finish()
 }
 
-fn decode_note(bytes: &[u8]) -> Result<(String, Vec<u8>), EngineError> {
+pub(crate) fn decode_note(bytes: &[u8]) -> Result<(String, Vec<u8>), EngineError> {
     let mut reader = KeyReader::new(bytes);
     let name = reader.take_string()?;
     let value = reader.take_bytes()?;

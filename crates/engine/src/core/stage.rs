@@ -27,7 +27,7 @@ pub(crate) struct EnvelopePlace {
 const FORMAT: u8 = 1;
 
 impl EnvelopePlace {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         KeyBuilder::new()
             .push_u8(FORMAT)
             .push_fixed(&self.position.to_bytes())
@@ -36,7 +36,7 @@ impl EnvelopePlace {
             .finish()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
         let mut reader = KeyReader::new(bytes);
         reader.take_u8()?;
         let place = Self {

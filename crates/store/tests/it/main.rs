@@ -3,6 +3,7 @@
 
 mod conformance;
 mod folder;
+mod golden;
 mod journal;
 mod journal_crash;
 mod journal_damage;
