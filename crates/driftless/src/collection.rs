@@ -1,9 +1,7 @@
 //! [`Collection`]: records of one kind.
 
 use driftless_document::{FieldPath, Fields, Node, RecordId, Value, node_from_json};
-use driftless_engine::{
-    Edit, EngineError, Filter, ImportCounts, RecordKey, RecordSync, Replica,
-};
+use driftless_engine::{Edit, EngineError, Filter, ImportCounts, RecordKey, RecordSync, Replica};
 use serde_json::Value as Json;
 
 use crate::actor::Actor;

@@ -106,9 +106,9 @@ pub use driftless_document::{
     node_from_json, number_text, parse_node, parse_record, value_to_json,
 };
 pub use driftless_engine::{
-    ChangeEvent, Clock, ConflictFilter, ConflictView, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, Millis, PeerView, RecordKey, RecordSync, StatusReport,
-    SyncState, VerifyReport,
+    ChangeEvent, Clock, ConflictFilter, ConflictView, DeviceName, DigestReport, Edit, Filter,
+    ImportCounts, MemberView, Millis, PeerView, RecordKey, RecordSync, StatusReport, SyncState,
+    VerifyReport,
 };
 pub use driftless_protocol::{
     Class, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

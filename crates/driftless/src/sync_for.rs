@@ -11,11 +11,11 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::actor::Actor;
 use crate::error::Error;
 use crate::limits::BUDGET_PEERS;
+use crate::net::Network;
 use crate::net::address::Address;
 use crate::net::client;
 use crate::net::connection::remembered;
 use crate::net::party::quiet;
-use crate::net::Network;
 use crate::sync::SyncReport;
 
 /// What came of catching up within a time.

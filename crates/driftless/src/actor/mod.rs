@@ -193,10 +193,7 @@ impl Actor {
     }
 
     /// Answers when `condition` holds, with an error when it never will; dropping the answer forgets it.
-    pub(crate) async fn when(
-        &self,
-        condition: Condition,
-    ) -> Result<oneshot::Receiver<()>, Error> {
+    pub(crate) async fn when(&self, condition: Condition) -> Result<oneshot::Receiver<()>, Error> {
         let (answer, answered) = oneshot::channel();
         let own = self.shared.listeners.clone();
         self.read(move |replica| {

@@ -49,11 +49,7 @@ enum End {
 }
 
 impl Thread {
-    pub(super) fn new(
-        jobs: Receiver<Message>,
-        notes: Arc<Notes>,
-        closes: ClosesOnDrop,
-    ) -> Self {
+    pub(super) fn new(jobs: Receiver<Message>, notes: Arc<Notes>, closes: ClosesOnDrop) -> Self {
         Self {
             closes,
             jobs,

@@ -159,11 +159,19 @@ impl Connection {
 
     /// A session is begun anew where it was agreed otherwise.
     fn set(&self, change: impl FnOnce(&mut ConnectOptions)) {
-        self.options.send_if_modified(|options| {
+        let changed = self.options.send_if_modified(|options| {
             let before = *options;
             change(options);
             *options != before
         });
+        if changed {
+            // What is open was agreed otherwise: it does not count any more.
+            self.line.link.update(|status| {
+                if let ConnectionState::Live | ConnectionState::CatchingUp { .. } = status.state {
+                    status.enter(ConnectionState::Connecting);
+                }
+            });
+        }
     }
 
     /// Syncs now, whatever the trigger is, until both sides have what the other had, as far as it is switched on.

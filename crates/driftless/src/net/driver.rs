@@ -217,9 +217,13 @@ impl<D: Send + 'static> Driver<D> {
                 Event::Sent => return self.over(),
                 Event::Tick => {
                     if let Some(error) = self.silence() {
-                        return Outcome::GivenUp(error);
+                        // Nobody would hear a goodbye.
+                        return Outcome::Lost(error);
                     }
-                    if self.stopping.is_some_and(|since| since.elapsed() >= STOP_PATIENCE) {
+                    if self
+                        .stopping
+                        .is_some_and(|since| since.elapsed() >= STOP_PATIENCE)
+                    {
                         return Outcome::Stopped;
                     }
                 }

@@ -254,7 +254,8 @@ impl Observer {
             self.remember();
         }
         let now = self.actor.now();
-        self.link.update(|status| note(status, news, self.live, now));
+        self.link
+            .update(|status| note(status, news, self.live, now));
     }
 
     fn remember(&self) {

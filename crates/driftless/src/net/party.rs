@@ -151,9 +151,7 @@ impl Party for ReplicaParty {
                 }
             };
             actor
-                .write_then(handle, move |replica, ()| {
-                    drain(replica, id, room, &tell)
-                })
+                .write_then(handle, move |replica, ()| drain(replica, id, room, &tell))
                 .await
         })
     }
@@ -164,12 +162,7 @@ impl Party for ReplicaParty {
 }
 
 /// Takes what the session gives, as far as there is room.
-fn drain(
-    replica: &mut Replica,
-    id: SessionId,
-    room: usize,
-    tell: &Tell,
-) -> Step<SessionSummary> {
+fn drain(replica: &mut Replica, id: SessionId, room: usize, tell: &Tell) -> Step<SessionSummary> {
     let mut step = Step::nothing();
     while step.frames.len() < room {
         match replica.poll_session(id) {

@@ -94,9 +94,7 @@ impl MemoryNetwork {
 
     /// Breaks all connections, and lets everybody connect again at once.
     pub fn drop_connections(&self) {
-        self.shared
-            .weather
-            .send_modify(|weather| weather.cuts += 1);
+        self.shared.weather.send_modify(|weather| weather.cuts += 1);
     }
 
     /// Lets everybody connect again.

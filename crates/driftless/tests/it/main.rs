@@ -5,6 +5,10 @@
 
 mod commits;
 mod folders;
+mod lifecycle;
+mod live;
+mod live_sockets;
+mod offline;
 mod records;
 mod refusals;
 mod sockets;

@@ -478,7 +478,7 @@ impl Replica {
     /// Both sides have everything: the session ends, or goes on for what comes.
     fn complete(&mut self, session: &mut Session) -> Option<SessionOutput> {
         session.stage = Stage::CaughtUp;
-        let whole = session.start.wishes.push && session.start.wishes.pull;
+        let whole = session.may_push() && session.start.wishes.pull;
         let now = whole.then(|| self.now());
         let peer = self.peers.entry(session.start.peer).or_default();
         for (feed, n) in &session.peer_holds {
