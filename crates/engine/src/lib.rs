@@ -14,6 +14,7 @@ mod core;
 mod documents;
 mod error;
 mod feeds;
+mod history;
 mod invites;
 pub mod limits;
 mod membership;
@@ -34,6 +35,6 @@ pub use session::{
 };
 pub use types::{
     ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, PeerView, RecordKey, RecordSync, Replayed, StatusReport,
-    SyncState, VerifyReport,
+    Filter, ImportCounts, MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed,
+    StatusReport, SyncState, VerifyReport,
 };
