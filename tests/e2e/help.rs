@@ -3,13 +3,14 @@
 use crate::support::run;
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "",
     "init",
     "import",
     "insert",
     "list",
     "get",
+    "history",
     "set",
     "unset",
     "delete",
