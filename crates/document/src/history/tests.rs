@@ -1,3 +1,5 @@
+#![allow(clippy::unwrap_used)]
+
 use super::*;
 use crate::change::{Action, Operation};
 use crate::ids::{ActorId, EntryId, OpId};
