@@ -16,6 +16,7 @@ mod error;
 mod feeds;
 #[cfg(test)]
 mod golden_tests;
+mod history;
 mod invites;
 pub mod limits;
 mod membership;
@@ -36,6 +37,6 @@ pub use session::{
 };
 pub use types::{
     ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, PeerView, RecordKey, RecordSync, Replayed, StatusReport,
-    SyncState, VerifyReport,
+    Filter, ImportCounts, MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed,
+    StatusReport, SyncState, VerifyReport,
 };

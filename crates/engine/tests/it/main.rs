@@ -3,6 +3,7 @@
 
 mod convergence;
 mod durability;
+mod history;
 mod hostile;
 mod live;
 mod membership;
