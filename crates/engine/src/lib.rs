@@ -17,6 +17,8 @@ mod feeds;
 mod invites;
 pub mod limits;
 mod membership;
+mod pack;
+mod packing;
 mod records;
 mod replica;
 mod session;
@@ -26,6 +28,7 @@ mod types;
 
 pub use clock::{Clock, Millis};
 pub use error::EngineError;
+pub use pack::history_codec;
 pub use replica::{Parts, Replica};
 pub use session::{
     JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart, SessionSummary,

@@ -5,6 +5,8 @@ mod convergence;
 mod durability;
 mod hostile;
 mod membership;
+mod packing;
+mod packing_size;
 mod refused;
 mod schedules;
 mod support;
