@@ -6,6 +6,7 @@ mod folder;
 mod journal;
 mod journal_crash;
 mod journal_damage;
+mod journal_packing;
 mod key;
 mod seal;
 mod sled_kv;
