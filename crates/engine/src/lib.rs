@@ -20,6 +20,8 @@ mod history;
 mod invites;
 pub mod limits;
 mod membership;
+mod pack;
+mod packing;
 mod peers;
 mod records;
 mod replica;
@@ -30,6 +32,7 @@ mod types;
 
 pub use clock::{Clock, Millis};
 pub use error::EngineError;
+pub use pack::history_codec;
 pub use replica::{Parts, Replica};
 pub use session::{
     DismissedSessions, JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart,

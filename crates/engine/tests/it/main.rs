@@ -7,6 +7,8 @@ mod history;
 mod hostile;
 mod live;
 mod membership;
+mod packing;
+mod packing_size;
 mod refused;
 mod schedules;
 mod support;

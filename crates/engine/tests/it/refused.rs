@@ -13,6 +13,7 @@ use driftless_protocol::{
     Message, Meta, Payload, RunSet, WorkspaceId, commitment, decode_batch, encode_batch,
 };
 
+use crate::packing::{frames, pack};
 use crate::support::{Device, assert_equal, hello, insert, sync, two};
 
 /// A member that writes its envelopes by hand.
@@ -137,7 +138,7 @@ fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
 
 #[test]
 fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
-    let (_, mut laptop, phone, mut honest_phone) = two();
+    let (a, mut laptop, phone, mut honest_phone) = two();
     let (session, mut forger) = introduce(&mut laptop, phone.key());
     let actor = ActorId(forger.feed.0);
     let (mut spoilt, mut sound) = (Record::new(), Record::new());
@@ -193,6 +194,14 @@ fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
     sync(&mut honest_phone, &mut laptop).unwrap();
     assert_eq!(honest_phone.status().unwrap().quarantined, 3);
     assert_equal(&laptop, &honest_phone);
+
+    // Packed, they are what they were.
+    let before = (frames(&a), laptop.changes_since(0, 100).unwrap());
+    pack(&mut laptop);
+    let after = (frames(&a), laptop.changes_since(0, 100).unwrap());
+    assert_eq!(after, before);
+    assert_equal(&laptop, &honest_phone);
+    laptop.check_store().unwrap();
 }
 
 #[test]
