@@ -19,6 +19,8 @@ mod demo;
 mod gate;
 #[path = "e2e/help.rs"]
 mod help;
+#[path = "e2e/history.rs"]
+mod history;
 #[path = "e2e/import.rs"]
 mod import;
 #[path = "e2e/json.rs"]

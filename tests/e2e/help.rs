@@ -5,13 +5,14 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "",
     "init",
     "import",
     "insert",
     "list",
     "get",
+    "history",
     "set",
     "unset",
     "delete",

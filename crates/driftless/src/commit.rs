@@ -53,7 +53,7 @@ impl Commit {
             Reach::Local => Ok(()),
             Reach::Peer => {
                 let answered = {
-                    let actor = self.actor.upgrade().ok_or_else(Error::closed)?;
+                    let actor = self.actor.upgrade()?;
                     actor.when(self.is_at_a_peer()).await?
                 };
                 answered.await.map_err(|_| Error::closed())

@@ -72,7 +72,7 @@ impl StatusWatch {
             }
             self.groups.mark_unchanged();
             self.connections.mark_unchanged();
-            let actor = self.actor.upgrade().ok_or_else(Error::closed)?;
+            let actor = self.actor.upgrade()?;
             let now = read(&actor, &self.links).await?;
             self.looked = Some(Instant::now());
             self.may_differ = false;

@@ -50,6 +50,8 @@ fn file_of(space: Space) -> &'static str {
         Space::Quarantine => "space_10_quarantine",
         Space::RefusedChange => "space_11_refused_change",
         Space::Note => "space_12_note",
+        Space::PackedEnvelopes => "space_13_packed_envelopes",
+        Space::PackedCommits => "space_14_packed_commits",
     }
 }
 

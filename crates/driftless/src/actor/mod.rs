@@ -37,6 +37,20 @@ pub(crate) struct Actor {
     shared: Arc<Shared>,
 }
 
+/// A handle that does not keep the thread, and so the folder.
+#[derive(Clone)]
+pub(crate) struct WeakActor {
+    shared: Weak<Shared>,
+}
+
+impl WeakActor {
+    /// The actor, unless its last handle was dropped: then the database is closed, or about to be.
+    pub(crate) fn upgrade(&self) -> Result<Actor, Error> {
+        let shared = self.shared.upgrade().ok_or_else(Error::closed)?;
+        Ok(Actor { shared })
+    }
+}
+
 struct Shared {
     queue: Sender<Message>,
     /// One permit for each job that may wait; closed when the thread has ended and let go of the folder.
@@ -48,19 +62,6 @@ struct Shared {
     /// Counts the groups that wrote; closed when the thread has ended.
     groups: watch::Receiver<u64>,
     clock: Arc<dyn Clock>,
-}
-
-/// A handle that does not keep the replica open.
-#[derive(Clone)]
-pub(crate) struct WeakActor {
-    shared: Weak<Shared>,
-}
-
-impl WeakActor {
-    /// The actor, unless its last handle is gone.
-    pub(crate) fn upgrade(&self) -> Option<Actor> {
-        self.shared.upgrade().map(|shared| Actor { shared })
-    }
 }
 
 impl std::fmt::Debug for WeakActor {
@@ -165,16 +166,16 @@ impl Actor {
         Ok((actor, told))
     }
 
-    /// Wall time as the options have it.
-    pub(crate) fn now(&self) -> Millis {
-        self.shared.clock.now()
-    }
-
-    /// A handle that does not keep the replica open.
+    /// A handle that does not keep it.
     pub(crate) fn downgrade(&self) -> WeakActor {
         WeakActor {
             shared: Arc::downgrade(&self.shared),
         }
+    }
+
+    /// Wall time as the options have it.
+    pub(crate) fn now(&self) -> Millis {
+        self.shared.clock.now()
     }
 
     /// Who is told when a group is durable.

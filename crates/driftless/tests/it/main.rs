@@ -5,6 +5,7 @@
 
 mod commits;
 mod folders;
+mod history;
 mod lifecycle;
 mod live;
 mod live_sockets;

@@ -44,10 +44,7 @@ impl Replica {
             return;
         }
         let cursor = self.core.feeds.cursor();
-        if session.may_push() {
-            // It gets what it lacks of this before the session is complete.
-            session.peer_holds = cursor.iter().map(|e| (e.feed, e.headers)).collect();
-        }
+        session.peer_holds = cursor.iter().map(|e| (e.feed, e.headers)).collect();
         session.cursor_sent = Some(cursor.iter().map(|entry| entry.feed).collect());
         let marks = cursor
             .iter()

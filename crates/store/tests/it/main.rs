@@ -7,6 +7,7 @@ mod golden;
 mod journal;
 mod journal_crash;
 mod journal_damage;
+mod journal_packing;
 mod key;
 mod seal;
 mod sled_kv;
