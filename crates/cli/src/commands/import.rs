@@ -12,7 +12,7 @@ use driftless::{
 use serde_json::{Value as Json, json};
 
 use crate::args::Import;
-use crate::context::{Context, close};
+use crate::context::{Context, close_after};
 use crate::failure::Failure;
 use crate::import::{self, Checked, ColumnType, Format, ImportOptions};
 use crate::interrupt::Interrupt;
@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Import) -> Result<(), 
         .collect::<Result<Vec<_>, _>>()?;
     let database = context.open_unless(&interrupt).await?;
     let result = import(&database, arguments, types, &interrupt).await;
-    close(database).await;
+    close_after(database, &result).await;
     print(&mut context.output, result?)
 }
 
@@ -119,7 +119,7 @@ async fn read(
             path: path.clone(),
             source,
         })?;
-        let format = format.unwrap_or_else(|| Format::of(&path, &bytes));
+        let format = format.map_or_else(|| import::format_of(&path, &bytes), Ok)?;
         let mut progress = Progress::new("checked", "byte").on_terminals_only();
         let checked = import::check(&path, bytes, format, &options, &mut |done, total| {
             progress.at(done, total);

@@ -3,7 +3,7 @@
 use driftless::{Database, SyncReport};
 
 use crate::args::Sync;
-use crate::context::{Context, close};
+use crate::context::{Context, close_after};
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{Output, clean, count, say};
@@ -18,7 +18,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Sync) -> Result<(), Fa
         report = sync(&database, arguments.url) => report,
         () = interrupt.wait() => Err(interrupted()),
     };
-    close(database).await;
+    close_after(database, &result).await;
     print(&mut context.output, &result?)
 }
 
