@@ -65,6 +65,7 @@ mod net;
 mod new_folder;
 mod opening;
 mod options;
+mod packing;
 mod progress;
 mod record;
 mod sync;

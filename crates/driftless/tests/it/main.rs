@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod folders;
+mod packing;
 mod records;
 mod refusals;
 mod sockets;
