@@ -132,11 +132,7 @@ impl Actor {
         let actor = Self {
             shared: Arc::new(shared),
         };
-        let _ = actor
-            .shared
-            .notes
-            .queue
-            .set(Arc::downgrade(&actor.shared));
+        let _ = actor.shared.notes.queue.set(Arc::downgrade(&actor.shared));
         // What the thread began before it could be reached may be done.
         actor.shared.notes.wake();
         Ok((actor, told))

@@ -25,7 +25,9 @@ fn is_there(dir: &Path, file: &str) -> bool {
 
 fn journal_bytes(dir: &Path) -> u64 {
     let files = fs::read_dir(dir.join("journal")).unwrap();
-    files.map(|file| file.unwrap().metadata().unwrap().len()).sum()
+    files
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum()
 }
 
 #[tokio::test(flavor = "current_thread")]

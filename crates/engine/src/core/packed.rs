@@ -280,9 +280,7 @@ impl Core {
                 if !refused.contains(&(feed, n)) {
                     commits_of(&envelope, &mut contents.commits)?;
                 }
-                contents
-                    .numbers
-                    .insert((feed, n), contents.envelopes.len());
+                contents.numbers.insert((feed, n), contents.envelopes.len());
                 contents.envelopes.push((feed, n, place, first));
             }
             Ok::<_, EngineError>(Visit::Continue)

@@ -6,6 +6,7 @@ mod durability;
 mod hostile;
 mod membership;
 mod packing;
+mod packing_format;
 mod packing_size;
 mod refused;
 mod schedules;

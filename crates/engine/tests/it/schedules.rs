@@ -148,7 +148,10 @@ impl Fleet {
                 if now {
                     self.at(who).pack_all(&|| true).unwrap();
                 }
-                assert!(before == frames(&self.devices[who]), "packing changed a frame");
+                assert!(
+                    before == frames(&self.devices[who]),
+                    "packing changed a frame"
+                );
             }
             Step::Decide { who, entry, keep } => {
                 let replica = self.at(who);

@@ -55,7 +55,10 @@ pub(super) fn open(mut journal: Journal) -> Result<(Journal, Opening), JournalEr
         return Err(JournalError::Absent);
     };
     let missing = |number| Unreadable::Bad(Damage::MissingSegment).at(number, 0);
-    let mut leftovers: Vec<String> = names.into_iter().filter(|name| name == UNFINISHED).collect();
+    let mut leftovers: Vec<String> = names
+        .into_iter()
+        .filter(|name| name == UNFINISHED)
+        .collect();
     for number in 1..last {
         let is_loose = segments.binary_search(&number).is_ok();
         if packs.binary_search(&number).is_ok() {
@@ -63,7 +66,10 @@ pub(super) fn open(mut journal: Journal) -> Result<(Journal, Opening), JournalEr
                 Ok(()) if is_loose => leftovers.push(segment_name(number)),
                 Ok(()) => {}
                 Err(JournalError::Damaged { .. }) if is_loose => {
-                    tracing::warn!(number, "a packed segment is broken; the segment is still there");
+                    tracing::warn!(
+                        number,
+                        "a packed segment is broken; the segment is still there"
+                    );
                     leftovers.push(pack_name(number));
                 }
                 Err(error) => return Err(error),

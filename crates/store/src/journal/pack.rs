@@ -113,7 +113,11 @@ impl ClosedSegment {
             if again.is_ok_and(|again| again == self.bytes) {
                 return Ok(Some(PackedSegment { header, file }));
             }
-            tracing::error!(segment = self.number, as_they_are, "a packed segment does not come back");
+            tracing::error!(
+                segment = self.number,
+                as_they_are,
+                "a packed segment does not come back"
+            );
         }
         Err(JournalError::NotPackable {
             segment: self.number,
@@ -201,7 +205,11 @@ impl PackHeader {
         let whole = header.segment.segment == segment
             && header.content_length as usize == content.len()
             && header.content_checksum == crc32c::crc32c(content);
-        if whole { Ok((header, content)) } else { Err(bad) }
+        if whole {
+            Ok((header, content))
+        } else {
+            Err(bad)
+        }
     }
 }
 
