@@ -69,6 +69,7 @@ mod net;
 mod new_folder;
 mod opening;
 mod options;
+mod packing;
 mod progress;
 mod record;
 mod sync;

@@ -11,6 +11,7 @@ use super::{Access, Finish, Job, Message, Notes, Rebuild, guarded, panicked};
 use crate::error::Error;
 use crate::limits::{JOBS_PER_GROUP, STORE_FLUSH_AFTER};
 use crate::opening::Held;
+use crate::packing::Packing;
 
 /// The thread's side.
 pub(super) struct Thread {
@@ -72,7 +73,9 @@ impl Thread {
             mut replica,
             mut folder,
         } = held;
-        match self.serve(&mut replica) {
+        let wake = self.notes.clone();
+        let mut packing = Packing::new(&replica, Arc::new(move || wake.wake()));
+        match self.serve(&mut replica, &mut packing) {
             End::Failed(error) => {
                 tracing::error!(%error, "the replica is given up; open it again");
                 let _ = self.notes.ended.set(error);
@@ -102,7 +105,10 @@ impl Thread {
             }
             End::Closed(waiting) => {
                 let suspect = self.notes.suspect.get().map(String::as_str);
-                let closed = guarded(|| Held { replica, folder }.close(suspect));
+                let closed = guarded(|| {
+                    packing.finish(&mut replica);
+                    Held { replica, folder }.close(suspect)
+                });
                 let closed = closed.unwrap_or_else(|| Err(panicked()));
                 if let Err(error) = &closed {
                     tracing::warn!(%error, "closing failed; the next opening replays the journal");
@@ -115,8 +121,11 @@ impl Thread {
         None
     }
 
-    fn serve(&mut self, replica: &mut Replica) -> End {
+    fn serve(&mut self, replica: &mut Replica, packing: &mut Packing) -> End {
         loop {
+            if guarded(|| packing.step(replica)).is_none() {
+                return End::Panicked;
+            }
             let Some(first) = self.next(replica) else {
                 return End::Closed(None);
             };

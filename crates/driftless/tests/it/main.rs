@@ -7,6 +7,7 @@ mod clocks;
 mod commits;
 mod folders;
 mod history;
+mod packing;
 mod records;
 mod refusals;
 mod sockets;

@@ -8,6 +8,7 @@ mod hostile;
 mod live;
 mod membership;
 mod packing;
+mod packing_format;
 mod packing_size;
 mod refused;
 mod schedules;
