@@ -1,6 +1,7 @@
 //! From the errors of the crates below to ours: the one place.
 
 use std::io::ErrorKind;
+use std::time::Duration;
 
 use driftless_document::{HistoryError, JsonError, PathError};
 use driftless_engine::{EngineError, SessionFailure};
@@ -159,7 +160,10 @@ impl From<LinkError> for Error {
 
 impl From<SessionFailure> for Error {
     fn from(failure: SessionFailure) -> Self {
-        Self::of_code(failure.code, Some(&failure.detail))
+        let mut error = Self::of_code(failure.code, Some(&failure.detail));
+        let seconds = u64::from(failure.retry_after_s);
+        error.retry_after = (seconds > 0).then(|| Duration::from_secs(seconds));
+        error
     }
 }
 
