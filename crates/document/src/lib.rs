@@ -26,7 +26,7 @@ mod row;
 mod value;
 mod write;
 
-pub use admission::{Admission, Admitted, Refusal};
+pub use admission::{Admission, Admitted, Refusal, read_change};
 pub use change::{Action, Change, Operation, change_hash};
 pub use codec::DecodeError;
 pub use conflict::{

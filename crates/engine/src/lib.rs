@@ -11,12 +11,17 @@ mod clock;
 mod commit;
 mod conflicts;
 mod core;
+mod discard;
 mod documents;
+mod draft;
 mod error;
+mod export;
 mod feeds;
 mod invites;
 pub mod limits;
 mod membership;
+mod outbox;
+mod quarantine;
 mod records;
 mod replica;
 mod session;
@@ -25,7 +30,13 @@ mod status;
 mod types;
 
 pub use clock::{Clock, Millis};
+pub use discard::Discarded;
+pub use draft::{Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped};
 pub use error::EngineError;
+pub use outbox::{OutboxItem, OutboxPeer, PeerState};
+pub use quarantine::{
+    EnvelopeId, EnvelopeIdError, ItemPage, ItemState, QuarantineItem, Retried, WaitsFor,
+};
 pub use replica::{Parts, Replica};
 pub use session::{
     JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart, SessionSummary,

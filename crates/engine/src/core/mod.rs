@@ -8,14 +8,16 @@ mod check;
 mod judge;
 mod rows;
 mod stage;
+mod take_back;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
 use driftless_store::{Frame, FrameKind, Journal, KeyBuilder, KeyReader, Kv, Position, Visit};
 
 pub(crate) use judge::{Judgement, Update};
 pub(crate) use rows::StoredRow;
+pub(crate) use take_back::{RefusedChange, TakenBack, take_back_meta};
 
 use crate::base::Base;
 use crate::clock::HybridClock;
@@ -49,6 +51,10 @@ pub(crate) struct Core {
     contested: BTreeSet<RecordKey>,
     /// The devices whose grants stand, as of the log.
     granted: BTreeSet<DeviceId>,
+    /// The envelopes whose authors took them back, each with whether it is kept all the same.
+    take_backs: BTreeMap<TakenBack, bool>,
+    /// Whether a take-back came to count, or no longer counts, since the last pass over the journal.
+    turned: bool,
 }
 
 /// The counters that go with every batch.
@@ -66,11 +72,13 @@ pub(crate) struct State {
     members: u64,
     /// How many settings there are.
     notes: u64,
+    /// How many envelopes were taken back.
+    take_backs: u64,
     /// Whether some envelopes were judged by grants that have changed since: then all is derived again.
     stale: bool,
 }
 
-const STATE_FORMAT: u8 = 1;
+const STATE_FORMAT: u8 = 2;
 
 impl Default for State {
     fn default() -> Self {
@@ -81,6 +89,7 @@ impl Default for State {
             own_feed: None,
             members: 0,
             notes: 0,
+            take_backs: 0,
             stale: false,
         }
     }
@@ -96,6 +105,7 @@ impl State {
             .push_fixed(&self.own_feed.map_or([0; 16], |feed| feed.0))
             .push_u64(self.members)
             .push_u64(self.notes)
+            .push_u64(self.take_backs)
             .push_u8(u8::from(self.stale))
             .finish()
     }
@@ -113,6 +123,7 @@ impl State {
         let own = reader.take_fixed::<16>()?;
         let members = reader.take_u64()?;
         let notes = reader.take_u64()?;
+        let take_backs = reader.take_u64()?;
         let stale = reader.take_u8()? != 0;
         reader.finish()?;
         Ok(Self {
@@ -122,6 +133,7 @@ impl State {
             own_feed: (own != [0; 16]).then_some(FeedId(own)),
             members,
             notes,
+            take_backs,
             stale,
         })
     }
@@ -193,6 +205,7 @@ impl Core {
         let mut core = Self::begin_with(base, device, log);
         core.feeds = feeds;
         core.state = state;
+        core.load_take_backs()?;
         Ok(core)
     }
 
@@ -207,6 +220,8 @@ impl Core {
             documents: Documents::default(),
             contested: BTreeSet::new(),
             granted: BTreeSet::new(),
+            take_backs: BTreeMap::new(),
+            turned: false,
         };
         core.granted = core.resolve_grants();
         core
@@ -276,6 +291,7 @@ impl Core {
         self.stage_evidence()?;
         self.state.applied = applied;
         self.state.members = self.log.hashes().count() as u64;
+        self.state.take_backs = self.take_backs.len() as u64;
         let state = self.state.encode();
         self.base.put(self.keys.space(Space::State), state);
         Ok(self.base.apply()?)
@@ -329,7 +345,22 @@ impl Core {
     }
 
     /// Derives everything again: some envelopes are judged otherwise than when they came.
+    ///
+    /// One pass, and another for each time that what somebody took back turns out to carry others' work: that
+    /// only grows, so there is an end.
     pub(crate) fn rederive(&mut self, journal: &Journal) -> Result<(), EngineError> {
+        loop {
+            self.turned = false;
+            self.rederive_once(journal)?;
+            if !self.turned {
+                break;
+            }
+        }
+        self.state.stale = false;
+        self.apply(journal.end())
+    }
+
+    fn rederive_once(&mut self, journal: &Journal) -> Result<(), EngineError> {
         self.base.discard();
         self.contested.clear();
         for key in self.base.keys(&self.keys.0.0)? {
@@ -343,9 +374,7 @@ impl Core {
             stale: true,
             ..State::default()
         };
-        self.replay(journal, &mut |_| ())?;
-        self.state.stale = false;
-        self.apply(journal.end())
+        self.replay(journal, &mut |_| ())
     }
 
     /// Forgets what was staged for a write that failed half-way.

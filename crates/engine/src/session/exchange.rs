@@ -237,7 +237,7 @@ impl Replica {
             Judgement::Missing(code, detail) => return Err((*code, detail.clone())),
             Judgement::Apply(_) => None,
             Judgement::Hold => Some(Code::NeedsNewerVersion),
-            Judgement::Quarantine(code, _) => Some(*code),
+            Judgement::Quarantine(code, ..) => Some(*code),
         };
         if let Some((body, _)) = envelope.known() {
             let ahead = self.core.state.clock.observe(body.meta.time, now);
