@@ -81,7 +81,7 @@ impl Replica {
         if self.is_held_by_peer(&id.feed, id.n) {
             return Err(not_discardable("another device has applied it"));
         }
-        if !self.peers.values().any(|peer| peer.has_refused(&id)) {
+        if !self.peers.values().any(|peer| peer.refused.contains_key(&(id.feed, id.n))) {
             return Err(not_discardable("no device has refused it; edit the record instead"));
         }
         if self.has_others_on_top(envelope)? {

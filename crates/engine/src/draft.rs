@@ -4,6 +4,7 @@
 //! then. What no longer fits is left out with its reason; the rest is written.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use driftless_document::{
     Action, Change, DELETED, FieldPath, Intent, Node, RecordId, Value, node_from_json, read_change,
@@ -270,7 +271,7 @@ fn object_at<'a>(
     }
 }
 
-fn fault(place: &str, reason: impl ToString) -> DraftError {
+fn fault(place: &str, reason: impl fmt::Display) -> DraftError {
     DraftError {
         place: place.to_owned(),
         reason: reason.to_string(),
@@ -304,7 +305,7 @@ impl Replica {
                 value: Value::Bool(false),
             };
             let made = self.write_one(key, &[empty]);
-            return self.count(key, DELETED, made.map(|commit| commit.changed), applied);
+            return count(key, DELETED, made.map(|commit| commit.changed), applied);
         }
         if row.is_none() && !set.is_empty() {
             let rows = vec![(Some(key.record), set.clone())];
@@ -327,7 +328,7 @@ impl Replica {
         }
         if is_deleted && record.deleted == Some(false) {
             let restored = self.restore(&key.collection, key.record);
-            self.count(key, DELETED, restored.map(|commit| commit.changed), applied)?;
+            count(key, DELETED, restored.map(|commit| commit.changed), applied)?;
         }
         for (path, value) in set {
             let edit = FieldPath::parse(path).map(|path| Edit::Set {
@@ -337,7 +338,7 @@ impl Replica {
             let done = edit
                 .map_err(EngineError::from)
                 .and_then(|edit| self.edit(&key.collection, key.record, &[edit]));
-            self.count(key, path, done.map(|commit| commit.changed), applied)?;
+            count(key, path, done.map(|commit| commit.changed), applied)?;
         }
         self.apply_rest(record, is_deleted, applied)
     }
@@ -355,12 +356,12 @@ impl Replica {
             let done = edit
                 .map_err(EngineError::from)
                 .and_then(|edit| self.edit(&key.collection, key.record, &[edit]));
-            self.count(key, path, done.map(|commit| commit.changed), applied)?;
+            count(key, path, done.map(|commit| commit.changed), applied)?;
         }
         match record.deleted {
             Some(true) => {
                 let deleted = self.delete(&key.collection, key.record);
-                self.count(key, DELETED, deleted.map(|commit| commit.changed), applied)
+                count(key, DELETED, deleted.map(|commit| commit.changed), applied)
             }
             Some(false) if !was_deleted => {
                 applied.unchanged += 1;
@@ -369,24 +370,24 @@ impl Replica {
             _ => Ok(()),
         }
     }
+}
 
-    fn count(
-        &self,
-        key: &RecordKey,
-        path: &str,
-        done: Result<bool, EngineError>,
-        applied: &mut DraftApplied,
-    ) -> Result<(), EngineError> {
-        match done {
-            Ok(true) => applied.written += 1,
-            Ok(false) => applied.unchanged += 1,
-            Err(error) => {
-                let reason = reason_of(error)?;
-                applied.skipped.push(skipped(key, path, &reason));
-            }
+/// Counts what became of one edit.
+fn count(
+    key: &RecordKey,
+    path: &str,
+    done: Result<bool, EngineError>,
+    applied: &mut DraftApplied,
+) -> Result<(), EngineError> {
+    match done {
+        Ok(true) => applied.written += 1,
+        Ok(false) => applied.unchanged += 1,
+        Err(error) => {
+            let reason = reason_of(error)?;
+            applied.skipped.push(skipped(key, path, &reason));
         }
-        Ok(())
     }
+    Ok(())
 }
 
 fn skipped(key: &RecordKey, path: &str, reason: &str) -> DraftSkipped {

@@ -67,7 +67,7 @@ fn header_json(envelope: &Envelope) -> Json {
         "membership": membership.collect::<Vec<_>>(),
         "body": header.body.to_string(),
         "hash": envelope.hash().to_string(),
-        "signature": STANDARD.encode(envelope.signature().0),
+        "signature": STANDARD.encode(envelope.signature().as_bytes()),
     })
 }
 

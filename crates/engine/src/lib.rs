@@ -21,6 +21,7 @@ mod invites;
 pub mod limits;
 mod membership;
 mod outbox;
+mod peers;
 mod quarantine;
 mod records;
 mod replica;
@@ -40,9 +41,10 @@ pub use quarantine::{
 pub use replica::{Parts, Replica};
 pub use session::{
     JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart, SessionSummary,
-    Side, SyncProgress,
+    Side, SyncProgress, Wishes,
 };
 pub use types::{
     ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, PeerView, RecordKey, Replayed, StatusReport, VerifyReport,
+    Filter, ImportCounts, MemberView, PeerView, RecordKey, RecordSync, Replayed, StatusReport,
+    SyncState, VerifyReport,
 };

@@ -273,7 +273,7 @@ impl Replica {
         let envelope = self.read_envelope(&id.feed, id.n)?;
         let before = self.quarantined_after(None)?.len();
         let judgement = self.core.judge_in_place(&envelope)?;
-        if self.is_verdict(&item, &judgement) {
+        if is_verdict(&item, &judgement) {
             return Ok(Retried::Unchanged(Box::new(item)));
         }
         self.rederive()?;
@@ -284,16 +284,6 @@ impl Replica {
         let after = self.quarantined_after(None)?.len();
         let with = before.saturating_sub(after).saturating_sub(1);
         Ok(Retried::Admitted { with: with as u64 })
-    }
-
-    fn is_verdict(&self, item: &QuarantineItem, judgement: &Judgement) -> bool {
-        match judgement {
-            Judgement::Apply(_) => false,
-            Judgement::Hold => item.code == Code::NeedsNewerVersion,
-            Judgement::Quarantine(code, detail, _) => (*code, detail) == (item.code, &item.detail),
-            // What is held was taken once: the store, and not the envelope, is what has changed.
-            Judgement::Missing(..) => false,
-        }
     }
 
     pub(crate) fn verdict(&self, id: EnvelopeId) -> Result<Option<(Code, String)>, EngineError> {
@@ -361,6 +351,16 @@ impl Replica {
             }
         }
         Ok(None)
+    }
+}
+
+/// Whether judging again came to what is stored.
+fn is_verdict(item: &QuarantineItem, judgement: &Judgement) -> bool {
+    match judgement {
+        Judgement::Hold => item.code == Code::NeedsNewerVersion,
+        Judgement::Quarantine(code, detail, _) => (*code, detail) == (item.code, &item.detail),
+        // What is held was taken once: if it cannot be judged now, the store is what has changed.
+        Judgement::Apply(_) | Judgement::Missing(..) => false,
     }
 }
 

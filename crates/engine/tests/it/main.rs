@@ -2,9 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod convergence;
+mod discard;
 mod durability;
 mod hostile;
+mod live;
 mod membership;
+mod quarantine;
 mod refused;
 mod schedules;
 mod support;

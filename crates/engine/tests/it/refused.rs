@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use driftless_document::{ActorId, Admission, Intent, Record, RecordId, Value, change_hash};
-use driftless_engine::{Replica, SessionId, SessionOutput, SessionStart, Side};
+use driftless_engine::{Replica, SessionId, SessionOutput, SessionStart, Side, Wishes};
 use driftless_protocol::{
     Agreed, Body, Code, DeviceKey, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload,
     Message, Meta, Payload, RunSet, WorkspaceId, commitment, decode_batch, encode_batch,
@@ -12,17 +12,17 @@ use driftless_protocol::{
 use crate::support::{Device, assert_equal, hello, insert, sync, two};
 
 /// A member that writes its envelopes by hand.
-struct Forger {
-    key: DeviceKey,
-    workspace: WorkspaceId,
-    feed: FeedId,
-    last: u64,
-    head: Hash,
-    membership: Vec<Hash>,
+pub(crate) struct Forger {
+    pub(crate) key: DeviceKey,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) feed: FeedId,
+    pub(crate) last: u64,
+    pub(crate) head: Hash,
+    pub(crate) membership: Vec<Hash>,
 }
 
 impl Forger {
-    fn sign(&mut self, record: [u8; 16], seqs: (u64, u64), raw: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn sign(&mut self, record: [u8; 16], seqs: (u64, u64), raw: Vec<u8>) -> Vec<u8> {
         let hash = change_hash(&raw).unwrap().0;
         self.sign_for(record, seqs, raw, hash)
     }
@@ -74,7 +74,7 @@ impl Forger {
     }
 }
 
-fn put(record: &mut Record, actor: ActorId, key: &str, value: i64) -> Vec<u8> {
+pub(crate) fn put(record: &mut Record, actor: ActorId, key: &str, value: i64) -> Vec<u8> {
     let intent = Intent::Put {
         key: key.into(),
         value: Value::Int(value),
@@ -88,7 +88,7 @@ fn put(record: &mut Record, actor: ActorId, key: &str, value: i64) -> Vec<u8> {
 }
 
 /// Sends messages and returns what comes back.
-fn talk(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Vec<Message> {
+pub(crate) fn talk(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Vec<Message> {
     replica.handle_frame(session, &encode_batch(messages).unwrap(), 0);
     replica.commit_group().unwrap();
     let mut answers = Vec::new();
@@ -101,11 +101,12 @@ fn talk(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Vec<
 }
 
 /// Begins a session as a member, and learns the membership log's heads from the answer.
-fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
+pub(crate) fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
     let session = replica.start_session(SessionStart {
         side: Side::Listener,
         peer: key.device_id(),
         handshake_hash: [5; 32],
+        wishes: Wishes::default(),
     });
     let greeting = hello(replica);
     let ask = Message::MembershipHave { prefixes: vec![] };
@@ -247,6 +248,7 @@ fn bytes_that_the_author_did_not_commit_to_are_not_held_against_the_author() {
     let told = Message::Error {
         code: Code::BadFrame,
         detail: String::new(),
+        retry_after_s: 0,
     };
     assert_eq!(answers.last(), Some(&told));
     let status = laptop.status().unwrap();
@@ -275,6 +277,7 @@ fn a_stranger_with_an_old_invite_leaves_nothing_behind() {
         side: Side::Listener,
         peer: stranger.device_id(),
         handshake_hash: [5; 32],
+        wishes: Wishes::default(),
     });
     let records = (0..50).map(|n| join(&format!("{n}"))).collect();
     let journal = laptop.status().unwrap().journal_bytes;
@@ -286,6 +289,7 @@ fn a_stranger_with_an_old_invite_leaves_nothing_behind() {
     let told = Message::Error {
         code: Code::UnknownDevice,
         detail: String::new(),
+        retry_after_s: 0,
     };
     assert_eq!(answers, [told]);
     let status = laptop.status().unwrap();
