@@ -20,7 +20,9 @@ use crate::net::{Identity, checked_address};
 use crate::new_folder::NewFolder;
 use crate::opening::{self, Held, Opening};
 use crate::options::Options;
+use crate::outbox::Outbox;
 use crate::progress::Progress;
+use crate::quarantine::Quarantine;
 use crate::sync::Sync;
 
 /// One device's replica of a workspace: records, their conflicts, and sync with other devices.
@@ -149,6 +151,16 @@ impl Database {
     /// The conflict log.
     pub fn conflicts(&self) -> Conflicts {
         Conflicts::new(self.shared.actor.clone())
+    }
+
+    /// What is held of other devices, and of this one, and not applied.
+    pub fn quarantine(&self) -> Quarantine {
+        Quarantine::new(self.shared.actor.clone())
+    }
+
+    /// What was made here and is not yet everywhere it should be.
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(self.shared.actor.clone())
     }
 
     /// Sync with other devices.

@@ -43,6 +43,7 @@
 //! |---|---|
 //! | records | [`Collection`], [`RecordView`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`] |
+//! | what is refused, what is not sent yet | [`Quarantine`], [`Outbox`], [`Draft`] |
 //! | other devices | [`Sync`], [`Server`], [`Database::invite`], [`Database::join`] |
 //! | what is given from outside | [`Options`], [`KeyStore`], [`Clock`], [`Randomness`] |
 //! | what can go wrong | [`Error`], [`ErrorKind`] |
@@ -65,7 +66,9 @@ mod net;
 mod new_folder;
 mod opening;
 mod options;
+mod outbox;
 mod progress;
+mod quarantine;
 mod record;
 mod sync;
 pub mod testing;
@@ -79,7 +82,9 @@ pub use keys::{FileKeys, KeyPlace, KeyStore, MemoryKeys};
 pub use net::server::Server;
 pub use opening::Opening;
 pub use options::{Options, ProgressCallback, RandomnessFactory, SystemClock, SystemRandomness};
+pub use outbox::Outbox;
 pub use progress::Progress;
+pub use quarantine::Quarantine;
 pub use record::RecordView;
 pub use sync::{Sync, SyncReport};
 
@@ -89,12 +94,14 @@ pub use driftless_document::{
     node_from_json, number_text, parse_node, parse_record, value_to_json,
 };
 pub use driftless_engine::{
-    ChangeEvent, Clock, Commit, ConflictFilter, ConflictView, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, Millis, PeerView, RecordKey, RecordSync, StatusReport,
-    SyncState, VerifyReport,
+    ChangeEvent, Clock, Commit, ConflictFilter, ConflictView, DeviceName, DigestReport, Discarded,
+    Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError,
+    Filter, ImportCounts, ItemPage, ItemState, MemberView, Millis, OutboxItem, OutboxPeer,
+    PeerState, PeerView, QuarantineItem, RecordKey, RecordSync, Retried, StatusReport, SyncState,
+    VerifyReport, WaitsFor,
 };
 pub use driftless_protocol::{
-    Class, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,
+    Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,
 };
 
 /// The Rust of the README is compiled with the documentation's examples.

@@ -326,11 +326,9 @@ impl Replica {
             predecessor: incarnation.predecessor.filter(|_| incarnation.last == 0),
             membership: self.core.log.heads(),
         };
-        Envelope::seal(&self.key, draft, body, payload).map_err(|error| {
-            EngineError::Peer {
-                code: driftless_protocol::Code::ChangeRefused,
-                detail: error.to_string(),
-            }
+        Envelope::seal(&self.key, draft, body, payload).map_err(|error| EngineError::Peer {
+            code: driftless_protocol::Code::ChangeRefused,
+            detail: error.to_string(),
         })
     }
 

@@ -49,7 +49,7 @@ impl Replica {
         let is_quarantined = self.core.is_quarantined(&id.feed, id.n)?;
         if !id.feed.belongs_to(&self.device()) {
             if !is_quarantined {
-                return Err(not_discardable("it was made on another device"));
+                return Err(not_discardable(id, "it was made on another device"));
             }
             self.dismiss(id)?;
             self.commit_group()?;
@@ -57,7 +57,7 @@ impl Replica {
         }
         let envelope = self.read_envelope(&id.feed, id.n)?;
         if envelope.known().is_none() {
-            return Err(not_discardable("this release cannot read it"));
+            return Err(not_discardable(id, "this release cannot read it"));
         }
         let draft = Draft::of(&envelope);
         if !self.core.take_back_asked(&envelope) {
@@ -66,7 +66,7 @@ impl Replica {
             }
             self.take_back(&envelope)?;
         } else if !is_quarantined {
-            return Err(not_discardable("another device has built on it"));
+            return Err(not_discardable(id, "another device has built on it"));
         }
         let resting = self.resting_on(id)?;
         Ok(Discarded::TakenBack { draft, resting })
@@ -76,16 +76,23 @@ impl Replica {
     fn check_discardable(&self, envelope: &Envelope) -> Result<(), EngineError> {
         let id = EnvelopeId::of(envelope);
         if envelope.items().is_empty() {
-            return Err(not_discardable("it changes nothing"));
+            return Err(not_discardable(id, "it changes nothing"));
         }
         if self.is_held_by_peer(&id.feed, id.n) {
-            return Err(not_discardable("another device has applied it"));
+            return Err(not_discardable(id, "another device has applied it"));
         }
-        if !self.peers.values().any(|peer| peer.refused.contains_key(&(id.feed, id.n))) {
-            return Err(not_discardable("no device has refused it; edit the record instead"));
+        if !self
+            .peers
+            .values()
+            .any(|peer| peer.refused.contains_key(&(id.feed, id.n)))
+        {
+            return Err(not_discardable(
+                id,
+                "no device has refused it; edit the record instead",
+            ));
         }
         if self.has_others_on_top(envelope)? {
-            return Err(not_discardable("another device has built on it"));
+            return Err(not_discardable(id, "another device has built on it"));
         }
         Ok(())
     }
@@ -147,9 +154,6 @@ impl Replica {
     }
 }
 
-fn not_discardable(reason: &'static str) -> EngineError {
-    EngineError::NotAllowed {
-        action: "discarding this change",
-        reason,
-    }
+fn not_discardable(id: EnvelopeId, reason: &'static str) -> EngineError {
+    EngineError::NotDiscardable { id, reason }
 }

@@ -94,9 +94,7 @@ impl Draft {
         let records = records_of(envelope).into_iter();
         Self {
             of: EnvelopeId::of(envelope),
-            records: records
-                .map(|key| DraftRecord::of(envelope, key))
-                .collect(),
+            records: records.map(|key| DraftRecord::of(envelope, key)).collect(),
         }
     }
 

@@ -75,8 +75,8 @@ fn body_json(envelope: &Envelope) -> Json {
     match envelope.body() {
         BodyForm::Known { body, .. } => {
             let extensions = body.meta.ext.iter();
-            let extensions =
-                extensions.map(|(tag, bytes)| json!({ "tag": tag, "bytes": STANDARD.encode(bytes) }));
+            let extensions = extensions
+                .map(|(tag, bytes)| json!({ "tag": tag, "bytes": STANDARD.encode(bytes) }));
             json!({
                 "form": "known",
                 "atomic": body.meta.atomic,

@@ -162,7 +162,11 @@ impl Replica {
             None => PeerState::Pending,
             Some(peer) => match peer.refused.get(&(id.feed, id.n)) {
                 Some(code) => PeerState::Refused(*code),
-                None if self.lacking(peer).iter().any(|run| run.contains(&id.feed, id.n)) => {
+                None if self
+                    .lacking(peer)
+                    .iter()
+                    .any(|run| run.contains(&id.feed, id.n)) =>
+                {
                     PeerState::Pending
                 }
                 None => PeerState::Held,

@@ -6,8 +6,8 @@ use driftless_document::change_hash;
 use driftless_protocol::{Ack, Agreed, Chunker, Code, FeedId, Message, limits as wire};
 use driftless_store::Position;
 
-use super::greet::stop_of;
 use super::exchange::acknowledge;
+use super::greet::stop_of;
 use super::live::News;
 use super::{Outbound, Session, Stage, Stop};
 use crate::limits;

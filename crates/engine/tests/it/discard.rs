@@ -12,11 +12,7 @@ use proptest::prelude::*;
 use crate::support::{Device, assert_equal, insert, set, sync, text, two};
 
 /// Syncs with a peer that refuses what `refuses` says, whatever it does with it.
-fn sync_refused(
-    replica: &mut Replica,
-    peer: &mut Replica,
-    refuses: &dyn Fn(&EnvelopeId) -> bool,
-) {
+fn sync_refused(replica: &mut Replica, peer: &mut Replica, refuses: &dyn Fn(&EnvelopeId) -> bool) {
     let start = |side, peer| SessionStart {
         side,
         peer,
@@ -118,7 +114,9 @@ fn taken_back(replica: &mut Replica, id: EnvelopeId) -> (Draft, Vec<EnvelopeId>)
 #[track_caller]
 fn assert_not_allowed(result: Result<Discarded, EngineError>, why: &str) {
     match result {
-        Err(EngineError::NotAllowed { reason, .. }) => assert!(reason.contains(why), "{reason}"),
+        Err(EngineError::NotDiscardable { reason, .. }) => {
+            assert!(reason.contains(why), "{reason}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -146,7 +144,7 @@ fn the_outbox_counts_records_and_changes_and_empties_with_acknowledgements() {
     assert_not_allowed(laptop.discard(items[0].id), "another device has applied it");
     assert!(matches!(
         phone.discard(items[0].id),
-        Err(EngineError::NotAllowed { .. })
+        Err(EngineError::NotDiscardable { .. })
     ));
 }
 
@@ -155,7 +153,10 @@ fn one_refused_of_three_is_in_the_outbox_and_the_others_are_not() {
     let (_, laptop, _, notes, poison) = refused();
     let items = laptop.outbox(&ItemPage::default()).unwrap();
     assert_eq!(items.len(), 1);
-    assert_eq!((items[0].id, items[0].refused()), (poison, Some(Code::ChangeRefused)));
+    assert_eq!(
+        (items[0].id, items[0].refused()),
+        (poison, Some(Code::ChangeRefused))
+    );
     assert_eq!(items[0].records[0].record, notes[1]);
     assert_eq!(laptop.outbox_item(poison).unwrap(), items[0]);
     assert_eq!(laptop.find_outgoing(&poison.to_string()).unwrap(), poison);
@@ -168,7 +169,10 @@ fn a_discard_takes_the_change_out_of_every_replica_and_offers_it_as_a_draft() {
     let (draft, resting) = taken_back(&mut laptop, poison);
     assert_eq!(resting, []);
     assert_eq!(laptop.get("notes", notes[1]).unwrap(), None);
-    assert_eq!(text(&laptop, notes[2], "title"), Some(Value::String("c".into())));
+    assert_eq!(
+        text(&laptop, notes[2], "title"),
+        Some(Value::String("c".into()))
+    );
     assert_eq!(outbox(&laptop), []);
     assert_eq!(quarantined(&laptop), []);
     let item = laptop.quarantine_item(poison).unwrap();
@@ -198,11 +202,20 @@ fn a_discard_takes_the_change_out_of_every_replica_and_offers_it_as_a_draft() {
     // Written again, it is a change like any other.
     let applied = laptop.apply_draft(&draft).unwrap();
     laptop.commit_group().unwrap();
-    assert_eq!((applied.written, applied.unchanged, applied.skipped.len()), (1, 0, 0));
-    assert_eq!(text(&laptop, notes[1], "title"), Some(Value::String("b".into())));
+    assert_eq!(
+        (applied.written, applied.unchanged, applied.skipped.len()),
+        (1, 0, 0)
+    );
+    assert_eq!(
+        text(&laptop, notes[1], "title"),
+        Some(Value::String("b".into()))
+    );
     sync(&mut laptop, &mut phone).unwrap();
     assert_equal(&laptop, &phone);
-    assert_eq!(text(&phone, notes[1], "title"), Some(Value::String("b".into())));
+    assert_eq!(
+        text(&phone, notes[1], "title"),
+        Some(Value::String("b".into()))
+    );
 }
 
 #[test]
@@ -245,7 +258,10 @@ fn what_another_device_has_built_on_cannot_be_taken_back_and_never_is() {
     assert_eq!(laptop.get("notes", notes[1]).unwrap(), None);
     sync(&mut laptop, &mut phone).unwrap();
     assert_equal(&laptop, &phone);
-    assert_eq!(text(&laptop, notes[1], "title"), Some(Value::String("phone".into())));
+    assert_eq!(
+        text(&laptop, notes[1], "title"),
+        Some(Value::String("phone".into()))
+    );
     assert_eq!(quarantined(&laptop), []);
     assert_not_allowed(laptop.discard(poison), "another device has built on it");
 }
@@ -262,19 +278,32 @@ fn a_draft_is_json_that_a_person_can_edit() {
     let mut edited = json.clone();
     edited["records"][0]["set"]["title"] = "better".into();
     edited["records"][0]["unset"] = serde_json::json!(["never there"]);
-    let applied = laptop.apply_draft(&Draft::from_json(&edited).unwrap()).unwrap();
+    let applied = laptop
+        .apply_draft(&Draft::from_json(&edited).unwrap())
+        .unwrap();
     laptop.commit_group().unwrap();
     assert_eq!((applied.written, applied.unchanged), (1, 1));
-    assert_eq!(text(&laptop, notes[1], "title"), Some(Value::String("better".into())));
+    assert_eq!(
+        text(&laptop, notes[1], "title"),
+        Some(Value::String("better".into()))
+    );
 
     let spoilt: [(&str, serde_json::Value, &str); 8] = [
         ("/draft", 2.into(), "draft"),
         ("/of", "x".into(), "of"),
         ("/records", "x".into(), "records"),
         ("/records/0", 1.into(), "records[0].it"),
-        ("/records/0/collection", "$x".into(), "records[0].collection"),
+        (
+            "/records/0/collection",
+            "$x".into(),
+            "records[0].collection",
+        ),
         ("/records/0/record", "x".into(), "records[0].record"),
-        ("/records/0/set/title", serde_json::json!({"a": 1}), "records[0].set.title"),
+        (
+            "/records/0/set/title",
+            serde_json::json!({"a": 1}),
+            "records[0].set.title",
+        ),
         ("/records/0/deleted", 1.into(), "records[0].deleted"),
     ];
     for (pointer, value, place) in spoilt {
@@ -301,7 +330,10 @@ fn a_draft_skips_what_no_longer_fits_and_writes_the_rest() {
     let applied = laptop.apply_draft(&drafts[0]).unwrap();
     assert_eq!((applied.written, applied.skipped.len()), (0, 1));
     assert_eq!(applied.skipped[0].path, "title");
-    assert_eq!(applied.skipped[0].reason, format!("The record {gone} is deleted."));
+    assert_eq!(
+        applied.skipped[0].reason,
+        format!("The record {gone} is deleted.")
+    );
     let applied = laptop.apply_draft(&drafts[1]).unwrap();
     assert_eq!((applied.written, applied.skipped.len()), (1, 0));
     let again = laptop.apply_draft(&drafts[1]).unwrap();
@@ -433,7 +465,9 @@ impl Fleet {
                 let (id, _) = &rows[record % rows.len()];
                 let path = driftless_document::FieldPath::parse("title").unwrap();
                 let node = Node::Leaf(Value::Int(i64::from(value)));
-                replica.edit("notes", *id, &[Edit::Set { path, node }]).unwrap();
+                replica
+                    .edit("notes", *id, &[Edit::Set { path, node }])
+                    .unwrap();
                 replica.commit_group().unwrap();
             }
             Step::Sync(a, b) => self.meet(a, b, |a, b| drop(sync(a, b).unwrap())),
@@ -450,7 +484,10 @@ impl Fleet {
                 let replica = self.at(who);
                 let refused = replica.outbox(&ItemPage::default()).unwrap().into_iter();
                 let refused = refused.filter(|item| item.refused().is_some());
-                let ids: Vec<_> = refused.map(|item| item.id).chain(quarantined(replica)).collect();
+                let ids: Vec<_> = refused
+                    .map(|item| item.id)
+                    .chain(quarantined(replica))
+                    .collect();
                 if ids.is_empty() {
                     return;
                 }
@@ -458,7 +495,7 @@ impl Fleet {
                     Ok(Discarded::TakenBack { draft, .. }) => {
                         self.drafts[who] = Some(draft);
                     }
-                    Ok(_) | Err(EngineError::NotAllowed { .. }) => {}
+                    Ok(_) | Err(EngineError::NotDiscardable { .. }) => {}
                     Err(error) => panic!("{error}"),
                 }
             }

@@ -111,10 +111,26 @@ fn an_item_is_named_by_its_id_or_the_beginning_of_its_feed() {
     let name = whole.to_string();
     assert_eq!(name.parse(), Ok(whole));
     assert_eq!(laptop.find_quarantined(&name).unwrap(), whole);
-    assert_eq!(laptop.find_quarantined(&format!("{}:3", &name[..6])).unwrap(), whole);
-    for wrong in ["", ":", ":3", "3", "zz:3", &format!("{}:2", &name[..6]), "a:b"] {
+    assert_eq!(
+        laptop
+            .find_quarantined(&format!("{}:3", &name[..6]))
+            .unwrap(),
+        whole
+    );
+    for wrong in [
+        "",
+        ":",
+        ":3",
+        "3",
+        "zz:3",
+        &format!("{}:2", &name[..6]),
+        "a:b",
+    ] {
         let found = laptop.find_quarantined(wrong);
-        assert!(matches!(found, Err(EngineError::NotFound { .. })), "{wrong}");
+        assert!(
+            matches!(found, Err(EngineError::NotFound { .. })),
+            "{wrong}"
+        );
     }
     for wrong in ["", "1", "ff:1", "zz", &name[..33]] {
         assert!(wrong.parse::<EnvelopeId>().is_err(), "{wrong}");
@@ -141,7 +157,10 @@ fn judging_again_says_why_nothing_changed() {
         assert_eq!(retried, Retried::Unchanged(Box::new(item)));
     }
     assert_eq!(laptop.digest().unwrap(), before);
-    assert_eq!(laptop.verify(&mut |_| ()).unwrap().problems, Vec::<String>::new());
+    assert_eq!(
+        laptop.verify(&mut |_| ()).unwrap().problems,
+        Vec::<String>::new()
+    );
 }
 
 /// What a release that refused an envelope left in its store: no record of it, and a verdict.
@@ -162,7 +181,10 @@ fn as_an_older_release_left_it(laptop: &Replica, store: &MemoryKv, feed: FeedId,
             })
         })
         .unwrap();
-    let verdict = KeyBuilder::new().push_u8(1).push_u32(15).push_str("an old rule");
+    let verdict = KeyBuilder::new()
+        .push_u8(1)
+        .push_u32(15)
+        .push_str("an old rule");
     batch.put(
         key(10).push_fixed(&feed.0).push_u64(n).finish(),
         verdict.finish(),
@@ -229,7 +251,7 @@ fn an_item_of_another_device_is_dismissed_here_and_stays_what_it_is() {
     let mut laptop = laptop;
     assert!(matches!(
         laptop.discard(applied),
-        Err(EngineError::NotAllowed { .. })
+        Err(EngineError::NotDiscardable { .. })
     ));
 }
 
@@ -248,7 +270,11 @@ fn an_export_holds_everything() {
     assert_eq!(export["items"][0]["first_seq"], 7);
     assert_eq!(change["writes"][0]["path"], "a");
     assert_eq!(change["writes"][0]["value"], 1);
-    for bytes in [&export["bytes"], &change["bytes"], &export["header"]["signature"]] {
+    for bytes in [
+        &export["bytes"],
+        &change["bytes"],
+        &export["header"]["signature"],
+    ] {
         assert!(bytes.as_str().unwrap().len() > 40, "{export}");
     }
     // It is there after the discard, too.
@@ -258,7 +284,10 @@ fn an_export_holds_everything() {
         feed: forger.feed,
         n: 9,
     };
-    assert!(matches!(laptop.export(none), Err(EngineError::NotFound { .. })));
+    assert!(matches!(
+        laptop.export(none),
+        Err(EngineError::NotFound { .. })
+    ));
 }
 
 #[test]

@@ -88,7 +88,11 @@ pub(crate) fn put(record: &mut Record, actor: ActorId, key: &str, value: i64) ->
 }
 
 /// Sends messages and returns what comes back.
-pub(crate) fn talk(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Vec<Message> {
+pub(crate) fn talk(
+    replica: &mut Replica,
+    session: SessionId,
+    messages: &[Message],
+) -> Vec<Message> {
     replica.handle_frame(session, &encode_batch(messages).unwrap(), 0);
     replica.commit_group().unwrap();
     let mut answers = Vec::new();
