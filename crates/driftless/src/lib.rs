@@ -42,6 +42,7 @@
 //! | concept | where |
 //! |---|---|
 //! | records | [`Collection`], [`RecordView`] |
+//! | what was committed since | [`Commits`], [`Database::changes_since`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`] |
 //! | what is refused, what is not sent yet | [`Quarantine`], [`Outbox`], [`Draft`] |
 //! | other devices | [`Sync`], [`Server`], [`Database::invite`], [`Database::join`] |
@@ -56,6 +57,7 @@
 mod actor;
 mod blocking;
 mod collection;
+mod commits;
 mod conflicts;
 mod database;
 mod error;
@@ -75,6 +77,7 @@ pub mod testing;
 mod time;
 
 pub use collection::{Collection, IntoFields, ListOptions};
+pub use commits::Commits;
 pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
 pub use database::{Database, InviteOptions};
 pub use error::{Error, ErrorKind};

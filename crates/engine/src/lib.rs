@@ -40,8 +40,8 @@ pub use quarantine::{
 };
 pub use replica::{Parts, Replica};
 pub use session::{
-    JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart, SessionSummary,
-    Side, SyncProgress, Wishes,
+    DismissedSessions, JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart,
+    SessionSummary, Side, SyncProgress, Wishes,
 };
 pub use types::{
     ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,

@@ -225,7 +225,8 @@ impl Replica {
             self.news.clear();
         }
         committed?;
-        self.spread_news()
+        self.spread_news();
+        Ok(())
     }
 
     fn commit_staged(&mut self) -> Result<(), EngineError> {

@@ -303,6 +303,7 @@ struct AheadForm {
 wire!(AheadForm { envelopes, records });
 
 impl Message {
+    // tidy: table
     /// The message's bytes, tag first.
     pub(crate) fn encode(&self) -> Vec<u8> {
         match self {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use driftless_document::change_hash;
 use driftless_protocol::{
-    Ack, Agreed, Code, CursorMark, Envelope, FeedId, Hash, HeldRun, Message, Refusal, RunSet,
-    WireContext,
+    Ack, Agreed, Chunk, Code, CursorMark, Envelope, FeedId, Hash, HeldRun, Message, Refusal,
+    RunSet, WireContext,
 };
 
 use super::greet::stop_of;
@@ -96,18 +96,7 @@ impl Replica {
                 Ok(())
             }
             Message::Envelope { feed, n, bytes } => self.on_envelope(session, feed, n, &bytes, now),
-            Message::Chunk(chunk) => {
-                let whole = session
-                    .assembler
-                    .accept(&chunk)
-                    .map_err(|error| (Code::BadFrame, error.to_string()))?;
-                match whole {
-                    Some(whole) => {
-                        self.on_envelope(session, whole.feed, whole.n, &whole.bytes, now)
-                    }
-                    None => Ok(()),
-                }
-            }
+            Message::Chunk(chunk) => self.on_chunk(session, &chunk, now),
             Message::Ack(ack) => self.on_ack(session, &ack),
             Message::Credit { bytes } => {
                 // More than that in one go would be more than anybody sends.
@@ -123,6 +112,14 @@ impl Replica {
                 Ok(())
             }
             _ => Err((Code::UnexpectedMessage, String::new())),
+        }
+    }
+
+    fn on_chunk(&mut self, session: &mut Session, chunk: &Chunk, now: Millis) -> Result<(), Stop> {
+        let whole = session.assembler.accept(chunk);
+        match whole.map_err(|error| (Code::BadFrame, error.to_string()))? {
+            Some(whole) => self.on_envelope(session, whole.feed, whole.n, &whole.bytes, now),
+            None => Ok(()),
         }
     }
 

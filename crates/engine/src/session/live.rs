@@ -12,7 +12,6 @@ use driftless_protocol::{Agreed, Batcher, Code, FeedId, Hash, Message, features}
 
 use super::outgoing::{Outgoing, WHOLE_BYTES};
 use super::{Outbound, Session, SessionId, Stage};
-use crate::error::EngineError;
 use crate::limits;
 use crate::replica::Replica;
 
@@ -95,26 +94,19 @@ impl Replica {
     }
 
     /// Spreads what became durable over the open sessions.
-    pub(crate) fn spread_news(&mut self) -> Result<(), EngineError> {
+    pub(crate) fn spread_news(&mut self) {
         let news = std::mem::take(&mut self.news);
         if news.is_empty() {
-            return Ok(());
+            return;
         }
         let mut sessions = std::mem::take(&mut self.sessions);
         let mut shared = BTreeMap::new();
-        let mut result = Ok(());
         for (id, session) in &mut sessions {
-            if !session.listens() {
-                continue;
-            }
-            match self.tell(*id, session, &news, &mut shared) {
-                Ok(true) => drop(self.awakened.insert(*id)),
-                Ok(false) => {}
-                Err(error) => result = Err(error),
+            if session.listens() && self.tell(*id, session, &news, &mut shared) {
+                self.awakened.insert(*id);
             }
         }
         self.sessions = sessions;
-        result
     }
 
     /// Tells one session; says whether it has something to send now.
@@ -124,7 +116,7 @@ impl Replica {
         session: &mut Session,
         news: &[Heard],
         shared: &mut BTreeMap<Vec<Hash>, Option<Shared>>,
-    ) -> Result<bool, EngineError> {
+    ) -> bool {
         let push = session.may_push();
         let wanted: Vec<News> = news
             .iter()
@@ -136,20 +128,15 @@ impl Replica {
             })
             .collect();
         if wanted.is_empty() {
-            return Ok(false);
+            return false;
         }
-        let is_whole = wanted.len() == news.len();
-        if is_whole && session.is_level() {
-            let frames = match shared.entry(session.agreed.clone()) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => {
-                    let frames = self.share(&wanted, &session.agreed)?;
-                    entry.insert(frames)
-                }
-            };
+        if wanted.len() == news.len() && session.is_level() {
+            let frames = shared
+                .entry(session.agreed.clone())
+                .or_insert_with(|| self.share(&wanted, &session.agreed));
             if let Some(frames) = frames {
                 session.send_shared(frames);
-                return Ok(true);
+                return true;
             }
         }
         for news in wanted {
@@ -158,11 +145,12 @@ impl Replica {
                 break;
             }
         }
-        Ok(true)
+        true
     }
 
-    /// Makes the frames of some news, or none where they are better sent one by one: a lot, or large ones.
-    fn share(&self, news: &[News], agreed: &[Hash]) -> Result<Option<Shared>, EngineError> {
+    /// Makes the frames of some news, or none where they are better sent one by one: a lot, large ones, or one that
+    /// does not read, which is then the trouble of each session and not of the commit.
+    fn share(&self, news: &[News], agreed: &[Hash]) -> Option<Shared> {
         let hash = |raw: &[u8]| change_hash(raw).map(|hash| hash.0);
         let agreed = Agreed {
             membership: agreed,
@@ -175,20 +163,17 @@ impl Replica {
         let (mut batch, mut bytes) = (Batcher::new(), 0);
         for news in news {
             let message = match news {
-                News::Record(hash) => {
-                    let records = self.core.log.get(hash).cloned().into_iter().collect();
-                    Message::Membership {
-                        records,
-                        last: true,
-                    }
-                }
+                News::Record(hash) => Message::Membership {
+                    records: self.core.log.get(hash).cloned().into_iter().collect(),
+                    last: true,
+                },
                 News::Envelope(outgoing) => {
                     let Outgoing { feed, n, items, .. } = *outgoing;
-                    let wire = self.read_envelope(&feed, n)?.encode_wire(&agreed);
+                    let wire = self.read_envelope(&feed, n).ok()?.encode_wire(&agreed);
                     self.encoded.set(self.encoded.get() + 1);
                     bytes += wire.len();
                     if wire.len() > WHOLE_BYTES || bytes > limits::SHARED_BYTES {
-                        return Ok(None);
+                        return None;
                     }
                     shared.envelopes.push((feed, n, wire.len(), items));
                     Message::Envelope {
@@ -198,13 +183,11 @@ impl Replica {
                     }
                 }
             };
-            match batch.push(&message) {
-                Ok(full) => shared.frames.extend(full.map(Arc::from)),
-                Err(_) => return Ok(None),
-            }
+            let full = batch.push(&message).ok()?;
+            shared.frames.extend(full.map(Arc::from));
         }
         shared.frames.extend(batch.finish().map(Arc::from));
-        Ok(Some(shared))
+        Some(shared)
     }
 }
 
