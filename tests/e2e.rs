@@ -23,6 +23,8 @@ mod help;
 mod import;
 #[path = "e2e/malformed.rs"]
 mod malformed;
+#[path = "e2e/quarantine.rs"]
+mod quarantine;
 #[path = "e2e/records.rs"]
 mod records;
 #[path = "e2e/refusals.rs"]

@@ -3,7 +3,7 @@
 use crate::support::run;
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 37] = [
     "",
     "init",
     "import",
@@ -23,6 +23,19 @@ const COMMANDS: [&str; 24] = [
     "conflicts show",
     "conflicts resolve",
     "conflicts export",
+    "quarantine",
+    "quarantine list",
+    "quarantine show",
+    "quarantine retry",
+    "quarantine export",
+    "quarantine discard",
+    "outbox",
+    "outbox list",
+    "outbox show",
+    "outbox retry",
+    "outbox export",
+    "outbox discard",
+    "outbox apply",
     "status",
     "digest",
     "verify",

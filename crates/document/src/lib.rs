@@ -36,7 +36,7 @@ pub use conflict::{
 pub use ids::{ActorId, ChangeHash, EntryId, OpId, RecordId, Version};
 pub use json::{
     JsonError, JsonFault, Nested, Node, Position, canonical_number, is_canonical, matches_text,
-    nest, node_from_json, number_text, parse_node, parse_record, value_to_json,
+    nest, node_from_json, number_text, parse_node, parse_record, read_json, value_to_json,
 };
 pub use path::{DELETED, FieldPath, PathError, REVIEW};
 pub use record::{ApplyError, LoadError, Record};

@@ -36,6 +36,14 @@ impl Outbox {
         self.actor.read(get).await
     }
 
+    /// The change of this device that a person names: one of the outbox, or one that is refused here.
+    pub async fn find(&self, name: &str) -> Result<EnvelopeId, Error> {
+        let name = name.to_owned();
+        self.actor
+            .read(move |replica| replica.find_own(&name))
+            .await
+    }
+
     /// Everything there is of an item, as JSON: to be kept before it is discarded.
     pub async fn export(&self, id: EnvelopeId) -> Result<Json, Error> {
         self.actor.read(move |replica| replica.export(id)).await
@@ -77,6 +85,7 @@ impl Outbox {
             "changes": item.changes,
             "state": if item.refused().is_some() { "refused" } else { "pending" },
             "peers": peers.collect::<Vec<_>>(),
+            "prospect": item.prospect(),
         })
     }
 

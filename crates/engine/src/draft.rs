@@ -8,7 +8,7 @@ use std::fmt;
 
 use driftless_document::{
     Action, Change, DELETED, FieldPath, Intent, Node, RecordId, Value, node_from_json, read_change,
-    value_to_json,
+    read_json, value_to_json,
 };
 use driftless_protocol::Envelope;
 use serde_json::{Map, Value as Json, json};
@@ -110,7 +110,13 @@ impl Draft {
         json!({ "draft": DRAFT_VERSION, "of": self.of.to_string(), "records": records })
     }
 
-    /// Reads a draft, which a person may have edited.
+    /// Reads a draft, which a person may have edited, without losing a digit.
+    pub fn parse(text: &str) -> Result<Self, DraftError> {
+        let json = read_json(text).map_err(|error| fault("the text", error))?;
+        Self::from_json(&json)
+    }
+
+    /// Reads a draft that is parsed already.
     pub fn from_json(json: &Json) -> Result<Self, DraftError> {
         let object = object_at(json, "the whole", &["draft", "of", "records"])?;
         if object.get("draft") != Some(&json!(DRAFT_VERSION)) {

@@ -70,6 +70,22 @@ impl OutboxItem {
             _ => None,
         })
     }
+
+    /// What becomes of it, in a sentence that a person can be told.
+    pub fn prospect(&self) -> String {
+        let refused = self.peers.iter().find_map(|peer| match peer.state {
+            PeerState::Refused(code) => Some((peer, code)),
+            _ => None,
+        });
+        match refused {
+            None => "It goes out with the next sync.".into(),
+            Some((peer, code)) => format!(
+                "{} has refused it ({code}) and judges it again when it is updated, or asked to there; \
+                 otherwise it can be discarded here.",
+                peer.name.as_deref().unwrap_or("Another device"),
+            ),
+        }
+    }
 }
 
 impl Replica {
@@ -108,6 +124,14 @@ impl Replica {
     /// The item that a person names: `FEED:N`, or a beginning of its feed and the whole number.
     pub fn find_outgoing(&self, name: &str) -> Result<EnvelopeId, EngineError> {
         named("unsent change", name, self.outbox_ids()?)
+    }
+
+    /// An envelope of this device that a person names, in the outbox or refused here.
+    pub fn find_own(&self, name: &str) -> Result<EnvelopeId, EngineError> {
+        let quarantined = self.quarantined_after(None)?.into_iter();
+        let own = quarantined.filter(|id| id.feed.belongs_to(&self.device()));
+        let ids: BTreeSet<_> = self.outbox_ids()?.into_iter().chain(own).collect();
+        named("unsent or refused change of this device", name, ids)
     }
 
     fn outbox_ids(&self) -> Result<BTreeSet<EnvelopeId>, EngineError> {

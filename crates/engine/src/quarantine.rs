@@ -203,7 +203,10 @@ impl Replica {
         Ok(items)
     }
 
-    fn quarantined_after(&self, after: Option<EnvelopeId>) -> Result<Vec<EnvelopeId>, EngineError> {
+    pub(crate) fn quarantined_after(
+        &self,
+        after: Option<EnvelopeId>,
+    ) -> Result<Vec<EnvelopeId>, EngineError> {
         let keys = self.core.keys;
         let from = after.map_or_else(Vec::new, |id| {
             keys.numbered(Space::Quarantine, &id.feed, id.n.saturating_add(1))

@@ -5,6 +5,7 @@
 
 mod commits;
 mod folders;
+mod quarantine;
 mod records;
 mod refusals;
 mod sockets;
