@@ -17,10 +17,15 @@ mod draft;
 mod error;
 mod export;
 mod feeds;
+#[cfg(test)]
+mod golden_tests;
+mod history;
 mod invites;
 pub mod limits;
 mod membership;
 mod outbox;
+mod pack;
+mod packing;
 mod peers;
 mod quarantine;
 mod records;
@@ -35,6 +40,7 @@ pub use discard::Discarded;
 pub use draft::{Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped};
 pub use error::EngineError;
 pub use outbox::{OutboxItem, OutboxPeer, PeerState};
+pub use pack::history_codec;
 pub use quarantine::{
     EnvelopeId, EnvelopeIdError, ItemPage, ItemState, QuarantineItem, Retried, WaitsFor,
 };
@@ -45,6 +51,6 @@ pub use session::{
 };
 pub use types::{
     ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, PeerView, RecordKey, RecordSync, Replayed, StatusReport,
-    SyncState, VerifyReport,
+    Filter, ImportCounts, MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed,
+    StatusReport, SyncState, VerifyReport,
 };

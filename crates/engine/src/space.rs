@@ -39,8 +39,12 @@ pub(crate) enum Space {
     RefusedChange = 11,
     /// Local setting by name.
     Note = 12,
+    /// Stretch of a feed in a packed segment, by feed and its first number.
+    PackedEnvelopes = 13,
+    /// Stretch of committed changes in a packed segment, by its first sequence number.
+    PackedCommits = 14,
     /// Whether a take-back counts, by the envelope that is taken back: feed, number, hash.
-    TakeBack = 13,
+    TakeBack = 15,
 }
 
 /// The keys of one workspace.
@@ -99,6 +103,10 @@ impl Keys {
 
     pub(crate) fn commit(self, seq: u64) -> Vec<u8> {
         self.begin(Space::Commit).push_u64(seq).finish()
+    }
+
+    pub(crate) fn packed_commits(self, first: u64) -> Vec<u8> {
+        self.begin(Space::PackedCommits).push_u64(first).finish()
     }
 
     pub(crate) fn refused_change(self, hash: &[u8; 32]) -> Vec<u8> {

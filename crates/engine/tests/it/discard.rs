@@ -9,6 +9,7 @@ use driftless_protocol::{Ack, Code, HeldRun, Message, Refusal, decode_batch, enc
 use driftless_store::MemoryKv;
 use proptest::prelude::*;
 
+use crate::packing::pack;
 use crate::support::{Device, assert_equal, insert, set, sync, text, two};
 
 /// Syncs with a peer that refuses what `refuses` says, whatever it does with it.
@@ -400,6 +401,8 @@ enum Step {
     /// Writes the last draft again.
     Again(usize),
     LoseStore(usize),
+    /// Packs the journal, what was taken back included.
+    Pack(usize),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -413,7 +416,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => (who.clone(), 1..3usize, any::<u8>())
             .prop_map(|(a, by, v)| Step::Poison(a, (a + by) % 3, v)),
         1 => who.clone().prop_map(Step::Again),
-        1 => who.prop_map(Step::LoseStore),
+        1 => who.clone().prop_map(Step::LoseStore),
+        1 => who.prop_map(Step::Pack),
     ]
 }
 
@@ -509,6 +513,7 @@ impl Fleet {
                     self.at(who).commit_group().unwrap();
                 }
             }
+            Step::Pack(who) => pack(self.at(who)),
             Step::LoseStore(who) => {
                 drop(self.replicas[who].take());
                 self.devices[who].kv = MemoryKv::new();

@@ -4,9 +4,12 @@
 mod convergence;
 mod discard;
 mod durability;
+mod history;
 mod hostile;
 mod live;
 mod membership;
+mod packing;
+mod packing_size;
 mod quarantine;
 mod refused;
 mod schedules;

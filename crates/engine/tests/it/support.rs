@@ -15,6 +15,12 @@ use driftless_store::{Batch, Journal, Kv, MemoryFiles, MemoryKv, Visit};
 #[derive(Clone)]
 pub(crate) struct Hand(pub(crate) Arc<AtomicI64>);
 
+impl Hand {
+    pub(crate) fn advance(&self, by_ms: Millis) {
+        self.0.fetch_add(by_ms, Ordering::Relaxed);
+    }
+}
+
 impl Clock for Hand {
     fn now(&self) -> Millis {
         self.0.load(Ordering::Relaxed)
