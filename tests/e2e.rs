@@ -29,6 +29,8 @@ mod import;
 mod json;
 #[path = "e2e/malformed.rs"]
 mod malformed;
+#[path = "e2e/quarantine.rs"]
+mod quarantine;
 #[path = "e2e/races.rs"]
 mod races;
 #[path = "e2e/records.rs"]

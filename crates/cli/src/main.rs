@@ -15,6 +15,7 @@ mod failure;
 mod help;
 mod import;
 mod interrupt;
+mod item_args;
 mod output;
 mod progress;
 mod standard_error;

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 use driftless_document::{HistoryError, JsonError, PathError};
-use driftless_engine::{EngineError, SessionFailure};
+use driftless_engine::{DraftError, EngineError, SessionFailure};
 use driftless_protocol::{Code, LinkError};
 use driftless_store::{FolderError, JournalError, KvError, SealError};
 
@@ -33,6 +33,7 @@ impl From<EngineError> for Error {
             E::ConflictGrown { .. } => cases::CONFLICT_GROWN.says(message),
             E::NoSuchCandidate { .. } => cases::NO_SUCH_CANDIDATE.says(message),
             E::NotAllowed { .. } => Self::of_code(Code::NotAllowed, Some(&message)),
+            E::NotDiscardable { .. } => cases::NOT_DISCARDABLE.says(message),
             E::Journal(error) => error.into(),
             E::Store(error) => error.into(),
             E::StoreDamaged { .. } | E::JournalShort { .. } => cases::STORE_DAMAGED.says(message),
@@ -147,6 +148,12 @@ impl From<JsonError> for Error {
 impl From<PathError> for Error {
     fn from(error: PathError) -> Self {
         cases::BAD_PATH.says(error.to_string()).with_source(error)
+    }
+}
+
+impl From<DraftError> for Error {
+    fn from(error: DraftError) -> Self {
+        cases::BAD_DRAFT.says(error.to_string()).with_source(error)
     }
 }
 

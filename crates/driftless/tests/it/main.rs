@@ -12,6 +12,7 @@ mod live;
 mod live_sockets;
 mod offline;
 mod packing;
+mod quarantine;
 mod records;
 mod refusals;
 mod sockets;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod convergence;
+mod discard;
 mod durability;
 mod history;
 mod hostile;
@@ -10,6 +11,7 @@ mod membership;
 mod packing;
 mod packing_format;
 mod packing_size;
+mod quarantine;
 mod refused;
 mod schedules;
 mod support;
