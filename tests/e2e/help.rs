@@ -3,7 +3,7 @@
 use crate::support::run;
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "",
     "init",
     "import",
@@ -18,6 +18,7 @@ const COMMANDS: [&str; 24] = [
     "join",
     "serve",
     "sync",
+    "watch",
     "conflicts",
     "conflicts list",
     "conflicts show",
