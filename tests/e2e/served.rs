@@ -458,7 +458,7 @@ impl Raw {
     }
 
     /// Reads until the other side hangs up.
-    fn is_hung_up_on(mut self) {
+    fn read_to_its_end(mut self) {
         let mut rest = Vec::new();
         let _ = self.0.read_to_end(&mut rest);
     }
@@ -474,19 +474,19 @@ fn junk_on_the_socket_harms_nobody() {
         (2, b""),
         (1, b"\0\0\0"),
         (1, b"\0\0\0\0\xff\xff\xff\xff"),
-        (3, &[0; 100_000]),
+        (3, &vec![0; 100_000][..]),
     ] {
         let mut raw = Raw::connect(&laptop);
         raw.send(kind, content);
-        raw.is_hung_up_on();
+        raw.read_to_its_end();
     }
     let mut raw = Raw::connect(&laptop);
     raw.0.write_all(b"\x01\xff\xff\xff\xff").unwrap();
-    raw.is_hung_up_on();
+    raw.read_to_its_end();
     // A file that nobody asked for, and arguments that are no command.
     let mut raw = Raw::ask(&laptop, &["watch"]);
     raw.send(4, b"");
-    raw.is_hung_up_on();
+    raw.read_to_its_end();
     let mut raw = Raw::ask(&laptop, &["launch"]);
     let (kind, said) = raw.next();
     assert_eq!(kind, 2, "standard error");
