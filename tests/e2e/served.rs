@@ -84,6 +84,8 @@ fn every_command_reads_the_same_on_a_folder_that_is_served() {
         &["get", "c", "key:1"],
         &["get", "c", "key:3"],
         &["get", "c", "nobody"],
+        &["history", "c", "key:1"],
+        &["history", "c", "nobody"],
         &["status"],
         &["digest"],
         &["verify"],

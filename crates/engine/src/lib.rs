@@ -14,9 +14,15 @@ mod core;
 mod documents;
 mod error;
 mod feeds;
+#[cfg(test)]
+mod golden_tests;
+mod history;
 mod invites;
 pub mod limits;
 mod membership;
+mod pack;
+mod packing;
+mod peers;
 mod records;
 mod replica;
 mod session;
@@ -26,12 +32,14 @@ mod types;
 
 pub use clock::{Clock, Millis};
 pub use error::EngineError;
+pub use pack::history_codec;
 pub use replica::{Parts, Replica};
 pub use session::{
     DismissedSessions, JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart,
-    SessionSummary, Side, SyncProgress,
+    SessionSummary, Side, SyncProgress, Wishes,
 };
 pub use types::{
     ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, PeerView, RecordKey, Replayed, StatusReport, VerifyReport,
+    Filter, ImportCounts, MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed,
+    StatusReport, SyncState, VerifyReport,
 };

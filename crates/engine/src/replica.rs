@@ -14,7 +14,9 @@ use crate::core::{Core, MEMBER_FRAME, NOTE_FRAME, encode_note};
 use crate::error::EngineError;
 use crate::limits;
 use crate::membership::{MembershipLog, RecordRefusal};
-use crate::session::{Session, SessionId};
+use crate::pack::history_codec;
+use crate::peers::Peer;
+use crate::session::{Awakened, Heard, News, Outgoing, Session, SessionId};
 use crate::types::Replayed;
 
 /// What a replica is made of.
@@ -47,8 +49,18 @@ pub struct Replica {
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) next_session: u64,
-    /// The feeds each peer is known to hold, by its acknowledgements and cursors.
-    pub(crate) peers: BTreeMap<DeviceId, BTreeMap<FeedId, u64>>,
+    /// What is known of each peer.
+    pub(crate) peers: BTreeMap<DeviceId, Peer>,
+    /// Counts what was learnt of peers.
+    pub(crate) peer_news: u64,
+    /// Envelopes brought into the form in which they travel.
+    pub(crate) encoded: std::cell::Cell<u64>,
+    /// What the staged group brings, for open sessions to hear of.
+    pub(crate) news: Vec<Heard>,
+    /// The session whose frame is being handled.
+    pub(crate) handling: Option<SessionId>,
+    /// The sessions that have something to send since they were last asked.
+    pub(crate) awakened: Awakened,
     staged: bool,
     pub(crate) broken: bool,
 }
@@ -60,6 +72,8 @@ pub(crate) struct Incarnation {
     pub(crate) last: u64,
     pub(crate) head: Hash,
     pub(crate) predecessor: Option<Predecessor>,
+    /// What the salts of this process's items follow from, one for each record.
+    pub(crate) salt_key: [u8; 32],
 }
 
 impl Replica {
@@ -105,7 +119,8 @@ impl Replica {
         let mut records = records.into_iter();
         let genesis = records.next().ok_or(EngineError::NoWorkspace)?;
         let begun = MembershipLog::begin(genesis.clone()).map_err(|_| EngineError::NoWorkspace)?;
-        let core = Core::begin(parts.kv, device, begun);
+        parts.journal.unpack_with(history_codec());
+        let core = Core::begin(parts.kv, device, begun, parts.journal.packs());
         let mut replica = Self::of(
             parts.journal,
             core,
@@ -127,6 +142,7 @@ impl Replica {
     /// `progress` is told how far that is.
     pub fn open(parts: Parts, progress: &mut dyn FnMut(Replayed)) -> Result<Self, EngineError> {
         let device = parts.key.device_id();
+        parts.journal.unpack_with(history_codec());
         let core = Core::open(parts.kv, device, &parts.journal, progress)?;
         if core.log.member(&device).is_none() {
             return Err(EngineError::JournalDamaged {
@@ -168,6 +184,11 @@ impl Replica {
             sessions: BTreeMap::new(),
             next_session: 0,
             peers: BTreeMap::new(),
+            peer_news: 0,
+            encoded: std::cell::Cell::new(0),
+            news: Vec::new(),
+            handling: None,
+            awakened: Awakened::new(),
             staged: false,
             broken: false,
         }
@@ -206,8 +227,11 @@ impl Replica {
         if committed.is_err() {
             self.broken = true;
             self.core.discard();
+            self.news.clear();
         }
-        committed
+        committed?;
+        self.spread_news();
+        Ok(())
     }
 
     fn commit_staged(&mut self) -> Result<(), EngineError> {
@@ -240,6 +264,12 @@ impl Replica {
             .journal
             .append(crate::core::ENVELOPE_FRAME, &envelope.encode())?;
         self.staged = true;
+        self.note_news(News::Envelope(Outgoing {
+            feed: envelope.header().feed,
+            n: envelope.header().n,
+            position,
+            items: envelope.items().len() as u64,
+        }));
         let staged = self.core.stage_envelope(envelope, position, judgement);
         // Half an envelope must not reach the store: the group fails as a whole.
         self.broken |= staged.is_err();
@@ -253,11 +283,13 @@ impl Replica {
             return Ok(());
         }
         let bytes = record.encode();
+        let hash = record.hash();
         self.core
             .stage_member(record)
             .map_err(RecordRefusal::into_error)?;
         self.journal.append(MEMBER_FRAME, &bytes)?;
         self.staged = true;
+        self.note_news(News::Record(hash));
         Ok(())
     }
 
@@ -294,6 +326,11 @@ impl Replica {
     /// Hands what was applied to the system: a hint, so that the next opening has less to replay.
     pub fn flush(&self) -> Result<(), EngineError> {
         Ok(self.core.base.flush()?)
+    }
+
+    /// How many envelopes were encoded for sending, for tests that count them.
+    pub fn envelopes_encoded(&self) -> u64 {
+        self.encoded.get()
     }
 
     /// The journal's counters, for tests that count barriers.

@@ -42,6 +42,7 @@ impl Replica {
             let mut session = Session::new(start);
             session.fail((Code::ShuttingDown, "the store is derived again".into()));
             self.sessions.insert(id, session);
+            self.awakened.insert(id);
         }
     }
 }

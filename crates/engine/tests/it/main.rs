@@ -3,8 +3,12 @@
 
 mod convergence;
 mod durability;
+mod history;
 mod hostile;
+mod live;
 mod membership;
+mod packing;
+mod packing_size;
 mod refused;
 mod schedules;
 mod support;

@@ -1,10 +1,11 @@
-//! Random schedules of edits, syncs, cuts, restarts, lost stores and decisions: afterwards all agree.
+//! Random schedules of edits, syncs, cuts, restarts, lost stores, packing and decisions: afterwards all agree.
 
 use driftless_document::{Node, RecordId, Value, parse_record};
 use driftless_engine::{ConflictFilter, Decision, Edit, EngineError, Replica};
 use driftless_store::MemoryKv;
 use proptest::prelude::*;
 
+use crate::packing::frames;
 use crate::support::{Device, assert_equal, insert, sync, sync_until};
 
 #[derive(Clone, Debug)]
@@ -50,6 +51,11 @@ enum Step {
     },
     Restart(usize),
     LoseStore(usize),
+    /// Closes the newest segment, and may be packs all closed ones.
+    Pack {
+        who: usize,
+        now: bool,
+    },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -72,7 +78,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (who.clone(), who.clone(), 1..6usize)
             .prop_map(|(from, to, frames)| Step::Cut { from, to, frames }),
         2 => who.clone().prop_map(Step::Restart),
-        1 => who.prop_map(Step::LoseStore),
+        1 => who.clone().prop_map(Step::LoseStore),
+        3 => (who, any::<bool>()).prop_map(|(who, now)| Step::Pack { who, now }),
     ]
 }
 
@@ -134,6 +141,17 @@ impl Fleet {
                 drop(self.replicas[who].take());
                 self.devices[who].kv = MemoryKv::new();
                 self.replicas[who] = Some(self.devices[who].open());
+            }
+            Step::Pack { who, now } => {
+                let before = frames(&self.devices[who]);
+                self.at(who).close_segment(0).unwrap();
+                if now {
+                    self.at(who).pack_all(&|| true).unwrap();
+                }
+                assert!(
+                    before == frames(&self.devices[who]),
+                    "packing changed a frame"
+                );
             }
             Step::Decide { who, entry, keep } => {
                 let replica = self.at(who);

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use driftless_document::{Node, RecordId, Value, parse_record};
 use driftless_engine::{
     Clock, ConflictFilter, Edit, JoinOutput, Joiner, Millis, Parts, Replica, SessionFailure,
-    SessionOutput, SessionStart, SessionSummary, Side,
+    SessionOutput, SessionStart, SessionSummary, Side, Wishes,
 };
 use driftless_protocol::{DeviceKey, Hello, InviteLink, Message, Randomness, workspace_tag};
 use driftless_store::{Batch, Journal, Kv, MemoryFiles, MemoryKv, Visit};
@@ -14,6 +14,12 @@ use driftless_store::{Batch, Journal, Kv, MemoryFiles, MemoryKv, Visit};
 /// A clock that stands still until it is moved.
 #[derive(Clone)]
 pub(crate) struct Hand(pub(crate) Arc<AtomicI64>);
+
+impl Hand {
+    pub(crate) fn advance(&self, by_ms: Millis) {
+        self.0.fetch_add(by_ms, Ordering::Relaxed);
+    }
+}
 
 impl Clock for Hand {
     fn now(&self) -> Millis {
@@ -128,6 +134,7 @@ impl Device {
             side: Side::Listener,
             peer: self.key().device_id(),
             handshake_hash: hash,
+            wishes: Wishes::default(),
         });
         loop {
             match joiner.poll() {
@@ -179,6 +186,7 @@ pub(crate) fn sync_until(
         side,
         peer,
         handshake_hash,
+        wishes: Wishes::default(),
     };
     let dialing = dialer.start_session(start(Side::Dialer, l));
     let listening = listener.start_session(start(Side::Listener, d));

@@ -2,3 +2,4 @@
 
 mod conflict_log;
 mod convergence;
+mod history;
