@@ -39,6 +39,9 @@ mod records;
 mod refusals;
 #[path = "e2e/serve.rs"]
 mod serve;
+#[cfg(unix)]
+#[path = "e2e/served.rs"]
+mod served;
 #[path = "e2e/signals.rs"]
 mod signals;
 #[path = "e2e/storage.rs"]

@@ -13,7 +13,7 @@ use crate::import::strikes;
 use crate::support::{Device, World, files_below, run, text};
 
 /// Measures, which differ with random salts, signatures and the machine.
-const MEASURES: [&str; 7] = [
+const MEASURES: [&str; 8] = [
     "bytes",
     "bytes_sent",
     "bytes_received",
@@ -21,6 +21,7 @@ const MEASURES: [&str; 7] = [
     "journal_bytes",
     "round_trips",
     "seconds",
+    "time_ms",
 ];
 /// Of `conflicts`: not commands of their own but words for their list.
 const OTHER_NAMES: [(&str, &str); 1] = [("conflicts", "conflicts list")];
@@ -177,6 +178,7 @@ fn tell_of_records(answers: &mut Answers, laptop: &Device) {
     answers.of("delete", laptop, &["c", &id]);
     answers.of("restore", laptop, &["c", &id]);
     answers.of("get", laptop, &["c", &id]);
+    answers.of("history", laptop, &["c", &id]);
     answers.of("list", laptop, &["c"]);
     answers.of("invite", laptop, &["--address", "ws://127.0.0.1:7717"]);
 }
@@ -206,7 +208,17 @@ fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     serving.stop();
     let entry = text(&answers.of("conflicts list", phone, &[])[0]["id"]);
     answers.of("conflicts show", phone, &[&entry]);
+    // Whoever watches carries out the commands of others, and sees what they change.
+    let mut watching = phone.start(["watch", "c", "--json"]);
+    watching.stderr_line_with("watching");
     answers.of("conflicts resolve", phone, &[&entry, "--keep", "0"]);
+    let lines: Vec<Json> = [watching.stdout_line(), watching.stdout_line()]
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect();
+    answers.take("watch", &lines);
+    watching.interrupt();
+    watching.wait().succeeded();
     answers.of("conflicts export", phone, &[]);
     answers.of("status", phone, &[]);
     answers.of("digest", phone, &[]);

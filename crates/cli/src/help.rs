@@ -85,6 +85,7 @@ Example:
   driftless join --dir phone driftless://join/... --name phone";
 
 pub(crate) const SERVE: &str = "\
+Other commands work on the folder meanwhile: this process carries them out.
 The first line printed is `listening on ws://HOST:PORT`, with --invite the link is the second.
 Interrupt it once to end it cleanly, twice to end it at once.
 
@@ -97,6 +98,15 @@ Without a URL the peers that this device has met are tried, the latest first.
 Examples:
   driftless sync --dir phone ws://192.168.1.20:7717
   driftless sync --dir phone";
+
+pub(crate) const WATCH: &str = "\
+A line for each change that this device makes or receives, and for each entry of the conflict log that is
+opened, changed or closed by it. On a folder that is served it shows what the serving process sees. Otherwise
+it holds the folder itself, carries out the commands of others on it, and shows those; it does not sync.
+
+Examples:
+  driftless watch --dir laptop airports
+  driftless watch --dir laptop --since 3376 --json";
 
 pub(crate) const CONFLICTS: &str = "\
 Examples:
