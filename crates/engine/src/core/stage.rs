@@ -81,13 +81,12 @@ impl Core {
     ) -> Result<(), EngineError> {
         let header = envelope.header();
         let packed_in = (position < self.packed_before).then_some(position.segment);
-        match packed_in {
-            Some(segment) => self.list_packed_envelope(header.feed, header.n, segment),
-            None => {
-                let key = self.keys.numbered(Space::Envelope, &header.feed, header.n);
-                let place = EnvelopePlace::of(envelope, position);
-                self.base.put(key, place.encode());
-            }
+        if let Some(segment) = packed_in {
+            self.list_packed_envelope(header.feed, header.n, segment);
+        } else {
+            let key = self.keys.numbered(Space::Envelope, &header.feed, header.n);
+            let place = EnvelopePlace::of(envelope, position);
+            self.base.put(key, place.encode());
         }
         let feed = self.feeds.push(header, envelope.hash()).encode();
         self.base.put(self.keys.feed(&header.feed), feed);
