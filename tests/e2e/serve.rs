@@ -168,6 +168,13 @@ fn a_peer_is_kept_in_touch_with_and_found_again_without_a_command() {
     }
     let title = &tablet.fields("notes", &record)["title"];
     assert_eq!(title, "written while alone");
+    // What is written on a device that is served is on the other as soon as one can look.
+    phone.insert("notes", &["title=at once"]);
+    let begun = std::time::Instant::now();
+    while laptop.lines(["list", "notes"]).len() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it never came");
+    }
+    tablet.json(["sync", &hub.url]);
     let outcome = serving.stop();
     assert_eq!(outcome.stdout.lines().count(), 1, "{outcome:?}");
     hub.stop();

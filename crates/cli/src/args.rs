@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::duration;
 use crate::help;
 use crate::import::Format;
+use crate::item_args::{Outbox, Quarantine};
 
 /// Where a device is met when nobody says otherwise.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7717";
@@ -94,9 +95,18 @@ pub(crate) enum Command {
     /// Sync with another device until both have everything
     #[command(after_help = help::SYNC)]
     Sync(Sync),
+    /// Print changes and conflicts as they come, until interrupted
+    #[command(after_help = help::WATCH)]
+    Watch(Watch),
     /// Review the conflict log and decide its entries
     #[command(after_help = help::CONFLICTS)]
     Conflicts(Conflicts),
+    /// Look at what is held and not applied: explain, retry, export or discard it
+    #[command(after_help = help::QUARANTINE)]
+    Quarantine(Quarantine),
+    /// Look at what no other device holds yet, or has refused
+    #[command(after_help = help::OUTBOX)]
+    Outbox(Outbox),
     /// Show what this device holds and whom it knows
     #[command(after_help = help::STATUS)]
     Status,
@@ -266,6 +276,16 @@ pub(crate) struct Sync {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Only changes and conflicts of this collection
+    #[arg(value_name = "C")]
+    pub(crate) collection: Option<String>,
+    /// Print the changes after this number first; with --json each change has its number
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) since: Option<u64>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Conflicts {
     /// What to do; listing is the default
     #[command(subcommand)]
@@ -354,6 +374,19 @@ pub(crate) struct Demo {
     /// What the edits are drawn from; equal seeds make equal edits
     #[arg(long, value_name = "N", default_value_t = 7)]
     pub(crate) seed: u64,
+}
+
+impl Command {
+    /// The name of a command that a process which holds the folder cannot carry out for another one.
+    pub(crate) fn needs_folder_for_itself(&self) -> Option<&'static str> {
+        match self {
+            Self::Init(_) => Some("init"),
+            Self::Join(_) => Some("join"),
+            Self::Serve(_) => Some("serve"),
+            Self::Demo(_) => Some("demo"),
+            _ => None,
+        }
+    }
 }
 
 /// Whether JSON is asked for, known even where the arguments as a whole make no sense.

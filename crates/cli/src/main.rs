@@ -15,8 +15,10 @@ mod failure;
 mod help;
 mod import;
 mod interrupt;
+mod item_args;
 mod output;
 mod progress;
+mod served;
 mod standard_error;
 mod table;
 mod time_text;
@@ -30,7 +32,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::Arguments;
+use crate::args::{Arguments, Command};
 use crate::caller::{Caller, ThisProcess};
 use crate::failure::Failure;
 
@@ -43,8 +45,8 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let json = args::asks_for_json(&arguments);
     let caller: Arc<dyn Caller> = Arc::new(ThisProcess::new());
-    match run(arguments, json, caller.clone()) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(&arguments, json, caller.clone()) {
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             failure.report(json, caller.standard_error());
             ExitCode::from(failure.exit_code())
@@ -52,25 +54,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Vec<OsString>, json: bool, caller: Arc<dyn Caller>) -> Result<(), Failure> {
-    let arguments = match Arguments::try_parse_from(arguments) {
+fn run(typed: &[OsString], json: bool, caller: Arc<dyn Caller>) -> Result<u8, Failure> {
+    let arguments = match Arguments::try_parse_from(typed) {
         Ok(arguments) => arguments,
-        Err(error) => return usage::answer(error, json, &*caller),
+        Err(error) => return usage::answer(error, json, &*caller).map(|()| 0),
     };
-    log_to_standard_error();
+    log_to_standard_error(&arguments.command);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2) // one for the socket, one for signals and output
         .enable_all()
         .build()
         .map_err(Failure::System)?;
-    let result = runtime.block_on(commands::run(arguments, caller));
+    let result = runtime.block_on(commands::run(arguments, typed, caller));
     runtime.shutdown_background();
     result
 }
 
-fn log_to_standard_error() {
-    let filter =
-        EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+fn log_to_standard_error(command: &Command) {
+    let default = match command {
+        Command::Serve(_) => DEFAULT_LOG.to_owned(),
+        // What goes wrong is what the command ends with.
+        _ => format!("{DEFAULT_LOG},driftless::actor=off"),
+    };
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

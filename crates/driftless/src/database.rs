@@ -21,7 +21,9 @@ use crate::net::{Network, checked_address};
 use crate::new_folder::NewFolder;
 use crate::opening::{self, Held, Opening};
 use crate::options::Options;
+use crate::outbox::Outbox;
 use crate::progress::Progress;
+use crate::quarantine::Quarantine;
 use crate::status::StatusWatch;
 use crate::sync::Sync;
 
@@ -184,6 +186,16 @@ impl Database {
     /// The conflict log.
     pub fn conflicts(&self) -> Conflicts {
         Conflicts::new(self.shared.actor.clone())
+    }
+
+    /// What is held of other devices, and of this one, and not applied.
+    pub fn quarantine(&self) -> Quarantine {
+        Quarantine::new(self.shared.actor.clone())
+    }
+
+    /// What was made here and is not yet everywhere it should be.
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(self.shared.actor.clone())
     }
 
     /// Sync with other devices.

@@ -45,6 +45,7 @@
 //! | what was committed since | [`Commits`], [`Database::changes_since`] |
 //! | who did what, and the past | [`History`], [`Collection::history`], [`Collection::get_at`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`] |
+//! | what is refused, what is not sent yet | [`Quarantine`], [`Outbox`], [`Draft`] |
 //! | other devices | [`Sync`], [`Server`], [`Connection`], [`Database::invite`], [`Database::join`] |
 //! | how it stands | [`Database::watch_status`], [`Collection::sync_state`], [`Commit::reached`] |
 //! | without async | [`blocking`] |
@@ -73,7 +74,10 @@ mod net;
 mod new_folder;
 mod opening;
 mod options;
+mod outbox;
+mod packing;
 mod progress;
+mod quarantine;
 mod record;
 mod status;
 mod sync;
@@ -97,7 +101,9 @@ pub use net::transport::{
 };
 pub use opening::Opening;
 pub use options::{Options, ProgressCallback, RandomnessFactory, SystemClock, SystemRandomness};
+pub use outbox::Outbox;
 pub use progress::Progress;
+pub use quarantine::Quarantine;
 pub use record::RecordView;
 pub use status::{DatabaseStatus, StatusWatch};
 pub use sync::{Sync, SyncReport};
@@ -110,12 +116,14 @@ pub use driftless_document::{
     number_text, parse_node, parse_record, value_to_json,
 };
 pub use driftless_engine::{
-    ChangeEvent, Clock, ConflictFilter, ConflictView, DeviceName, DigestReport, Edit, Filter,
-    ImportCounts, MemberView, Millis, PeerView, RecordKey, RecordSync, StatusReport, SyncState,
-    VerifyReport,
+    ChangeEvent, Clock, ConflictFilter, ConflictView, DeviceName, DigestReport, Discarded, Draft,
+    DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError, Filter,
+    ImportCounts, ItemPage, ItemState, MemberView, Millis, OutboxItem, OutboxPeer, PeerState,
+    PeerView, QuarantineItem, RecordKey, RecordSync, Retried, StatusReport, SyncState,
+    VerifyReport, WaitsFor,
 };
 pub use driftless_protocol::{
-    Class, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,
+    Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,
 };
 
 /// The Rust of the README is compiled with the documentation's examples.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use driftless::{Database, Role, StatusReport};
+use driftless::{Role, StatusReport};
 use serde_json::{Value as Json, json};
 
 use crate::context::Context;
@@ -178,8 +178,7 @@ pub(crate) async fn verify(context: &mut Context) -> Result<(), Failure> {
 
 /// `driftless rebuild`: sets the store aside and derives it again.
 pub(crate) async fn rebuild(context: &mut Context) -> Result<(), Failure> {
-    let dir = context.dir()?.to_owned();
-    let database = Database::rebuild(&dir, context.rebuild_options()).await?;
+    let database = context.rebuild().await?;
     let digest = database.digest().await;
     context.close(database).await;
     let digest = digest?;

@@ -20,18 +20,27 @@ const CLOSE_WITHIN: Duration = Duration::from_millis(4_800);
 pub(crate) async fn run(context: &mut Context, arguments: Serve) -> Result<(), Failure> {
     let interrupt = context.interrupt()?;
     let database = context.open_unless(&interrupt).await?;
+    let commands = context.carry_out_for_others(&database);
     let started = start(&database, &mut context.output, arguments).await;
     if started.is_ok() {
         interrupt.wait().await;
         context.say("closing");
     }
     let closing = async {
+        let commands_end = async {
+            if let Some(commands) = commands {
+                commands.stop().await;
+            }
+        };
         let result = match started {
             Ok(serving) => {
-                serving.stop().await;
+                tokio::join!(serving.stop(), commands_end);
                 Ok(())
             }
-            Err(failure) => Err(failure),
+            Err(failure) => {
+                commands_end.await;
+                Err(failure)
+            }
         };
         context.close(database).await;
         result

@@ -79,12 +79,21 @@ struct Notes {
     suspect: OnceLock<String>,
     /// How many groups were committed.
     commits: watch::Sender<u64>,
+    /// How the thread reaches its own queue, without keeping it open.
+    queue: OnceLock<Weak<Shared>>,
 }
 
 impl Notes {
     fn take_note(&self, error: &EngineError) {
         if is_store_damage(error) {
             let _ = self.suspect.set(error.to_string());
+        }
+    }
+
+    /// Has the thread go round once more, after what waits already.
+    fn wake(&self) {
+        if let Some(shared) = self.queue.get().and_then(Weak::upgrade) {
+            Actor { shared }.post_as(Access::Read, |_| ());
         }
     }
 }
@@ -163,6 +172,9 @@ impl Actor {
         let actor = Self {
             shared: Arc::new(shared),
         };
+        let _ = actor.shared.notes.queue.set(Arc::downgrade(&actor.shared));
+        // What the thread began before it could be reached may be done.
+        actor.shared.notes.wake();
         Ok((actor, told))
     }
 
@@ -256,12 +268,16 @@ impl Actor {
 
     /// Leaves a job that nobody waits for.
     pub(crate) fn post(&self, job: impl FnOnce(&mut Replica) + Send + 'static) {
+        self.post_as(Access::Write, job);
+    }
+
+    fn post_as(&self, access: Access, job: impl FnOnce(&mut Replica) + Send + 'static) {
         let run = Box::new(|replica: &mut Replica| {
             job(replica);
             Box::new(|_: &mut Replica, _| {}) as Finish
         });
         let job = Job {
-            access: Access::Write,
+            access,
             run,
             permit: None,
         };

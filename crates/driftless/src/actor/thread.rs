@@ -12,6 +12,7 @@ use super::{Access, Finish, Job, Message, Notes, Rebuild, guarded, panicked};
 use crate::error::Error;
 use crate::limits::{JOBS_PER_GROUP, STORE_FLUSH_AFTER};
 use crate::opening::Held;
+use crate::packing::Packing;
 
 /// The thread's side.
 pub(super) struct Thread {
@@ -71,7 +72,9 @@ impl Thread {
             mut replica,
             mut folder,
         } = held;
-        match self.serve(&mut replica) {
+        let wake = self.notes.clone();
+        let mut packing = Packing::new(&replica, Arc::new(move || wake.wake()));
+        match self.serve(&mut replica, &mut packing) {
             End::Failed(error) => {
                 tracing::error!(%error, "the replica is given up; open it again");
                 let _ = self.notes.ended.set(error);
@@ -101,7 +104,10 @@ impl Thread {
             }
             End::Closed(waiting) => {
                 let suspect = self.notes.suspect.get().map(String::as_str);
-                let closed = guarded(|| Held { replica, folder }.close(suspect));
+                let closed = guarded(|| {
+                    packing.finish(&mut replica);
+                    Held { replica, folder }.close(suspect)
+                });
                 let closed = closed.unwrap_or_else(|| Err(panicked()));
                 if let Err(error) = &closed {
                     tracing::warn!(%error, "closing failed; the next opening replays the journal");
@@ -114,10 +120,13 @@ impl Thread {
         None
     }
 
-    fn serve(&mut self, replica: &mut Replica) -> End {
+    fn serve(&mut self, replica: &mut Replica, packing: &mut Packing) -> End {
         // One that took another's place may have something to say.
         self.closes.1.after_group(replica);
         loop {
+            if guarded(|| packing.step(replica)).is_none() {
+                return End::Panicked;
+            }
             let Some(first) = self.next(replica) else {
                 return End::Closed(None);
             };

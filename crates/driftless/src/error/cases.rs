@@ -90,6 +90,14 @@ cases! {
         "Open the folder again: the store is then rebuilt from the journal, and nothing is lost.";
     STORAGE_FAILED = "storage_failed", Storage, Storage, true,
         "Check that the folder is there and may be written, and that the disk has space and is sound; what was acknowledged is safe.";
+    DISK_FULL = "disk_full", Storage, Storage, false,
+        "Free some space on the disk, then try again; what was acknowledged is safe.";
+    NOT_WRITABLE = "not_writable", Storage, Storage, false,
+        "Make the folder and everything in it readable and writable for this user, then try again; what was acknowledged is safe.";
+    BAD_DRAFT = "bad_draft", Validation, Usage, false,
+        "Give a draft as `driftless outbox discard` wrote it; only its values are to be edited.";
+    NOT_DISCARDABLE = "not_discardable", Conflict, Refused, false,
+        "Nothing was changed. To undo what a record says, edit the record.";
     NEWER_FORMAT = "needs_newer_version", Storage, Storage, false,
         "Update Driftless on this device.";
     KEY_MISSING = "device_key_missing", Storage, Storage, false,
