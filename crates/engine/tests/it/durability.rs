@@ -130,7 +130,7 @@ fn a_journal_that_lost_its_end_is_told_from_a_damaged_store() {
         kv: Box::new(a.kv.clone()),
         key: a.key(),
         clock: std::sync::Arc::new(a.clock.clone()),
-        randomness: Box::new(crate::support::Counted::fresh()),
+        randomness: Box::new(a.randomness()),
     };
     let opened = Replica::open(parts, &mut |_| ());
     assert!(matches!(opened, Err(EngineError::JournalShort { .. })));
@@ -143,12 +143,7 @@ fn a_copied_folder_goes_on_twice_and_both_converge() {
     let id = insert(&mut laptop, r#"{"title":"a"}"#);
     sync(&mut phone, &mut laptop).unwrap();
     laptop.close().unwrap();
-    let copy = crate::support::Device {
-        files: a.files.duplicate(),
-        kv: MemoryKv::new(),
-        seed: a.seed,
-        clock: a.clock.clone(),
-    };
+    let copy = a.copy();
     let (mut one, mut two) = (a.open(), copy.open());
     set(&mut one, id, "title", "one");
     set(&mut two, id, "title", "two");
@@ -173,12 +168,7 @@ fn a_copied_folder_goes_on_twice_and_both_converge() {
 fn a_restored_backup_gets_back_what_it_had_sent_and_goes_on() {
     let (a, mut laptop, _, mut phone) = two();
     let id = insert(&mut laptop, r#"{"title":"a"}"#);
-    let backup = crate::support::Device {
-        files: a.files.duplicate(),
-        kv: MemoryKv::new(),
-        seed: a.seed,
-        clock: a.clock.clone(),
-    };
+    let backup = a.copy();
     set(&mut laptop, id, "title", "after the backup");
     sync(&mut phone, &mut laptop).unwrap();
     drop(laptop);
@@ -225,10 +215,8 @@ fn a_store_that_lost_any_one_value_is_found_out() {
     for key in keys {
         let space = key[16];
         let hurt = crate::support::Device {
-            files: a.files.duplicate(),
             kv: a.copy_of_store(),
-            seed: a.seed,
-            clock: a.clock.clone(),
+            ..a.copy()
         };
         assert!(hurt.kv.lose_key(&key));
         let found = match hurt.try_open() {

@@ -1,4 +1,5 @@
-//! The conflict log and convergence of records, on random histories.
+//! The conflict log and convergence: of records, on random histories; of replicas, on random schedules.
 
 mod conflict_log;
 mod convergence;
+mod schedules;
