@@ -90,10 +90,11 @@ pub use driftless_document::{
 };
 pub use driftless_engine::{
     ChangeEvent, Clock, Commit, ConflictFilter, ConflictView, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, Millis, PeerView, RecordKey, StatusReport, VerifyReport,
+    Filter, ImportCounts, MemberView, Millis, PeerView, RecordKey, RecordSync, StatusReport,
+    SyncState, VerifyReport,
 };
 pub use driftless_protocol::{
-    Class, DeviceId, DeviceKey, InviteLink, LinkError, Randomness, Role, WorkspaceId,
+    Class, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,
 };
 
 /// The Rust of the README is compiled with the documentation's examples.

@@ -169,6 +169,10 @@ impl Replica {
             seq: self.core.state.seq,
             version,
             changed,
+            envelope: self
+                .incarnation
+                .filter(|_| changed)
+                .map(|own| (own.feed, own.last)),
         })
     }
 
@@ -177,6 +181,7 @@ impl Replica {
             seq: self.core.state.seq,
             version,
             changed: false,
+            envelope: None,
         }
     }
 

@@ -71,6 +71,20 @@ pub(crate) struct Run {
     pub(crate) last: u64,
 }
 
+impl Run {
+    pub(crate) fn len(&self) -> u64 {
+        self.last - self.first + 1
+    }
+
+    pub(crate) fn contains(&self, feed: &FeedId, n: u64) -> bool {
+        self.feed == *feed && (self.first..=self.last).contains(&n)
+    }
+
+    pub(crate) fn numbers(self) -> impl Iterator<Item = (FeedId, u64)> {
+        (self.first..=self.last).map(move |n| (self.feed, n))
+    }
+}
+
 /// All feeds of a workspace.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Feeds {

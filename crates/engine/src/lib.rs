@@ -17,6 +17,7 @@ mod feeds;
 mod invites;
 pub mod limits;
 mod membership;
+mod peers;
 mod records;
 mod replica;
 mod session;
@@ -29,9 +30,10 @@ pub use error::EngineError;
 pub use replica::{Parts, Replica};
 pub use session::{
     JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart, SessionSummary,
-    Side, SyncProgress,
+    Side, SyncProgress, Wishes,
 };
 pub use types::{
     ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, PeerView, RecordKey, Replayed, StatusReport, VerifyReport,
+    Filter, ImportCounts, MemberView, PeerView, RecordKey, RecordSync, Replayed, StatusReport,
+    SyncState, VerifyReport,
 };

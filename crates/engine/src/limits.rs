@@ -14,8 +14,14 @@ pub const RECORD_BYTES: usize = 16 * 1024 * 1024;
 pub const SETTING_NAME_BYTES: usize = 200;
 /// Bytes of a setting's value: settings are small.
 pub const SETTING_VALUE_BYTES: usize = 1024 * 1024;
-/// Envelope bytes a session sends beyond what the peer has acknowledged.
-pub const UNACKNOWLEDGED_BYTES: usize = 2 * 1024 * 1024;
+/// Envelope bytes a peer may send beyond what is durable here, once it has shown that it has much to send.
+pub const CREDIT_WINDOW: u64 = 2 * 1024 * 1024;
+/// What may wait for one open session, in envelopes and membership records: beyond, it is ended, and catches up.
+pub const LIVE_QUEUE: usize = 65_536;
+/// Bytes of one group of commits that are made into frames for all open sessions: more is read when it is sent.
+pub const SHARED_BYTES: usize = 256 * 1024;
+/// Envelopes remembered as refused by one peer: so many fit into a setting.
+pub const REFUSED_BY_PEER: usize = 10_000;
 /// Membership records that a device which is not known as a member may send to prove that it is one.
 pub const PROOF_RECORDS: usize = 4_000;
 /// Membership records a peer may send in one session.

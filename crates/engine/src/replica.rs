@@ -14,7 +14,8 @@ use crate::core::{Core, MEMBER_FRAME, NOTE_FRAME, encode_note};
 use crate::error::EngineError;
 use crate::limits;
 use crate::membership::{MembershipLog, RecordRefusal};
-use crate::session::{Session, SessionId};
+use crate::peers::Peer;
+use crate::session::{Awakened, Heard, News, Outgoing, Session, SessionId};
 use crate::types::Replayed;
 
 /// What a replica is made of.
@@ -47,8 +48,18 @@ pub struct Replica {
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) next_session: u64,
-    /// The feeds each peer is known to hold, by its acknowledgements and cursors.
-    pub(crate) peers: BTreeMap<DeviceId, BTreeMap<FeedId, u64>>,
+    /// What is known of each peer.
+    pub(crate) peers: BTreeMap<DeviceId, Peer>,
+    /// Counts what was learnt of peers.
+    pub(crate) peer_news: u64,
+    /// Envelopes brought into the form in which they travel.
+    pub(crate) encoded: std::cell::Cell<u64>,
+    /// What the staged group brings, for open sessions to hear of.
+    pub(crate) news: Vec<Heard>,
+    /// The session whose frame is being handled.
+    pub(crate) handling: Option<SessionId>,
+    /// The sessions that have something to send since they were last asked.
+    pub(crate) awakened: Awakened,
     staged: bool,
     pub(crate) broken: bool,
 }
@@ -168,6 +179,11 @@ impl Replica {
             sessions: BTreeMap::new(),
             next_session: 0,
             peers: BTreeMap::new(),
+            peer_news: 0,
+            encoded: std::cell::Cell::new(0),
+            news: Vec::new(),
+            handling: None,
+            awakened: Awakened::new(),
             staged: false,
             broken: false,
         }
@@ -206,8 +222,11 @@ impl Replica {
         if committed.is_err() {
             self.broken = true;
             self.core.discard();
+            self.news.clear();
         }
-        committed
+        committed?;
+        self.spread_news();
+        Ok(())
     }
 
     fn commit_staged(&mut self) -> Result<(), EngineError> {
@@ -240,6 +259,12 @@ impl Replica {
             .journal
             .append(crate::core::ENVELOPE_FRAME, &envelope.encode())?;
         self.staged = true;
+        self.note_news(News::Envelope(Outgoing {
+            feed: envelope.header().feed,
+            n: envelope.header().n,
+            position,
+            items: envelope.items().len() as u64,
+        }));
         let staged = self.core.stage_envelope(envelope, position, judgement);
         // Half an envelope must not reach the store: the group fails as a whole.
         self.broken |= staged.is_err();
@@ -253,11 +278,13 @@ impl Replica {
             return Ok(());
         }
         let bytes = record.encode();
+        let hash = record.hash();
         self.core
             .stage_member(record)
             .map_err(RecordRefusal::into_error)?;
         self.journal.append(MEMBER_FRAME, &bytes)?;
         self.staged = true;
+        self.note_news(News::Record(hash));
         Ok(())
     }
 
@@ -294,6 +321,11 @@ impl Replica {
     /// Hands what was applied to the system: a hint, so that the next opening has less to replay.
     pub fn flush(&self) -> Result<(), EngineError> {
         Ok(self.core.base.flush()?)
+    }
+
+    /// How many envelopes were encoded for sending, for tests that count them.
+    pub fn envelopes_encoded(&self) -> u64 {
+        self.encoded.get()
     }
 
     /// The journal's counters, for tests that count barriers.

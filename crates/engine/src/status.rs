@@ -4,110 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::Status;
 use driftless_protocol::{BodyForm, DeviceId, Envelope, FeedId};
-use driftless_store::{KeyBuilder, KeyReader, MemoryKv, Visit};
+use driftless_store::{MemoryKv, Visit};
 
-use crate::clock::Millis;
 use crate::core::{Core, StoredRow};
 use crate::error::EngineError;
 use crate::replica::Replica;
 use crate::space::{self, Space};
 use crate::types::{
-    ConflictFilter, DigestReport, MemberView, PeerView, RecordKey, Replayed, StatusReport,
-    VerifyReport,
+    ConflictFilter, DigestReport, MemberView, Replayed, StatusReport, VerifyReport,
 };
 
-/// What the notes about peers begin with; the device's hex key follows.
-const PEER_NOTE: &str = "peer/";
-const PEER_FORMAT: u8 = 1;
-
-/// What is remembered of a peer.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct PeerNote {
-    pub(crate) address: String,
-    pub(crate) last_sync_ms: Option<Millis>,
-    /// Per feed, up to where the peer has said that it holds it.
-    pub(crate) held: BTreeMap<FeedId, u64>,
-}
-
-impl PeerNote {
-    fn encode(&self) -> Vec<u8> {
-        let mut value = KeyBuilder::new()
-            .push_u8(PEER_FORMAT)
-            .push_str(&self.address)
-            .push_i64(self.last_sync_ms.unwrap_or(-1));
-        for (feed, last) in &self.held {
-            value = value.push_fixed(&feed.0).push_u64(*last);
-        }
-        value.finish()
-    }
-
-    fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
-        let mut reader = KeyReader::new(bytes);
-        reader.take_u8()?;
-        let address = reader.take_string()?;
-        let last = reader.take_i64()?;
-        let mut held = BTreeMap::new();
-        while !reader.rest().is_empty() {
-            held.insert(FeedId(reader.take_fixed()?), reader.take_u64()?);
-        }
-        Ok(Self {
-            address,
-            last_sync_ms: (last >= 0).then_some(last),
-            held,
-        })
-    }
-}
-
 impl Replica {
-    /// Remembers where a peer was reached.
-    pub fn remember_peer(&mut self, device: DeviceId, address: &str) -> Result<(), EngineError> {
-        let mut note = self.peer_note(&device)?.unwrap_or_default();
-        address.clone_into(&mut note.address);
-        self.set_peer_note(&device, &note)
-    }
-
-    pub(crate) fn peer_note(&self, device: &DeviceId) -> Result<Option<PeerNote>, EngineError> {
-        let bytes = self.setting(&format!("{PEER_NOTE}{device}"))?;
-        bytes.map(|bytes| PeerNote::decode(&bytes)).transpose()
-    }
-
-    pub(crate) fn set_peer_note(
-        &mut self,
-        device: &DeviceId,
-        note: &PeerNote,
-    ) -> Result<(), EngineError> {
-        self.set_setting(&format!("{PEER_NOTE}{device}"), &note.encode())
-    }
-
-    fn peer_notes(&self) -> Result<Vec<(DeviceId, PeerNote)>, EngineError> {
-        let mut found = Vec::new();
-        let mut result = Ok(());
-        let space = self.core.keys.space(Space::Note);
-        self.core.base.scan(&space, &[], &mut |key, value| {
-            let note = space::note_of(key)
-                .map_err(EngineError::from)
-                .and_then(|name| {
-                    let device = name.strip_prefix(PEER_NOTE).and_then(|id| id.parse().ok());
-                    let note =
-                        device.map(|device: DeviceId| Ok((device, PeerNote::decode(value)?)));
-                    note.transpose()
-                });
-            match note {
-                Ok(note) => found.extend(note),
-                Err(error) => result = Err(error),
-            }
-            Visit::Continue
-        })?;
-        result.map(|()| found)
-    }
-
-    pub(crate) fn load_peers(
-        &self,
-    ) -> Result<BTreeMap<DeviceId, BTreeMap<FeedId, u64>>, EngineError> {
-        let notes = self.peer_notes()?.into_iter();
-        Ok(notes.map(|(device, note)| (device, note.held)).collect())
-    }
-
     /// How the replica stands.
     pub fn status(&self) -> Result<StatusReport, EngineError> {
         let device = self.device();
@@ -134,16 +41,7 @@ impl Replica {
             pending,
             pending_changes,
             conflicts_open: self.conflicts(&open)?.len() as u64,
-            peers: self
-                .peer_notes()?
-                .into_iter()
-                .map(|(device, note)| PeerView {
-                    device,
-                    name: name_of(&device),
-                    address: (!note.address.is_empty()).then_some(note.address),
-                    last_sync_ms: note.last_sync_ms,
-                })
-                .collect(),
+            peers: self.peer_views(name_of),
             members: resolved
                 .iter()
                 .map(|(member, granted)| MemberView {
@@ -162,48 +60,6 @@ impl Replica {
 
     fn live_records(&self) -> Result<u64, EngineError> {
         Ok(self.collections()?.iter().map(|(_, count)| count).sum())
-    }
-
-    /// The records, and the changes, made here that no peer has acknowledged as held.
-    fn pending(&self) -> Result<(u64, u64), EngineError> {
-        let mut records = BTreeSet::<RecordKey>::new();
-        let mut changes = 0;
-        for (feed, state) in self.core.feeds.of_device(self.device().prefix()) {
-            let held = self.peers.values().filter_map(|held| held.get(feed)).max();
-            for n in held.map_or(1, |held| held + 1)..=state.last {
-                if self.covered_elsewhere(feed, n) || self.core.is_quarantined(feed, n)? {
-                    continue;
-                }
-                let envelope = self.read_envelope(feed, n)?;
-                for (collection, item, _) in envelope.items() {
-                    changes += item.last_seq - item.first_seq + 1;
-                    records.insert(RecordKey {
-                        collection: collection.to_owned(),
-                        record: driftless_document::RecordId(item.record),
-                    });
-                }
-            }
-        }
-        Ok((records.len() as u64, changes))
-    }
-
-    /// Whether some peer holds a later feed of this device whose chain leads back to this envelope.
-    fn covered_elsewhere(&self, feed: &FeedId, n: u64) -> bool {
-        self.peers.values().any(|held| {
-            let mut at: Vec<(FeedId, u64)> = held
-                .iter()
-                .filter(|(id, _)| id.device_prefix() == feed.device_prefix())
-                .map(|(id, last)| (*id, *last))
-                .collect();
-            while let Some((id, last)) = at.pop() {
-                if id == *feed && n <= last {
-                    return true;
-                }
-                let before = self.core.feeds.get(&id).and_then(|feed| feed.predecessor);
-                at.extend(before.map(|before| (before.feed, before.n)));
-            }
-            false
-        })
     }
 
     pub(crate) fn read_envelope(&self, feed: &FeedId, n: u64) -> Result<Envelope, EngineError> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use driftless_document::{
     ActorId, ChangeHash, Entry, FieldPath, Node, Policy, RecordId, Shown, Status, Value, Version,
 };
-use driftless_protocol::{DeviceId, Role, WorkspaceId};
+use driftless_protocol::{Code, DeviceId, FeedId, Role, WorkspaceId};
 
 use crate::clock::Millis;
 
@@ -27,6 +27,8 @@ pub struct Commit {
     pub version: Version,
     /// False where the write would have changed nothing, and so made no change.
     pub changed: bool,
+    /// The envelope that carries it: feed and number; none where nothing changed.
+    pub envelope: Option<(FeedId, u64)>,
 }
 
 /// One wish about one field.
@@ -144,6 +146,55 @@ pub struct PeerView {
     pub address: Option<String>,
     /// When a sync with it last came to its end.
     pub last_sync_ms: Option<Millis>,
+    /// Envelopes, whoever made them, that it is not known to hold.
+    pub lacks: u64,
+    /// Envelopes that it holds and has refused.
+    pub refused: u64,
+}
+
+/// How a record stands with the devices this one has met.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordSync {
+    /// Where the record is.
+    pub state: SyncState,
+    /// The peers that have acknowledged everything that touches it.
+    pub peers: Vec<DeviceId>,
+    /// Its conflict entries that a person has to decide.
+    pub conflicts_open: u64,
+}
+
+/// Where the latest state of a record is known to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SyncState {
+    /// Here; no peer was ever synced with.
+    LocalOnly,
+    /// Here; no peer has acknowledged all of it.
+    Pending,
+    /// Sent, and not acknowledged yet.
+    InTransit,
+    /// At least one peer has acknowledged all of it.
+    Synced,
+    /// A peer has refused a part of it.
+    Refused {
+        /// That peer.
+        peer: DeviceId,
+        /// Its reason.
+        code: Code,
+    },
+}
+
+impl SyncState {
+    /// The stable text.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::LocalOnly => "local_only",
+            Self::Pending => "pending",
+            Self::InTransit => "in_transit",
+            Self::Synced => "synced",
+            Self::Refused { .. } => "refused",
+        }
+    }
 }
 
 /// A member of the workspace.

@@ -230,6 +230,10 @@ codes! {
     MembershipTooNew = 24, "membership_too_new", Protocol, false,
         "The workspace has membership records of a newer release.",
         "Update Driftless on this device; until then it admits no new members.";
+    /// The other side takes less than there is to send, for too long.
+    TooSlow = 25, "too_slow", Quota, true,
+        "The other device takes less than there is to send.",
+        "Try again later; it goes on where it ended.";
 }
 
 impl fmt::Display for Code {

@@ -48,5 +48,5 @@ pub use membership::{
     Admit, Genesis, Invite, Join, RECORD_VERSION, Record, RecordBody, RecordError, Role,
     membership_digest, workspace_id_of,
 };
-pub use message::{Hello, Message, MessageError, workspace_tag};
+pub use message::{Hello, Message, MessageError, features, workspace_tag};
 pub use noise::{Channel, Handshake, NoiseError, PeerIdentity, Randomness, SecureChannel};

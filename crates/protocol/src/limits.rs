@@ -94,6 +94,9 @@ pub const ERROR_DETAIL: usize = 256;
 /// Messages of one batch: bounds the work that one frame can ask for.
 pub const BATCH: usize = 64;
 
+/// Bytes of envelopes a side may send before it has been granted any: most syncs need no more.
+pub const CREDIT_AT_FIRST: u32 = 256 * 1024;
+
 /// Plain bytes of a batch from which compression is tried: below, the frame of zstd costs more than it saves.
 pub const COMPRESS_FROM: usize = 256;
 

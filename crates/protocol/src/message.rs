@@ -84,9 +84,31 @@ pub enum Message {
         code: Code,
         /// A sentence for a log, at most 256 bytes; may be empty.
         detail: String,
+        /// After how many seconds trying again makes sense; 0 when the sender does not say.
+        retry_after_s: u32,
     },
     /// The sender closes the session on purpose.
     Bye,
+    /// The sender takes so many more bytes of envelopes than it said before.
+    Credit {
+        /// Bytes of wire forms.
+        bytes: u32,
+    },
+    /// How much the sender is about to send: for progress only.
+    Ahead {
+        /// Envelopes.
+        envelopes: u64,
+        /// Records in them; one that comes twice counts twice.
+        records: u64,
+    },
+}
+
+/// Bits of [`Hello::features`].
+pub mod features {
+    /// The sender stays when both have everything, and passes on what comes up.
+    pub const LIVE: u32 = 1;
+    /// The sender takes no envelopes in this session.
+    pub const NO_PULL: u32 = 2;
 }
 
 /// What each side says first.
@@ -98,7 +120,7 @@ pub struct Hello {
     pub protocol_max: u8,
     /// See [`workspace_tag`].
     pub workspace: [u8; 16],
-    /// Features as bits; unknown ones are ignored. The first 16 keep a `Hello` within 70 bytes.
+    /// Features as bits, see [`features`]; unknown ones are ignored. The first 16 keep a `Hello` within 70 bytes.
     pub features: u32,
     /// The digest of the sender's cursor.
     pub cursor_digest: [u8; 16],
@@ -185,6 +207,8 @@ mod tag {
     pub(super) const ACK: u8 = 12;
     pub(super) const ERROR: u8 = 13;
     pub(super) const BYE: u8 = 14;
+    pub(super) const CREDIT: u8 = 15;
+    pub(super) const AHEAD: u8 = 16;
 }
 
 struct JoinForm {
@@ -256,14 +280,30 @@ wire!(EnvelopeForm {
 struct ErrorForm {
     code: Code,
     detail: String,
+    retry_after_s: u32,
 }
 
 wire!(ErrorForm {
     code,
-    detail: text(limits::ERROR_DETAIL)
+    detail: text(limits::ERROR_DETAIL),
+    retry_after_s
 });
 
+struct CreditForm {
+    bytes: u32,
+}
+
+wire!(CreditForm { bytes });
+
+struct AheadForm {
+    envelopes: u64,
+    records: u64,
+}
+
+wire!(AheadForm { envelopes, records });
+
 impl Message {
+    // tidy: table
     /// The message's bytes, tag first.
     pub(crate) fn encode(&self) -> Vec<u8> {
         match self {
@@ -317,14 +357,27 @@ impl Message {
             Self::Chunk(chunk) => put(tag::CHUNK, chunk),
             Self::Done => vec![tag::DONE],
             Self::Ack(ack) => put(tag::ACK, ack),
-            Self::Error { code, detail } => put(
+            Self::Error {
+                code,
+                detail,
+                retry_after_s,
+            } => put(
                 tag::ERROR,
                 &ErrorForm {
                     code: *code,
                     detail: detail.clone(),
+                    retry_after_s: *retry_after_s,
                 },
             ),
             Self::Bye => vec![tag::BYE],
+            Self::Credit { bytes } => put(tag::CREDIT, &CreditForm { bytes: *bytes }),
+            Self::Ahead { envelopes, records } => put(
+                tag::AHEAD,
+                &AheadForm {
+                    envelopes: *envelopes,
+                    records: *records,
+                },
+            ),
         }
     }
 
@@ -380,9 +433,19 @@ impl Message {
                 Ok(Self::Error {
                     code: form.code,
                     detail: form.detail,
+                    retry_after_s: form.retry_after_s,
                 })
             })?,
             tag::BYE => (Self::Bye, rest),
+            tag::CREDIT => take(rest, |form: CreditForm| {
+                Ok(Self::Credit { bytes: form.bytes })
+            })?,
+            tag::AHEAD => take(rest, |form: AheadForm| {
+                Ok(Self::Ahead {
+                    envelopes: form.envelopes,
+                    records: form.records,
+                })
+            })?,
             tag => return Err(MessageError::UnknownMessage { tag }),
         };
         message.check()?;
@@ -435,7 +498,8 @@ impl Message {
                 consistent(ack.is_consistent())
             }
             Self::Error { detail, .. } => within("detail", detail.len(), limits::ERROR_DETAIL),
-            Self::Join { .. } | Self::Done | Self::Bye => Ok(()),
+            Self::Credit { bytes } => consistent(*bytes > 0),
+            Self::Join { .. } | Self::Done | Self::Bye | Self::Ahead { .. } => Ok(()),
         }
     }
 
@@ -445,7 +509,11 @@ impl Message {
         while detail.len() > limits::ERROR_DETAIL {
             detail.pop();
         }
-        Self::Error { code, detail }
+        Self::Error {
+            code,
+            detail,
+            retry_after_s: 0,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use driftless_engine::{
     Clock, EngineError, JoinOutput, Joiner, Millis, Parts, Replica, SessionFailure, SessionOutput,
-    Side,
+    Side, Wishes,
 };
 use driftless_protocol::{DeviceKey, InviteLink, Randomness};
 use driftless_store::{Batch, Journal, JournalError, Kv, KvError, MemoryFiles, MemoryKv, Visit};
@@ -190,7 +190,8 @@ impl Device {
     ) -> Result<Replica, SessionFailure> {
         let hash = [7; 32];
         let mut joiner = Joiner::new(link, &self.key(), name, &hash);
-        let session = member.start_session(start_of(Side::Listener, self.key().device_id(), hash));
+        let peer = self.key().device_id();
+        let session = member.start_session(start_of(Side::Listener, peer, hash, Wishes::default()));
         loop {
             match joiner.poll() {
                 Some(JoinOutput::Send(frame)) => {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use driftless_engine::{
     EngineError, Millis, Replica, SessionFailure, SessionId, SessionOutput, SessionStart,
-    SessionSummary, Side,
+    SessionSummary, Side, Wishes,
 };
 use driftless_protocol::DeviceId;
 
@@ -16,12 +16,18 @@ pub const DIALER: usize = 0;
 /// The place of the listener.
 pub const LISTENER: usize = 1;
 
-/// What a finished handshake says, for a session that ends when both sides have everything.
-pub fn start_of(side: Side, peer: DeviceId, handshake_hash: [u8; 32]) -> SessionStart {
+/// What a finished handshake says.
+pub fn start_of(
+    side: Side,
+    peer: DeviceId,
+    handshake_hash: [u8; 32],
+    wishes: Wishes,
+) -> SessionStart {
     SessionStart {
         side,
         peer,
         handshake_hash,
+        wishes,
     }
 }
 
@@ -44,28 +50,47 @@ pub struct Link {
     pub in_flight: [VecDeque<Vec<u8>>; 2],
     /// How the session ended on each side.
     pub ended: [Option<Ended>; 2],
+    /// Whether each side has said that both have what there was, and stays.
+    pub caught_up: [bool; 2],
+    /// Whether each side may have something to send: a frame has reached it, or it has said so.
+    pub due: [bool; 2],
 }
 
 impl Link {
-    /// Opens a session on each of two replicas.
-    pub fn open(dialer: &mut Replica, listener: &mut Replica, handshake_hash: [u8; 32]) -> Self {
+    /// Opens a session on each of two replicas; `wishes` are the dialer's and the listener's.
+    pub fn open(
+        dialer: &mut Replica,
+        listener: &mut Replica,
+        handshake_hash: [u8; 32],
+        wishes: [Wishes; 2],
+    ) -> Self {
         let (d, l) = (dialer.device(), listener.device());
-        let dialing = dialer.start_session(start_of(Side::Dialer, l, handshake_hash));
-        let listening = listener.start_session(start_of(Side::Listener, d, handshake_hash));
+        let start = |side, peer, wishes| start_of(side, peer, handshake_hash, wishes);
+        let dialing = dialer.start_session(start(Side::Dialer, l, wishes[DIALER]));
+        let listening = listener.start_session(start(Side::Listener, d, wishes[LISTENER]));
         Self {
             sessions: [dialing, listening],
             in_flight: [VecDeque::new(), VecDeque::new()],
             ended: [None, None],
+            caught_up: [false, false],
+            due: [true, true],
         }
+    }
+
+    /// A side's name for the session.
+    pub fn session(&self, side: usize) -> SessionId {
+        self.sessions[side]
     }
 
     /// Takes what a side wants to send; says whether there was anything.
     pub fn drain(&mut self, side: usize, replica: &mut Replica) -> bool {
         let mut any = false;
+        self.due[side] = false;
         while let Some(output) = replica.poll_session(self.sessions[side]) {
             any = true;
             match output {
                 SessionOutput::Send(frame) => self.in_flight[1 - side].push_back(frame),
+                SessionOutput::CaughtUp(_) => self.caught_up[side] = true,
                 SessionOutput::Finished(summary) => {
                     self.ended[side] = Some(Ended::Finished(summary));
                 }
@@ -86,6 +111,7 @@ impl Link {
         let Some(frame) = self.in_flight[side].pop_front() else {
             return Ok(None);
         };
+        self.due[side] = true;
         replica.handle_frame(self.sessions[side], &frame, now);
         replica.commit_group()?;
         Ok(Some(frame))
@@ -153,7 +179,7 @@ pub fn sync_until(
     let mut handshake_hash = [0; 32];
     let n = HANDSHAKES.fetch_add(1, Ordering::Relaxed);
     handshake_hash[..8].copy_from_slice(&n.to_le_bytes());
-    let mut link = Link::open(dialer, listener, handshake_hash);
+    let mut link = Link::open(dialer, listener, handshake_hash, [Wishes::default(); 2]);
     let (mut bytes, mut sent) = (0, 0);
     loop {
         let polled = [link.drain(DIALER, dialer), link.drain(LISTENER, listener)];

@@ -1,6 +1,6 @@
 //! The side that dials: one sync, or one request to join.
 
-use driftless_engine::{Joiner, SessionStart, SessionSummary, Side};
+use driftless_engine::{Joiner, SessionStart, SessionSummary, Side, Wishes};
 use driftless_protocol::{DeviceId, InviteLink, Record};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -37,6 +37,7 @@ pub(crate) async fn sync(
         side: Side::Dialer,
         peer: secured.peer.device,
         handshake_hash: secured.peer.handshake_hash,
+        wishes: Wishes::default(),
     };
     let (peer, handshake_bytes) = (secured.peer.device, secured.handshake_bytes);
     let mut party = ReplicaParty::begin(actor, start, identity.progress.clone()).await?;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use driftless_engine::{SessionStart, Side};
+use driftless_engine::{SessionStart, Side, Wishes};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
@@ -166,6 +166,7 @@ async fn session(
         side: Side::Listener,
         peer: device,
         handshake_hash: secured.peer.handshake_hash,
+        wishes: Wishes::default(),
     };
     let mut party = match ReplicaParty::begin(&actor, start, None).await {
         Ok(party) => party,

@@ -130,7 +130,7 @@ async fn a_device_that_is_no_member_gets_a_code_and_nothing_else() {
     let frame = encode_batch(&[Message::Hello(hello), proof]).unwrap();
     device.say(&frame).await;
     let answer = decode_batch(&device.hear().await.unwrap()).unwrap();
-    let [Message::Error { code, detail }] = &answer[..] else {
+    let [Message::Error { code, detail, .. }] = &answer[..] else {
         panic!("an error and nothing else was expected, not {answer:?}")
     };
     assert_eq!((*code, detail.as_str()), (Code::UnknownDevice, ""));

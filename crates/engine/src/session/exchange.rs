@@ -1,11 +1,11 @@
 //! What two members tell each other: membership records, cursors, envelopes, acknowledgements.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use driftless_document::change_hash;
 use driftless_protocol::{
-    Ack, Agreed, Code, CursorMark, Envelope, FeedId, Hash, HeldRun, Message, Refusal, RunSet,
-    WireContext,
+    Ack, Agreed, Chunk, Code, CursorMark, Envelope, FeedId, Hash, HeldRun, Message, Refusal,
+    RunSet, WireContext,
 };
 
 use super::greet::stop_of;
@@ -27,9 +27,7 @@ impl Replica {
             let mut prefixes: Vec<_> = self.core.log.hashes().map(Hash::prefix).collect();
             prefixes.sort_unstable();
             prefixes.dedup();
-            session
-                .outbox
-                .push_back(Message::MembershipHave { prefixes });
+            session.say(Message::MembershipHave { prefixes });
         }
         self.send_cursor(session);
     }
@@ -40,7 +38,7 @@ impl Replica {
         if !level || session.same_cursor() || session.cursor_sent.is_some() {
             if level && session.same_cursor() && !session.same_membership() {
                 // Nothing but membership differed: both sides know that they are done.
-                session.plan = Some(VecDeque::new());
+                session.plan = Some(std::mem::take(&mut session.fresh));
                 session.done.received = true;
             }
             return;
@@ -52,7 +50,7 @@ impl Replica {
             .iter()
             .map(driftless_protocol::CursorEntry::mark)
             .collect();
-        session.outbox.extend(Message::cursor(false, marks));
+        session.say_all(Message::cursor(false, marks));
     }
 
     pub(super) fn on_exchange(
@@ -78,7 +76,7 @@ impl Replica {
                     .cloned()
                     .collect();
                 session.shared = self.core.log.hashes().copied().collect();
-                session.outbox.extend(Message::membership(records));
+                session.say_all(Message::membership(records));
                 session.membership.sent = true;
                 self.send_cursor(session);
                 Ok(())
@@ -98,24 +96,30 @@ impl Replica {
                 Ok(())
             }
             Message::Envelope { feed, n, bytes } => self.on_envelope(session, feed, n, &bytes, now),
-            Message::Chunk(chunk) => {
-                let whole = session
-                    .assembler
-                    .accept(&chunk)
-                    .map_err(|error| (Code::BadFrame, error.to_string()))?;
-                match whole {
-                    Some(whole) => {
-                        self.on_envelope(session, whole.feed, whole.n, &whole.bytes, now)
-                    }
-                    None => Ok(()),
-                }
-            }
+            Message::Chunk(chunk) => self.on_chunk(session, &chunk, now),
             Message::Ack(ack) => self.on_ack(session, &ack),
+            Message::Credit { bytes } => {
+                // More than that in one go would be more than anybody sends.
+                session.credit = session.credit.saturating_add(i64::from(bytes));
+                Ok(())
+            }
+            Message::Ahead { records, .. } => {
+                session.to_receive = records;
+                Ok(())
+            }
             Message::Done => {
                 session.done.received = true;
                 Ok(())
             }
             _ => Err((Code::UnexpectedMessage, String::new())),
+        }
+    }
+
+    fn on_chunk(&mut self, session: &mut Session, chunk: &Chunk, now: Millis) -> Result<(), Stop> {
+        let whole = session.assembler.accept(chunk);
+        match whole.map_err(|error| (Code::BadFrame, error.to_string()))? {
+            Some(whole) => self.on_envelope(session, whole.feed, whole.n, &whole.bytes, now),
+            None => Ok(()),
         }
     }
 
@@ -197,7 +201,7 @@ impl Replica {
             entries.sort_by_key(|mark| mark.feed);
             entries.dedup_by_key(|mark| mark.feed);
             // One message, sent even if empty: the peer waits for it. What it does not list is sent once more.
-            session.outbox.push_back(Message::Position { entries });
+            session.say(Message::Position { entries });
         } else {
             session.positions.compared = true;
         }
@@ -220,6 +224,7 @@ impl Replica {
         bytes: &[u8],
         now: Millis,
     ) -> Result<(), Stop> {
+        take(session, bytes.len())?;
         let held = self.core.feeds.get(&feed);
         let (last, head) = held.map_or((0, Hash::ZERO), |feed| (feed.last, feed.head));
         if n <= last {
@@ -316,32 +321,45 @@ impl Replica {
                 "an acknowledgement that its device did not sign".into(),
             ));
         }
-        let refused = ack
-            .refused
-            .iter()
-            .map(|refusal| (refusal.feed, refusal.n, refusal.n));
-        let runs = ack
-            .held
-            .iter()
-            .map(|run| (run.feed, run.first, run.last))
-            .chain(refused);
-        for (feed, first, last) in runs {
-            let sent: Vec<_> = session
-                .in_flight
-                .range((feed, first)..=(feed, last))
-                .map(|(key, sizes)| (*key, *sizes))
-                .collect();
-            for (key, (bytes, records)) in sent {
-                session.in_flight.remove(&key);
-                session.in_flight_bytes -= bytes;
-                session.summary.envelopes_sent += 1;
-                session.summary.records_sent += records;
-                let held = self.peers.entry(peer).or_default().entry(feed).or_insert(0);
-                *held = (*held).max(key.1);
+        let known = self.peers.entry(peer).or_default();
+        for refusal in &ack.refused {
+            let key = (refusal.feed, refusal.n);
+            if let Some(records) = session.in_flight.remove(&key) {
+                session.count_sent(records);
+                known.refuse(refusal.feed, refusal.n, refusal.code);
             }
         }
+        for run in &ack.held {
+            let (first, last) = ((run.feed, run.first), (run.feed, run.last));
+            let sent: Vec<_> = session.in_flight.range(first..=last).collect();
+            let sent: Vec<_> = sent.into_iter().map(|(key, n)| (*key, *n)).collect();
+            for ((feed, n), records) in sent {
+                session.in_flight.remove(&(feed, n));
+                session.count_sent(records);
+                known.refused.remove(&(feed, n));
+                known.hold(feed, n);
+            }
+        }
+        self.peer_news += 1;
         Ok(())
     }
+}
+
+impl Session {
+    fn count_sent(&mut self, records: u64) {
+        self.summary.envelopes_sent += 1;
+        self.summary.records_sent += records;
+    }
+}
+
+/// Counts what the peer sends against what it was granted; it may go beyond by the envelope it was at.
+fn take(session: &mut Session, bytes: usize) -> Result<(), Stop> {
+    let most = session.granted + driftless_protocol::limits::ENVELOPE as u64;
+    if !session.start.wishes.pull || session.taken > most {
+        return Err((Code::UnexpectedMessage, "more than was asked for".into()));
+    }
+    session.taken += bytes as u64;
+    Ok(())
 }
 
 /// Notes that an envelope is held; runs grow as long as they are contiguous.

@@ -1,8 +1,10 @@
 //! Who is there, and may they know that we are: nothing but a code goes to a device that is no member.
 
-use driftless_protocol::{Code, DeviceId, Hello, Message, Record as MemberRecord, workspace_tag};
+use driftless_protocol::{
+    Code, DeviceId, Hello, Message, Record as MemberRecord, features, workspace_tag,
+};
 
-use super::{Session, Side, Stop};
+use super::{Session, Side, Stage, Stop, Wishes};
 use crate::clock::Millis;
 use crate::error::EngineError;
 use crate::limits;
@@ -26,7 +28,7 @@ impl Replica {
             protocol_min: PROTOCOL_MIN,
             protocol_max: PROTOCOL_MAX,
             workspace: workspace_tag(&self.workspace(), &session.start.handshake_hash),
-            features: 0,
+            features: features_of(session.start.wishes),
             cursor_digest: self.core.feeds.cursor().digest(),
             membership_digest: self.core.log.digest(),
             common: None,
@@ -39,13 +41,14 @@ impl Replica {
         for entry in self.core.feeds.cursor().iter() {
             session.peer_holds.insert(entry.feed, entry.headers);
         }
-        session.outbox.push_back(Message::Hello(hello));
+        session.say(Message::Hello(hello));
         let peer = session.start.peer;
-        let met = matches!(self.peer_note(&peer), Ok(Some(note)) if note.last_sync_ms.is_some());
+        let known = self.peers.get(&peer);
+        let met = known.is_some_and(|known| known.last_sync_ms.is_some());
         if !met && self.core.log.member(&peer).is_some() {
             let device = self.device();
             let records = self.core.log.proof_of(&device).into_iter().cloned();
-            session.outbox.extend(proofs(records));
+            session.say_all(proofs(records));
         }
     }
 
@@ -109,11 +112,12 @@ impl Replica {
 
     /// A peer has forgotten us (a restored backup): the next greeting carries our proof again.
     pub(super) fn forget_meeting(&mut self, peer: &DeviceId) {
-        if let Ok(Some(mut note)) = self.peer_note(peer) {
-            note.last_sync_ms = None;
-            if let Err(error) = self.set_peer_note(peer, &note) {
-                tracing::warn!(%error, "the peer cannot be marked as one that has forgotten us");
-            }
+        let Some(known) = self.peers.get_mut(peer) else {
+            return;
+        };
+        known.last_sync_ms = None;
+        if let Err(error) = self.save_peer(peer) {
+            tracing::warn!(%error, "the peer cannot be marked as one that has forgotten us");
         }
     }
 
@@ -151,7 +155,7 @@ impl Replica {
         }
         self.admit_join(&session.start.peer, record, now)?;
         let records = self.core.log.in_order().into_iter().cloned().collect();
-        session.outbox.extend(Message::welcome(records));
+        session.say_all(Message::welcome(records));
         session.summary.joined = true;
         session.end(super::SessionOutput::Finished(session.summary));
         Ok(())
@@ -159,17 +163,23 @@ impl Replica {
 
     /// After each frame: begins the exchange once both sides are known, or refuses.
     pub(super) fn check_greeted(&mut self, session: &mut Session) -> Result<(), Stop> {
-        if session.begun || session.peer_hello.is_none() {
+        if session.stage != Stage::Greeting || session.peer_hello.is_none() {
             return Ok(());
         }
         self.check_member(session)?;
         if session.hello.is_none() {
             self.greet(session);
         }
-        session.begun = true;
+        session.stage = Stage::Exchanging;
         self.begin_exchange(session);
         Ok(())
     }
+}
+
+fn features_of(wishes: Wishes) -> u32 {
+    let live = if wishes.live { features::LIVE } else { 0 };
+    let no_pull = if wishes.pull { 0 } else { features::NO_PULL };
+    live | no_pull
 }
 
 /// Bytes of records in one message of a proof: it fits into a frame beside a Hello.

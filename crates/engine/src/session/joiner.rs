@@ -65,7 +65,7 @@ impl Joiner {
             }
             match message {
                 Message::Welcome { records, last } => self.on_welcome(records, last),
-                Message::Error { code, detail } => self.fail((code, detail), true),
+                Message::Error { code, detail, .. } => self.fail((code, detail), true),
                 Message::Bye => self.fail((Code::ShuttingDown, String::new()), true),
                 _ => self.fail((Code::UnexpectedMessage, String::new()), false),
             }
@@ -108,6 +108,7 @@ impl Joiner {
                 code,
                 by_peer,
                 detail,
+                retry_after_s: 0,
             }));
         }
     }

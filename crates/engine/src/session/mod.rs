@@ -4,20 +4,28 @@
 //! them the envelopes each side lacks, in the sender's commit order, which is causal; acknowledgements once the
 //! journal has them; `Done`. Equal replicas say `Hello` and are done.
 //!
+//! A session that both sides wish to be live stays open then: what either commits or hears of goes out at once.
+//!
 //! A session's inputs are [`Replica::start_session`], [`Replica::handle_frame`] and [`Replica::end_session`]; its
-//! outputs are drained with [`Replica::poll_session`] until there are none, after [`Replica::commit_group`].
+//! outputs are drained with [`Replica::poll_session`] until there are none, after [`Replica::commit_group`];
+//! [`Replica::take_awakened`] then names the sessions that have more to say because of it.
 
 mod exchange;
 mod greet;
 mod joiner;
+mod live;
 mod outgoing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use driftless_protocol::{
     Assembler, Batcher, Code, CursorMark, DeviceId, FeedId, Hash, HeldRun, Hello, Message, Refusal,
-    decode_batch,
+    decode_batch, limits as wire,
 };
+
+pub(crate) use live::{Awakened, Heard, News};
+pub(crate) use outgoing::Outgoing;
 
 pub use joiner::{JoinOutput, Joiner};
 
@@ -25,7 +33,6 @@ use crate::clock::Millis;
 use crate::error::EngineError;
 use crate::replica::Replica;
 use greet::Proof;
-use outgoing::Outgoing;
 
 /// Names a session of one replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +56,29 @@ pub struct SessionStart {
     pub peer: DeviceId,
     /// The hash of the handshake.
     pub handshake_hash: [u8; 32],
+    /// What this side wants of the session.
+    pub wishes: Wishes,
+}
+
+/// What one side wants of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wishes {
+    /// To stay open when both have everything, where the other side wishes so too.
+    pub live: bool,
+    /// To send envelopes.
+    pub push: bool,
+    /// To take envelopes.
+    pub pull: bool,
+}
+
+impl Default for Wishes {
+    fn default() -> Self {
+        Self {
+            live: false,
+            push: true,
+            pull: true,
+        }
+    }
 }
 
 /// What a session wants done.
@@ -59,6 +89,8 @@ pub enum SessionOutput {
     Send(Vec<u8>),
     /// More was received, and is durable.
     Progress(SyncProgress),
+    /// Both sides have what there was; the session stays open for what comes.
+    CaughtUp(SessionSummary),
     /// Both sides have everything; the dialer closes.
     Finished(SessionSummary),
     /// The session is over; close.
@@ -72,6 +104,10 @@ pub struct SyncProgress {
     pub records_sent: u64,
     /// Records received and durable.
     pub records_received: u64,
+    /// Records that the peer lacked when the two compared; 0 before that.
+    pub records_to_send: u64,
+    /// Records that this side lacked, as the peer announced; 0 before that.
+    pub records_to_receive: u64,
 }
 
 /// What a session did.
@@ -100,6 +136,8 @@ pub struct SessionFailure {
     pub by_peer: bool,
     /// More about it, for logs.
     pub detail: String,
+    /// After how many seconds the peer wants to be asked again; 0 when it does not say.
+    pub retry_after_s: u32,
 }
 
 /// Why a session stops: to be told to the peer.
@@ -112,8 +150,7 @@ pub(crate) struct Session {
     hello: Option<Hello>,
     /// What the other side said of itself.
     peer_hello: Option<Hello>,
-    /// Whether the exchange has begun: both Hellos are known, and the peer is a member.
-    begun: bool,
+    stage: Stage,
     /// The membership heads both sides had in their Hellos; empty if they differed.
     agreed: Vec<Hash>,
     membership: BothWays,
@@ -124,11 +161,17 @@ pub(crate) struct Session {
     cursor: PeerCursor,
     positions: Positions,
     /// What the peer lacks, once that has been worked out.
-    plan: Option<VecDeque<Outgoing>>,
-    /// Sent and not acknowledged: bytes and records of each.
-    in_flight: BTreeMap<(FeedId, u64), (usize, u64)>,
-    in_flight_bytes: usize,
-    outbox: VecDeque<Message>,
+    plan: Option<VecDeque<News>>,
+    /// What was committed since the greeting, as long as there is no plan to add it to.
+    fresh: VecDeque<News>,
+    /// Sent and not acknowledged: records of each.
+    in_flight: BTreeMap<(FeedId, u64), u64>,
+    /// Bytes of envelopes the peer takes yet; below zero after a large one.
+    credit: i64,
+    /// Bytes of envelopes the peer was allowed in all, and has sent.
+    granted: u64,
+    taken: u64,
+    outbox: VecDeque<Outbound>,
     assembler: Assembler,
     held: Vec<HeldRun>,
     refused: Vec<Refusal>,
@@ -143,10 +186,30 @@ pub(crate) struct Session {
     proof: Option<Box<Proof>>,
     /// Records and envelopes received in groups that are not acknowledged yet.
     summary: SessionSummary,
+    to_send: u64,
+    to_receive: u64,
     reported: SyncProgress,
     sent_since_received: bool,
     ended: Option<SessionOutput>,
     closed: bool,
+}
+
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Not both Hellos are known, or not yet that the peer is a member.
+    Greeting,
+    /// The two compare, and send each other what is missing.
+    Exchanging,
+    /// Both have what there was.
+    CaughtUp,
+}
+
+/// What waits to be sent.
+enum Outbound {
+    Message(Message),
+    /// A finished frame that other sessions send too.
+    Frame(Arc<[u8]>),
 }
 
 /// Something that both sides say.
@@ -178,7 +241,7 @@ impl Session {
             start,
             hello: None,
             peer_hello: None,
-            begun: false,
+            stage: Stage::Greeting,
             agreed: Vec::new(),
             membership: BothWays::default(),
             records_received: 0,
@@ -186,8 +249,11 @@ impl Session {
             cursor: PeerCursor::default(),
             positions: Positions::default(),
             plan: None,
+            fresh: VecDeque::new(),
             in_flight: BTreeMap::new(),
-            in_flight_bytes: 0,
+            credit: i64::from(wire::CREDIT_AT_FIRST),
+            granted: u64::from(wire::CREDIT_AT_FIRST),
+            taken: 0,
             outbox: VecDeque::new(),
             assembler: Assembler::new(),
             held: Vec::new(),
@@ -198,6 +264,8 @@ impl Session {
             shared: BTreeSet::new(),
             proof: None,
             summary: SessionSummary::default(),
+            to_send: 0,
+            to_receive: 0,
             reported: SyncProgress::default(),
             sent_since_received: false,
             ended: None,
@@ -210,14 +278,16 @@ impl Session {
             return;
         }
         self.outbox.clear();
-        self.outbox.push_back(Message::Error {
+        self.say(Message::Error {
             code,
             detail: String::new(),
+            retry_after_s: 0,
         });
         self.end(SessionOutput::Failed(SessionFailure {
             code,
             by_peer: false,
             detail,
+            retry_after_s: 0,
         }));
     }
 
@@ -228,7 +298,7 @@ impl Session {
 
     /// Whether both sides have everything the other had when they compared.
     fn is_complete(&self) -> bool {
-        self.begun
+        self.stage == Stage::Exchanging
             && self.outbox.is_empty()
             && (self.is_equal()
                 || (self.done.sent
@@ -255,6 +325,8 @@ impl Session {
         SyncProgress {
             records_sent: self.summary.records_sent,
             records_received: self.summary.records_received,
+            records_to_send: self.to_send,
+            records_to_receive: self.to_receive,
         }
     }
 }
@@ -283,9 +355,11 @@ impl Replica {
             if std::mem::take(&mut session.sent_since_received) {
                 session.summary.round_trips += 1;
             }
+            self.handling = Some(id);
             if let Err(stop) = self.handle_messages(&mut session, frame, now) {
                 session.fail(stop);
             }
+            self.handling = None;
         }
         self.sessions.insert(id, session);
     }
@@ -321,7 +395,11 @@ impl Replica {
             Message::Hello(hello) => self.on_hello(session, hello),
             Message::Proof { records } => self.on_proof(session, records),
             Message::Join { record } => self.on_join(session, *record, now),
-            Message::Error { code, detail } => {
+            Message::Error {
+                code,
+                detail,
+                retry_after_s,
+            } => {
                 if code == Code::UnknownDevice {
                     self.forget_meeting(&session.start.peer);
                 }
@@ -329,6 +407,7 @@ impl Replica {
                     code,
                     by_peer: true,
                     detail,
+                    retry_after_s,
                 }));
                 Ok(())
             }
@@ -337,13 +416,14 @@ impl Replica {
                     code: Code::ShuttingDown,
                     by_peer: true,
                     detail: String::new(),
+                    retry_after_s: 0,
                 }));
                 Ok(())
             }
             message => {
                 // The rest of a frame may follow its greeting.
                 self.check_greeted(session)?;
-                if !session.begun {
+                if session.stage == Stage::Greeting {
                     return Err((
                         Code::UnexpectedMessage,
                         "a message before the greeting".into(),
@@ -376,35 +456,38 @@ impl Replica {
                 session.fail(stop);
             }
         }
-        let mut batch = Batcher::new();
-        while let Some(message) = session.outbox.pop_front() {
-            match batch.push(&message) {
-                Ok(None) => {}
-                Ok(Some(frame)) => {
-                    // The frame is full without this message: it begins the next one.
-                    session.outbox.push_front(message);
-                    session.sent_since_received = true;
-                    return Some(SessionOutput::Send(frame));
-                }
-                Err(error) => {
-                    session.fail((Code::Bug, error.to_string()));
-                    return session.ended.take();
-                }
+        match next_frame(session) {
+            Ok(Some(frame)) => {
+                session.sent_since_received = true;
+                return Some(SessionOutput::Send(frame));
             }
-        }
-        if let Some(frame) = batch.finish() {
-            session.sent_since_received = true;
-            return Some(SessionOutput::Send(frame));
+            Ok(None) => {}
+            Err(error) => {
+                session.fail((Code::Bug, error.to_string()));
+                return session.ended.take();
+            }
         }
         if !session.closed && session.is_complete() {
-            let summary = session.summary;
-            let holds = self.peers.entry(session.start.peer).or_default();
-            for (feed, n) in &session.peer_holds {
-                let held = holds.entry(*feed).or_insert(0);
-                *held = (*held).max(*n);
-            }
-            session.end(SessionOutput::Finished(summary));
+            return self.complete(session);
         }
+        session.ended.take()
+    }
+
+    /// Both sides have everything: the session ends, or goes on for what comes.
+    fn complete(&mut self, session: &mut Session) -> Option<SessionOutput> {
+        session.stage = Stage::CaughtUp;
+        let whole = session.start.wishes.push && session.start.wishes.pull;
+        let now = whole.then(|| self.now());
+        let peer = self.peers.entry(session.start.peer).or_default();
+        for (feed, n) in &session.peer_holds {
+            peer.hold(*feed, *n);
+        }
+        peer.last_sync_ms = now.or(peer.last_sync_ms);
+        self.peer_news += 1;
+        if session.is_live() {
+            return Some(SessionOutput::CaughtUp(session.summary));
+        }
+        session.end(SessionOutput::Finished(session.summary));
         session.ended.take()
     }
 
@@ -413,17 +496,33 @@ impl Replica {
         let Some(session) = self.sessions.remove(&id) else {
             return Ok(());
         };
-        if !session.begun {
+        if session.stage == Stage::Greeting {
             return Ok(());
         }
-        let peer = session.start.peer;
-        let mut note = self.peer_note(&peer)?.unwrap_or_default();
-        if let Some(held) = self.peers.get(&peer) {
-            note.held = self.core.feeds.without_covered(held);
+        self.save_peer(&session.start.peer)
+    }
+}
+
+/// Takes the next frame from what waits to be sent.
+fn next_frame(session: &mut Session) -> Result<Option<Vec<u8>>, driftless_protocol::MessageError> {
+    let mut batch = Batcher::new();
+    loop {
+        match session.outbox.pop_front() {
+            Some(Outbound::Message(message)) => {
+                if let Some(frame) = batch.push(&message)? {
+                    // The frame is full without this message: it begins the next one.
+                    session.outbox.push_front(Outbound::Message(message));
+                    return Ok(Some(frame));
+                }
+            }
+            Some(Outbound::Frame(frame)) => {
+                if let Some(before) = batch.finish() {
+                    session.outbox.push_front(Outbound::Frame(frame));
+                    return Ok(Some(before));
+                }
+                return Ok(Some(frame.to_vec()));
+            }
+            None => return Ok(batch.finish()),
         }
-        if session.is_complete() {
-            note.last_sync_ms = Some(self.now());
-        }
-        self.set_peer_note(&peer, &note)
     }
 }

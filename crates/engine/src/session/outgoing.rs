@@ -1,53 +1,61 @@
-//! What this side still has to send, within what the peer has not acknowledged.
+//! What this side still has to send, within what the peer has granted.
 
 use std::collections::VecDeque;
 
 use driftless_document::change_hash;
-use driftless_protocol::{Ack, Agreed, Chunker, Code, FeedId, Message};
+use driftless_protocol::{Ack, Agreed, Chunker, Code, FeedId, Message, limits as wire};
 use driftless_store::Position;
 
 use super::greet::stop_of;
-use super::{Session, Stop};
+use super::live::News;
+use super::{Outbound, Session, Stage, Stop};
 use crate::limits;
 use crate::replica::Replica;
 
 /// Envelopes of at most this many bytes travel in one message, and several in one frame.
-const WHOLE_BYTES: usize = 32 * 1024;
+pub(super) const WHOLE_BYTES: usize = 32 * 1024;
 
 /// An envelope that the peer lacks.
-pub(super) struct Outgoing {
-    feed: FeedId,
-    n: u64,
-    position: Position,
-    items: u64,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) feed: FeedId,
+    pub(crate) n: u64,
+    pub(crate) position: Position,
+    pub(crate) items: u64,
 }
 
 impl Session {
-    fn next_planned(&mut self) -> Option<Outgoing> {
-        self.plan.as_mut()?.pop_front()
+    pub(super) fn say(&mut self, message: Message) {
+        self.outbox.push_back(Outbound::Message(message));
+    }
+
+    pub(super) fn say_all(&mut self, messages: impl IntoIterator<Item = Message>) {
+        let messages = messages.into_iter().map(Outbound::Message);
+        self.outbox.extend(messages);
     }
 }
 
 impl Replica {
     /// Turns the state of a session into messages, as far as they may be sent now.
     pub(super) fn pump(&mut self, session: &mut Session) -> Result<(), Stop> {
-        if !session.begun {
+        if session.stage == Stage::Greeting {
             return Ok(());
         }
         self.send_acknowledgements(session);
+        grant(session);
         self.compare_cursors(session);
         self.plan(session)?;
         let mut filled = 0;
-        while filled < WHOLE_BYTES && session.in_flight_bytes < limits::UNACKNOWLEDGED_BYTES {
-            let Some(outgoing) = session.next_planned() else {
+        while filled < WHOLE_BYTES && session.credit > 0 {
+            let Some(news) = session.plan.as_mut().and_then(VecDeque::pop_front) else {
                 break;
             };
-            filled += self.send_envelope(session, &outgoing)?;
+            filled += self.send(session, news)?;
         }
         if session.plan.as_ref().is_some_and(VecDeque::is_empty) && !session.done.sent {
             session.done.sent = true;
             if session.cursor_sent.is_some() {
-                session.outbox.push_back(Message::Done);
+                session.say(Message::Done);
             }
         }
         Ok(())
@@ -57,28 +65,32 @@ impl Replica {
         if session.held.is_empty() && session.refused.is_empty() {
             return;
         }
-        let most = driftless_protocol::limits::ACK_HELD;
         let held = std::mem::take(&mut session.held);
         let mut refused = std::mem::take(&mut session.refused);
-        let mut held = held.chunks(most);
+        let mut held = held.chunks(wire::ACK_HELD);
         while let Some(runs) = held
             .next()
             .map(<[_]>::to_vec)
             .or_else(|| (!refused.is_empty()).then(Vec::new))
         {
-            let some = refused.split_off(
-                refused
-                    .len()
-                    .saturating_sub(driftless_protocol::limits::ACK_REFUSED),
-            );
+            let some = refused.split_off(refused.len().saturating_sub(wire::ACK_REFUSED));
             let ack = Ack::sign(&self.key, &self.workspace(), runs, some);
-            session.outbox.push_back(Message::Ack(ack));
+            session.say(Message::Ack(ack));
         }
     }
 
     /// Works out, once, what the peer lacks, in the order it was committed here.
     fn plan(&mut self, session: &mut Session) -> Result<(), Stop> {
-        if session.plan.is_some() || !session.positions.compared || session.positions.awaited {
+        if session.plan.is_some() {
+            return Ok(());
+        }
+        if session.is_equal() && session.is_live() {
+            // Nothing was missing when both said Hello: what came since is.
+            session.positions.compared = true;
+            session.plan = Some(std::mem::take(&mut session.fresh));
+            return Ok(());
+        }
+        if !session.positions.compared || session.positions.awaited {
             return Ok(());
         }
         // What came by other sessions meanwhile may be named by the envelopes that follow.
@@ -93,29 +105,59 @@ impl Replica {
             .cloned()
             .collect();
         if !added.is_empty() {
-            session.outbox.extend(Message::membership(added));
+            session.say_all(Message::membership(added));
         }
-        let known = Self::known_of(session);
         let mut plan = Vec::new();
-        for run in self.core.feeds.missing_at(&known) {
-            for n in run.first..=run.last {
-                let place = self.core.envelope_place(&run.feed, n).map_err(stop_of)?;
-                let place =
-                    place.ok_or((Code::StorageFailed, "an envelope is not listed".to_owned()))?;
-                plan.push(Outgoing {
-                    feed: run.feed,
-                    n,
-                    position: place.position,
-                    items: place.items,
-                });
+        if session.may_push() {
+            let known = Self::known_of(session);
+            for run in self.core.feeds.missing_at(&known) {
+                for n in run.first..=run.last {
+                    let place = self.core.envelope_place(&run.feed, n).map_err(stop_of)?;
+                    let place = place
+                        .ok_or((Code::StorageFailed, "an envelope is not listed".to_owned()))?;
+                    plan.push(Outgoing {
+                        feed: run.feed,
+                        n,
+                        position: place.position,
+                        items: place.items,
+                    });
+                }
             }
         }
         plan.sort_by_key(|outgoing| outgoing.position);
-        session.plan = Some(plan.into());
+        session.to_send = plan.iter().map(|outgoing| outgoing.items).sum();
+        if !plan.is_empty() {
+            session.say(Message::Ahead {
+                envelopes: plan.len() as u64,
+                records: session.to_send,
+            });
+        }
+        session.fresh.clear(); // all of it is here by now
+        session.plan = Some(plan.into_iter().map(News::Envelope).collect());
         Ok(())
     }
 
-    /// Puts one envelope into the outbox; says how many bytes it has.
+    /// Puts what comes next into the outbox; says how many bytes it has.
+    fn send(&mut self, session: &mut Session, news: News) -> Result<usize, Stop> {
+        match news {
+            News::Record(hash) => {
+                let records = self.core.log.get(&hash).cloned().into_iter().collect();
+                session.say(Message::Membership {
+                    records,
+                    last: true,
+                });
+                Ok(driftless_protocol::limits::RECORD)
+            }
+            // The peer may have got it elsewhere, and sent it to us, while it waited.
+            News::Envelope(outgoing)
+                if session.received.get(&outgoing.feed) >= Some(&outgoing.n) =>
+            {
+                Ok(0)
+            }
+            News::Envelope(outgoing) => self.send_envelope(session, &outgoing),
+        }
+    }
+
     fn send_envelope(&mut self, session: &mut Session, outgoing: &Outgoing) -> Result<usize, Stop> {
         let Outgoing { feed, n, items, .. } = *outgoing;
         let envelope = self.read_envelope(&feed, n).map_err(stop_of)?;
@@ -124,18 +166,35 @@ impl Replica {
             membership: &session.agreed,
             change_hash: Some(&hash),
         });
+        self.encoded.set(self.encoded.get() + 1);
         let length = bytes.len();
-        session.in_flight.insert((feed, n), (length, items));
-        session.in_flight_bytes += length;
+        session.in_flight.insert((feed, n), items);
+        session.spend(length);
         if length <= WHOLE_BYTES {
-            session
-                .outbox
-                .push_back(Message::Envelope { feed, n, bytes });
+            session.say(Message::Envelope { feed, n, bytes });
         } else {
             let chunks =
                 Chunker::new(feed, n, &bytes).map_err(|error| (Code::Bug, error.to_string()))?;
-            session.outbox.extend(chunks.map(Message::Chunk));
+            session.say_all(chunks.map(Message::Chunk));
         }
         Ok(length)
+    }
+}
+
+/// Grants the peer more bytes when what it may send runs low: only what came before and is durable makes room.
+fn grant(session: &mut Session) {
+    let is_first = session.granted == u64::from(wire::CREDIT_AT_FIRST);
+    let window = if is_first {
+        u64::from(wire::CREDIT_AT_FIRST)
+    } else {
+        limits::CREDIT_WINDOW
+    };
+    let left = session.granted.saturating_sub(session.taken);
+    if left < window / 2 {
+        let more = limits::CREDIT_WINDOW - left;
+        session.granted += more;
+        session.say(Message::Credit {
+            bytes: u32::try_from(more).unwrap_or(u32::MAX),
+        });
     }
 }

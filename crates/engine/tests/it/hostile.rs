@@ -1,6 +1,6 @@
 //! What a peer may send and what it costs: its own session, nothing else.
 
-use driftless_engine::{Replica, SessionOutput, SessionStart, Side};
+use driftless_engine::{Replica, SessionOutput, SessionStart, Side, Wishes};
 use driftless_protocol::{Code, Message, encode_batch};
 use proptest::prelude::*;
 
@@ -11,6 +11,7 @@ fn first_failure(replica: &mut Replica, frames: &[Vec<u8>], peer: &Device) -> Op
         side: Side::Listener,
         peer: peer.key().device_id(),
         handshake_hash: [5; 32],
+        wishes: Wishes::default(),
     });
     let mut failure = None;
     for frame in frames {
@@ -67,6 +68,7 @@ fn an_envelope_that_is_changed_on_the_way_is_refused_and_nothing_of_it_stays() {
         side,
         peer,
         handshake_hash: [9; 32],
+        wishes: Wishes::default(),
     };
     let dialing = laptop.start_session(start(Side::Dialer, phone.device()));
     let listening = phone.start_session(start(Side::Listener, laptop.device()));
@@ -128,6 +130,7 @@ fn session_with(spoilt: &[Spoilt], dialer: &mut Replica, listener: &mut Replica)
         side,
         peer,
         handshake_hash: [9; 32],
+        wishes: Wishes::default(),
     };
     let dialing = dialer.start_session(start(Side::Dialer, listener.device()));
     let listening = listener.start_session(start(Side::Listener, dialer.device()));

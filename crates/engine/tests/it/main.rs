@@ -4,7 +4,7 @@
 mod convergence;
 mod durability;
 mod hostile;
+mod live;
 mod membership;
 mod refused;
-mod schedules;
 mod support;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use driftless_document::{ActorId, Admission, Intent, Record, RecordId, Value, change_hash};
-use driftless_engine::{Replica, SessionId, SessionOutput, SessionStart, Side};
+use driftless_engine::{Replica, SessionId, SessionOutput, SessionStart, Side, Wishes};
 use driftless_protocol::{
     Agreed, Body, Code, DeviceKey, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload,
     Message, Meta, Payload, RunSet, WorkspaceId, commitment, decode_batch, encode_batch,
@@ -106,6 +106,7 @@ fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
         side: Side::Listener,
         peer: key.device_id(),
         handshake_hash: [5; 32],
+        wishes: Wishes::default(),
     });
     let greeting = hello(replica);
     let ask = Message::MembershipHave { prefixes: vec![] };
@@ -247,6 +248,7 @@ fn bytes_that_the_author_did_not_commit_to_are_not_held_against_the_author() {
     let told = Message::Error {
         code: Code::BadFrame,
         detail: String::new(),
+        retry_after_s: 0,
     };
     assert_eq!(answers.last(), Some(&told));
     let status = laptop.status().unwrap();
@@ -275,6 +277,7 @@ fn a_stranger_with_an_old_invite_leaves_nothing_behind() {
         side: Side::Listener,
         peer: stranger.device_id(),
         handshake_hash: [5; 32],
+        wishes: Wishes::default(),
     });
     let records = (0..50).map(|n| join(&format!("{n}"))).collect();
     let journal = laptop.status().unwrap().journal_bytes;
@@ -286,6 +289,7 @@ fn a_stranger_with_an_old_invite_leaves_nothing_behind() {
     let told = Message::Error {
         code: Code::UnknownDevice,
         detail: String::new(),
+        retry_after_s: 0,
     };
     assert_eq!(answers, [told]);
     let status = laptop.status().unwrap();

@@ -91,6 +91,11 @@ pub(crate) fn all() -> Vec<Message> {
         Message::Ack(ack()),
         Message::error(Code::Busy, "later"),
         Message::Bye,
+        Message::Credit { bytes: 65_536 },
+        Message::Ahead {
+            envelopes: 12,
+            records: 3_000,
+        },
     ]
 }
 
@@ -176,6 +181,7 @@ fn messages_over_a_limit_are_not_sent() {
     let detail = Message::Error {
         code: Code::Bug,
         detail: "x".repeat(257),
+        retry_after_s: 0,
     };
     assert_eq!(
         refused(detail),

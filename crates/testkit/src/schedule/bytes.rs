@@ -1,6 +1,6 @@
 //! Bytes to a schedule, and back.
 
-use super::{DEVICES, Fault, Jump, STEPS, Schedule, Step, StoreOfBackup, Write};
+use super::{DEVICES, Fault, Jump, Manner, STEPS, Schedule, Step, StoreOfBackup, Write};
 
 /// Bytes of one step: what it is, and three arguments.
 pub(super) const STEP_BYTES: usize = 4;
@@ -71,6 +71,18 @@ pub(super) const KINDS: [(Kind, u16); 25] = [
 const STAGED: u8 = 0x80;
 /// Places, records and links are numbered below this in bytes, so that each number has one form.
 const NUMBERS: u8 = 16;
+
+/// What the last argument of a connection says; most stay.
+const MANNERS: [Manner; 8] = [
+    Manner::Live,
+    Manner::Once,
+    Manner::LiveAndOnce,
+    Manner::Mute,
+    Manner::Deaf,
+    Manner::MuteListener,
+    Manner::Live,
+    Manner::Live,
+];
 
 impl Schedule {
     /// The schedule that these bytes are.
@@ -152,7 +164,11 @@ pub(super) fn step_of(kind: Kind, [a, b, c]: [u8; 3]) -> Step {
             to,
             frames: 1 + c % 8,
         },
-        Kind::Connect => Step::Connect { from, to },
+        Kind::Connect => Step::Connect {
+            from,
+            to,
+            manner: MANNERS[usize::from(c % 8)],
+        },
         Kind::Deliver => Step::Deliver {
             link,
             frames: 1 + b % 8,
@@ -224,7 +240,10 @@ fn parts_of(step: Step) -> (Kind, [u8; 3]) {
         Step::Commit { who } => (Kind::Commit, [who, 0, 0]),
         Step::Sync { from, to } => (Kind::Sync, [from, to, 0]),
         Step::Cut { from, to, frames } => (Kind::Cut, [from, to, frames - 1]),
-        Step::Connect { from, to } => (Kind::Connect, [from, to, 0]),
+        Step::Connect { from, to, manner } => {
+            let manner = MANNERS.iter().take_while(|other| **other != manner).count();
+            (Kind::Connect, [from, to, u8::try_from(manner).unwrap_or(0)])
+        }
         Step::Deliver {
             link,
             frames,

@@ -74,6 +74,8 @@ pub enum Step {
         from: u8,
         /// Who is dialled.
         to: u8,
+        /// What the two want of it.
+        manner: Manner,
     },
     /// Some frames of an open connection arrive.
     Deliver {
@@ -223,6 +225,23 @@ pub enum Write {
         /// Which candidate; the last choice is another value.
         choice: u8,
     },
+}
+
+/// What two want of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// Both stay, and tell each other at once what is new.
+    Live,
+    /// They part when both have everything.
+    Once,
+    /// The dialer would stay, the listener parts.
+    LiveAndOnce,
+    /// Both stay; the dialer sends nothing.
+    Mute,
+    /// Both stay; the dialer takes nothing.
+    Deaf,
+    /// Both stay; the listener sends nothing.
+    MuteListener,
 }
 
 /// What of a commit fails.

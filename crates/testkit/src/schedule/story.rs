@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{
-    ANOTHER_VALUE, COLLECTIONS, FIELDS, Fault, INSIDE_OBJECT, Jump, PLACES, Schedule, Step,
+    ANOTHER_VALUE, COLLECTIONS, FIELDS, Fault, INSIDE_OBJECT, Jump, Manner, PLACES, Schedule, Step,
     StoreOfBackup, Write, pick, pick_two,
 };
 
@@ -42,7 +42,9 @@ pub(super) fn told(step: Step, places: usize) -> String {
                 two(from, to)
             )
         }
-        Step::Connect { from, to } => format!("{} and stays connected", two(from, to)),
+        Step::Connect { from, to, manner } => {
+            format!("{} and {}", two(from, to), told_manner(manner))
+        }
         Step::Deliver {
             link,
             frames,
@@ -111,6 +113,17 @@ pub(super) fn told(step: Step, places: usize) -> String {
             };
             format!("the clock of {} {jump}", at(who))
         }
+    }
+}
+
+fn told_manner(manner: Manner) -> &'static str {
+    match manner {
+        Manner::Live => "both stay connected",
+        Manner::Once => "they connect until both have everything",
+        Manner::LiveAndOnce => "would stay connected, which the other does not want",
+        Manner::Mute => "stays connected, sending nothing",
+        Manner::Deaf => "stays connected, taking nothing",
+        Manner::MuteListener => "both stay connected, the other sending nothing",
     }
 }
 

@@ -3,12 +3,17 @@
 use std::collections::BTreeSet;
 
 use driftless_document::{ChangeHash, Row};
-use driftless_engine::{ConflictFilter, ConflictView, DigestReport, EngineError, RecordKey};
+use driftless_engine::{
+    ConflictFilter, ConflictView, DigestReport, EngineError, RecordKey, SyncState,
+};
 use driftless_store::{Batch, Kv as _, MemoryKv};
 
 use super::place::{Expect, Place};
 use super::{Canary, Outcome, While, World, Wrong};
 use crate::schedule::{COLLECTIONS, Write};
+
+/// Records whose state of sync is asked for on each replica in the end.
+const RECORDS_ASKED: usize = 4;
 
 /// Everything that equal replicas have in common.
 #[derive(Debug, PartialEq)]
@@ -21,12 +26,12 @@ struct Content {
 impl World {
     /// All faults end, and every two meet; then nobody has anything new for anybody.
     pub(super) fn heal(&mut self) -> Result<(), Wrong> {
-        while !self.links.is_empty() {
-            self.disconnect(0)?;
-        }
-        let mut held: BTreeSet<ChangeHash> = BTreeSet::new();
         for n in 0..self.places.len() {
             self.settle(n)?;
+        }
+        self.run_dry()?;
+        let mut held: BTreeSet<ChangeHash> = BTreeSet::new();
+        for n in 0..self.places.len() {
             held.extend(&self.places[n].durable);
         }
         // In this order each has everything after one round.
@@ -180,6 +185,17 @@ fn check_alone(place: &Place) -> Result<(), Wrong> {
             "everybody has everything, and the status says: {} quarantined, {} records with {} changes pending",
             status.quarantined, status.pending, status.pending_changes
         )));
+    }
+    let events = replica.changes_since(0, RECORDS_ASKED)?;
+    let keys = events.into_iter().map(|event| event.key);
+    for key in keys {
+        let sync = replica.record_sync(&key.collection, key.record)?;
+        if sync.state != SyncState::Synced {
+            return Err(Wrong::new(format!(
+                "everybody has everything, and the record {} is said to be {:?}",
+                key.record, sync.state
+            )));
+        }
     }
     Ok(())
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use driftless_engine::{Replica, SessionSummary};
+use driftless_engine::{Replica, SessionId, SessionSummary, Wishes};
 
 use super::{Canary, While, World, Wrong};
-use crate::schedule::{LINKS, pick};
+use crate::schedule::{LINKS, Manner, pick};
 use crate::wire::{DIALER, LISTENER, Link};
 
 /// Frames of one sync, at most: more means that it does not end.
@@ -20,6 +20,8 @@ pub(super) struct Open {
     /// The place of the dialer and that of the listener.
     pub(super) places: [usize; 2],
     link: Link,
+    /// Whether what each side has must reach the other.
+    sends: [bool; 2],
     /// Whether a frame arrived in it that was not sent in it: then it may fail or stall.
     spoilt: bool,
 }
@@ -27,25 +29,67 @@ pub(super) struct Open {
 /// What became of a connection that frames arrived in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pumped {
-    /// So many frames arrived, and it is not over.
-    Open,
+    /// There is more to come.
+    Busy,
+    /// Both sides have everything, and stay.
+    Level,
     /// Both sides are done with it, or one has given up.
     Over,
 }
 
+fn wishes_of(manner: Manner) -> [Wishes; 2] {
+    let once = Wishes::default();
+    let live = Wishes { live: true, ..once };
+    let mute = Wishes {
+        push: false,
+        ..live
+    };
+    let deaf = Wishes {
+        pull: false,
+        ..live
+    };
+    match manner {
+        Manner::Live => [live, live],
+        Manner::Once => [once, once],
+        Manner::LiveAndOnce => [live, once],
+        Manner::Mute => [mute, live],
+        Manner::Deaf => [deaf, live],
+        Manner::MuteListener => [live, mute],
+    }
+}
+
 impl World {
-    fn open_link(&mut self, from: usize, to: usize) -> Result<Open, Wrong> {
+    /// Opens a connection behind the others.
+    fn open_link(&mut self, from: usize, to: usize, manner: Manner) -> Result<(), Wrong> {
         self.settle(from)?;
         self.settle(to)?;
         let mut hash = [0; 32];
         hash[..8].copy_from_slice(&self.handshakes.to_le_bytes());
         self.handshakes += 1;
+        let wishes = wishes_of(manner);
         let (dialer, listener) = self.two(from, to)?;
-        Ok(Open {
+        let link = Link::open(dialer, listener, hash, wishes);
+        self.links.push(Open {
             places: [from, to],
-            link: Link::open(dialer, listener, hash),
+            link,
+            sends: [
+                wishes[DIALER].push && wishes[LISTENER].pull,
+                wishes[LISTENER].push && wishes[DIALER].pull,
+            ],
             spoilt: false,
-        })
+        });
+        Ok(())
+    }
+
+    /// A session of a place has something to send.
+    pub(super) fn awaken(&mut self, n: usize, session: SessionId) {
+        for open in &mut self.links {
+            for side in [DIALER, LISTENER] {
+                if open.places[side] == n && open.link.session(side) == session {
+                    open.link.due[side] = true;
+                }
+            }
+        }
     }
 
     fn two(&mut self, a: usize, b: usize) -> Result<(&mut Replica, &mut Replica), Wrong> {
@@ -55,38 +99,43 @@ impl World {
         Ok(if a < b { (x, y) } else { (y, x) })
     }
 
-    fn close_link(&mut self, open: &Open) -> Result<(), Wrong> {
+    /// Closes a connection that is none of ours any more.
+    fn close(&mut self, open: &Open) -> Result<(), Wrong> {
         for side in [DIALER, LISTENER] {
-            let place = &mut self.places[open.places[side]];
+            let n = open.places[side];
             // The process may have ended meanwhile.
-            if let Some(replica) = &mut place.replica {
+            if let Some(replica) = &mut self.places[n].replica {
                 open.link.close(side, replica)?;
-                place.learn()?;
+                self.settle(n)?;
             }
         }
         Ok(())
     }
 
-    /// Lets frames arrive, one after the other. `first_to` says for each which side's comes first.
+    /// Lets frames of a connection arrive, one after the other. `first_to` says for each which side's comes first.
     fn pump(
         &mut self,
-        open: &mut Open,
+        at: usize,
         frames: usize,
         first_to: impl Fn(usize) -> usize,
     ) -> Result<Pumped, Wrong> {
         for n in 0..frames {
             for side in [DIALER, LISTENER] {
-                self.settle(open.places[side])?;
-                let replica = self.places[open.places[side]].live()?;
-                open.link.drain(side, replica);
+                let place = self.links[at].places[side];
+                self.settle(place)?;
+                let link = &mut self.links[at].link;
+                if link.due[side] {
+                    link.drain(side, self.places[place].live()?);
+                }
             }
+            let open = &self.links[at];
             if let (Some(failure), false) = (open.link.failure(), open.spoilt) {
                 return Err(Wrong::new(format!(
                     "a session that nobody spoilt failed: {failure:?}"
                 )));
             }
             if !open.link.is_busy() {
-                return Self::idle(open);
+                return self.idle(at);
             }
             let first = first_to(n);
             let side = if open.link.in_flight[first].is_empty() {
@@ -94,35 +143,55 @@ impl World {
             } else {
                 first
             };
-            self.arrive(open, side)?;
+            self.arrive(at, side)?;
         }
-        Ok(Pumped::Open)
+        Ok(Pumped::Busy)
     }
 
-    /// Nothing is on its way: the session is over, or it stalls.
-    fn idle(open: &Open) -> Result<Pumped, Wrong> {
-        let finished = open.link.ended.iter().all(Option::is_some);
-        if finished || open.spoilt {
+    /// Nothing is on its way: both sides have everything, or the session is over, or it stalls.
+    fn idle(&self, at: usize) -> Result<Pumped, Wrong> {
+        let open = &self.links[at];
+        if open.spoilt || open.link.ended.iter().all(Option::is_some) {
             return Ok(Pumped::Over);
         }
-        Err(Wrong::new(format!(
-            "the session of devices {:?} stalls: nothing is on its way, and it is not over ({:?})",
-            open.places, open.link.ended
-        )))
+        if open.link.caught_up != [true, true] {
+            return Err(Wrong::new(format!(
+                "the session of devices {:?} stalls: nothing is on its way, and it is not over ({:?})",
+                open.places, open.link.ended
+            )));
+        }
+        for side in [DIALER, LISTENER] {
+            let lacking = self.lacking(open.places[1 - side], open.places[side]);
+            if open.sends[side] && lacking > 0 {
+                return Err(Wrong::new(format!(
+                    "the live session of devices {:?} is silent, and device {} lacks {lacking} changes of the other",
+                    open.places,
+                    open.places[1 - side]
+                )));
+            }
+        }
+        Ok(Pumped::Level)
     }
 
-    fn arrive(&mut self, open: &mut Open, side: usize) -> Result<(), Wrong> {
+    /// How many changes of another place a place has not.
+    fn lacking(&self, n: usize, other: usize) -> usize {
+        let ours: BTreeSet<_> = self.places[n].durable.iter().collect();
+        let theirs = self.places[other].durable.iter();
+        theirs.filter(|change| !ours.contains(change)).count()
+    }
+
+    fn arrive(&mut self, at: usize, side: usize) -> Result<(), Wrong> {
         self.frames += 1;
+        let open = &mut self.links[at];
         if self.canary == Some(Canary::LostFrame) && self.frames.is_multiple_of(LOST_ONE_IN) {
             open.link.in_flight[side].pop_front();
             return Ok(());
         }
         let n = open.places[side];
         let now = self.places[n].now();
-        let replica = self.places[n].live()?;
-        let frame = open.link.deliver(side, replica, now);
+        let frame = open.link.deliver(side, self.places[n].live()?, now);
         let frame = frame.during(|| format!("a frame that reached device {n}"))?;
-        self.places[n].learn()?;
+        self.settle(n)?;
         if let Some(frame) = frame {
             self.trace.update(&frame);
             self.arrived.push_back(frame);
@@ -135,56 +204,74 @@ impl World {
 
     /// Two bring each other up to date; what the dialer says of it.
     pub(super) fn sync(&mut self, from: usize, to: usize) -> Result<SessionSummary, Wrong> {
-        let mut open = self.open_link(from, to)?;
-        let pumped = self.pump(&mut open, SYNC_FRAMES, |n| n % 2)?;
-        self.close_link(&open)?;
-        let summary = open.link.summary(DIALER);
-        let (Pumped::Over, Some(summary)) = (pumped, summary) else {
+        self.open_link(from, to, Manner::Once)?;
+        let at = self.links.len() - 1;
+        let pumped = self.pump(at, SYNC_FRAMES, |n| n % 2)?;
+        let open = self.links.remove(at);
+        self.close(&open)?;
+        let (Pumped::Over, Some(summary)) = (pumped, open.link.summary(DIALER)) else {
             return Err(Wrong::new(format!(
                 "a sync of devices {from} and {to} does not end"
             )));
         };
-        let set = |n: usize| self.places[n].durable.iter().collect::<BTreeSet<_>>();
-        let (ours, theirs) = (set(from), set(to));
-        if ours != theirs {
+        let (here, there) = (self.lacking(from, to), self.lacking(to, from));
+        if here + there > 0 {
             return Err(Wrong::new(format!(
-                "after a sync device {from} has {} changes that device {to} has not, and {} the other way",
-                ours.difference(&theirs).count(),
-                theirs.difference(&ours).count()
+                "after a sync device {from} lacks {here} changes of device {to}, and {there} the other way"
             )));
         }
         Ok(summary)
     }
 
     pub(super) fn cut(&mut self, from: usize, to: usize, frames: u8) -> Result<(), Wrong> {
-        let mut open = self.open_link(from, to)?;
-        self.pump(&mut open, usize::from(frames), |n| n % 2)?;
-        self.close_link(&open)
+        self.open_link(from, to, Manner::Once)?;
+        let at = self.links.len() - 1;
+        self.pump(at, usize::from(frames), |n| n % 2)?;
+        let open = self.links.remove(at);
+        self.close(&open)
     }
 
-    pub(super) fn connect(&mut self, from: usize, to: usize) -> Result<(), Wrong> {
+    pub(super) fn connect(&mut self, from: usize, to: usize, manner: Manner) -> Result<(), Wrong> {
         if self.links.len() == LINKS {
             self.disconnect(0)?;
         }
-        let open = self.open_link(from, to)?;
-        self.links.push(open);
-        Ok(())
+        self.open_link(from, to, manner)
     }
 
     pub(super) fn deliver(&mut self, link: u8, frames: u8, order: u8) -> Result<(), Wrong> {
         if self.links.is_empty() {
             return Ok(());
         }
-        let n = pick(link, self.links.len());
-        let mut open = self.links.remove(n);
+        let at = pick(link, self.links.len());
         let first_to = |n: usize| usize::from(order >> (n % 8) & 1);
-        match self.pump(&mut open, usize::from(frames), first_to)? {
-            Pumped::Over => self.close_link(&open),
-            Pumped::Open => {
-                self.links.insert(n, open);
-                Ok(())
+        if self.pump(at, usize::from(frames), first_to)? == Pumped::Over {
+            let open = self.links.remove(at);
+            self.close(&open)?;
+        }
+        Ok(())
+    }
+
+    /// Lets everything arrive that is on its way, and all that follows from it; then cuts the connections.
+    pub(super) fn run_dry(&mut self) -> Result<(), Wrong> {
+        for _ in 0..SYNC_FRAMES {
+            let waits = |open: &Open| open.link.is_busy() || open.link.due != [false, false];
+            let Some(at) = self.links.iter().position(waits) else {
+                break;
+            };
+            if self.pump(at, SYNC_FRAMES, |n| n % 2)? == Pumped::Over {
+                let open = self.links.remove(at);
+                self.close(&open)?;
             }
         }
+        for at in 0..self.links.len() {
+            if self.idle(at)? == Pumped::Busy {
+                return Err(Wrong::new("the connections do not come to rest"));
+            }
+        }
+        while !self.links.is_empty() {
+            self.disconnect(0)?;
+        }
+        Ok(())
     }
 
     pub(super) fn disconnect(&mut self, link: u8) -> Result<(), Wrong> {
@@ -192,7 +279,7 @@ impl World {
             return Ok(());
         }
         let open = self.links.remove(pick(link, self.links.len()));
-        self.close_link(&open)
+        self.close(&open)
     }
 
     pub(super) fn duplicate(&mut self, link: u8, side: u8) -> Result<(), Wrong> {
@@ -231,7 +318,7 @@ impl World {
             links.into_iter().partition(|open| open.places.contains(&n));
         self.links = kept;
         for open in &cut {
-            self.close_link(open)?;
+            self.close(open)?;
         }
         Ok(())
     }

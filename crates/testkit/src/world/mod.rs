@@ -199,9 +199,9 @@ impl World {
                 let (from, to) = pick_two(from, to, count);
                 self.cut(from, to, frames)
             }
-            Step::Connect { from, to } => {
+            Step::Connect { from, to, manner } => {
                 let (from, to) = pick_two(from, to, count);
-                self.connect(from, to)
+                self.connect(from, to, manner)
             }
             Step::Deliver {
                 link,

@@ -190,9 +190,14 @@ impl Place {
 }
 
 impl World {
-    /// Commits what is staged somewhere.
+    /// Commits what is staged somewhere, and takes note of the connections that have something to send then.
     pub(super) fn settle(&mut self, n: usize) -> Result<(), Wrong> {
-        self.places[n].commit().during(|| format!("device {n}"))
+        let place = &mut self.places[n];
+        place.commit().during(|| format!("device {n}"))?;
+        for session in place.live()?.take_awakened() {
+            self.awaken(n, session);
+        }
+        Ok(())
     }
 
     /// Begins a process, once the one before is gone.

@@ -1,0 +1,301 @@
+//! What is known of the devices this replica has met: where they are, and what they hold of ours.
+//!
+//! Only what a peer said counts: its acknowledgements, and its cursor when a session came to its end. What it
+//! refused it holds, but has not applied: that is never called synced.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftless_document::{ChangeHash, RecordId, Status};
+use driftless_protocol::{Code, DeviceId, FeedId};
+use driftless_store::{KeyBuilder, KeyReader, Visit};
+
+use crate::clock::Millis;
+use crate::error::EngineError;
+use crate::feeds::Run;
+use crate::limits;
+use crate::replica::Replica;
+use crate::space::{self, Space};
+use crate::types::{ConflictFilter, PeerView, RecordKey, RecordSync, SyncState};
+
+/// What the notes about peers begin with; the device's hex key follows.
+const PEER_NOTE: &str = "peer/";
+const PEER_FORMAT: u8 = 2;
+
+/// What is remembered of a peer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) address: String,
+    pub(crate) last_sync_ms: Option<Millis>,
+    /// Per feed, up to where the peer has said that it holds it, with all that lies behind.
+    pub(crate) held: BTreeMap<FeedId, u64>,
+    /// Of that, what it has said that it refused.
+    pub(crate) refused: BTreeMap<(FeedId, u64), Code>,
+}
+
+impl Peer {
+    fn encode(&self) -> Vec<u8> {
+        let mut value = KeyBuilder::new()
+            .push_u8(PEER_FORMAT)
+            .push_str(&self.address)
+            .push_i64(self.last_sync_ms.unwrap_or(-1))
+            .push_u64(self.held.len() as u64);
+        for (feed, last) in &self.held {
+            value = value.push_fixed(&feed.0).push_u64(*last);
+        }
+        for ((feed, n), code) in &self.refused {
+            let code = u32::from(code.number());
+            value = value.push_fixed(&feed.0).push_u64(*n).push_u32(code);
+        }
+        value.finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+        let mut reader = KeyReader::new(bytes);
+        if reader.take_u8()? != PEER_FORMAT {
+            return Err(EngineError::store_damaged(
+                "what is known of a peer has another format",
+            ));
+        }
+        let address = reader.take_string()?;
+        let last = reader.take_i64()?;
+        let mut held = BTreeMap::new();
+        for _ in 0..reader.take_u64()? {
+            held.insert(FeedId(reader.take_fixed()?), reader.take_u64()?);
+        }
+        let mut refused = BTreeMap::new();
+        while !reader.rest().is_empty() {
+            let key = (FeedId(reader.take_fixed()?), reader.take_u64()?);
+            let code = u16::try_from(reader.take_u32()?).unwrap_or(u16::MAX);
+            refused.insert(key, Code::from_number(code));
+        }
+        Ok(Self {
+            address,
+            last_sync_ms: (last >= 0).then_some(last),
+            held,
+            refused,
+        })
+    }
+
+    /// Takes note that the peer holds a feed up to here.
+    pub(crate) fn hold(&mut self, feed: FeedId, n: u64) {
+        let held = self.held.entry(feed).or_insert(0);
+        *held = (*held).max(n);
+    }
+
+    /// Takes note that the peer holds an envelope and has refused it.
+    pub(crate) fn refuse(&mut self, feed: FeedId, n: u64, code: Code) {
+        self.hold(feed, n);
+        if self.refused.len() < limits::REFUSED_BY_PEER {
+            self.refused.insert((feed, n), code);
+        }
+    }
+}
+
+impl Replica {
+    /// Remembers where a peer was reached.
+    pub fn remember_peer(&mut self, device: DeviceId, address: &str) -> Result<(), EngineError> {
+        let peer = self.peers.entry(device).or_default();
+        address.clone_into(&mut peer.address);
+        self.save_peer(&device)
+    }
+
+    /// Stages what is known of a peer as a setting.
+    pub(crate) fn save_peer(&mut self, device: &DeviceId) -> Result<(), EngineError> {
+        let Some(peer) = self.peers.get_mut(device) else {
+            return Ok(());
+        };
+        peer.held = self.core.feeds.without_covered(&peer.held);
+        let value = peer.encode();
+        self.set_setting(&format!("{PEER_NOTE}{device}"), &value)
+    }
+
+    pub(crate) fn load_peers(&self) -> Result<BTreeMap<DeviceId, Peer>, EngineError> {
+        let mut found = BTreeMap::new();
+        let mut result = Ok(());
+        let space = self.core.keys.space(Space::Note);
+        self.core.base.scan(&space, &[], &mut |key, value| {
+            let note = space::note_of(key)
+                .map_err(EngineError::from)
+                .and_then(|name| {
+                    let device = name.strip_prefix(PEER_NOTE).and_then(|id| id.parse().ok());
+                    let peer = device.map(|device: DeviceId| Ok((device, Peer::decode(value)?)));
+                    peer.transpose()
+                });
+            match note {
+                Ok(note) => found.extend(note),
+                Err(error) => result = Err(error),
+            }
+            Visit::Continue
+        })?;
+        result.map(|()| found)
+    }
+
+    pub(crate) fn peer_views(
+        &self,
+        name_of: impl Fn(&DeviceId) -> Option<String>,
+    ) -> Vec<PeerView> {
+        let view = |(device, peer): (&DeviceId, &Peer)| PeerView {
+            device: *device,
+            name: name_of(device),
+            address: (!peer.address.is_empty()).then(|| peer.address.clone()),
+            last_sync_ms: peer.last_sync_ms,
+            lacks: self.lacking(peer).iter().map(Run::len).sum(),
+            refused: peer.refused.len() as u64,
+        };
+        self.peers.iter().map(view).collect()
+    }
+
+    /// What a peer is not known to hold.
+    fn lacking(&self, peer: &Peer) -> Vec<Run> {
+        self.core.feeds.missing_at(&peer.held)
+    }
+
+    /// Grows whenever more is known of what peers hold: what waits for them may look again.
+    pub fn peer_news(&self) -> u64 {
+        self.peer_news
+    }
+
+    /// Whether some peer has acknowledged an envelope as held, and not as refused.
+    pub fn is_held_by_peer(&self, feed: &FeedId, n: u64) -> bool {
+        let known = self.core.feeds.get(feed).is_some_and(|f| n <= f.last);
+        known
+            && self.peers.values().any(|peer| {
+                !peer.refused.contains_key(&(*feed, n))
+                    && !self.lacking(peer).iter().any(|run| run.contains(feed, n))
+            })
+    }
+
+    /// Own envelopes, in the order of their feeds, that no peer is known to hold and to have applied.
+    pub(crate) fn own_unheld(&self) -> Result<Vec<(FeedId, u64)>, EngineError> {
+        let prefix = self.device().prefix();
+        let mut lacking: Option<BTreeSet<(FeedId, u64)>> = None;
+        for peer in self.peers.values() {
+            let runs = self.lacking(peer).into_iter();
+            let own = runs.filter(|run| run.feed.device_prefix() == prefix);
+            let mut lacks: BTreeSet<_> = own.flat_map(Run::numbers).collect();
+            let refused = peer.refused.keys().copied();
+            lacks.extend(refused.filter(|(feed, _)| feed.device_prefix() == prefix));
+            lacking = Some(match lacking {
+                None => lacks,
+                Some(others) => others.intersection(&lacks).copied().collect(),
+            });
+        }
+        let lacking = lacking.unwrap_or_else(|| {
+            let own = self.core.feeds.of_device(prefix);
+            own.flat_map(|(id, feed)| (1..=feed.last).map(|n| (*id, n)))
+                .collect()
+        });
+        let mut unheld = Vec::new();
+        for (feed, n) in lacking {
+            if !self.core.is_quarantined(&feed, n)? {
+                unheld.push((feed, n));
+            }
+        }
+        Ok(unheld)
+    }
+
+    /// The records, and the changes, made here that no peer has acknowledged as held.
+    pub(crate) fn pending(&self) -> Result<(u64, u64), EngineError> {
+        let mut records = BTreeSet::<RecordKey>::new();
+        let mut changes = 0;
+        for (feed, n) in self.own_unheld()? {
+            let envelope = self.read_envelope(&feed, n)?;
+            for (collection, item, _) in envelope.items() {
+                changes += item.last_seq - item.first_seq + 1;
+                records.insert(RecordKey {
+                    collection: collection.to_owned(),
+                    record: RecordId(item.record),
+                });
+            }
+        }
+        Ok((records.len() as u64, changes))
+    }
+
+    /// How a record stands with the peers: it is synced with one that has acknowledged, as held and not refused,
+    /// every envelope that touches it.
+    pub fn record_sync(&self, collection: &str, id: RecordId) -> Result<RecordSync, EngineError> {
+        let (key, _) = self.existing(collection, id)?;
+        let record = self.core.record(&key)?;
+        let heads = record.heads();
+        let mut tips = BTreeMap::<FeedId, Vec<ChangeHash>>::new();
+        for change in record.changes()? {
+            if heads.contains(&change.hash) {
+                let feed = FeedId(change.actor.0);
+                tips.entry(feed).or_default().push(change.hash);
+            }
+        }
+        let mut peers = Vec::new();
+        let mut refused = None;
+        for (device, peer) in &self.peers {
+            if let Some(code) = self.refused_of(&key, peer)? {
+                refused = refused.or(Some((*device, code)));
+            } else if !self.lacks_some(&key, peer, &tips)? {
+                peers.push(*device);
+            }
+        }
+        let in_flight = || {
+            self.sessions.values().any(|session| {
+                let mut sent = session.sent_now();
+                sent.any(|(feed, n)| self.touches(feed, *n, &key).unwrap_or(false))
+            })
+        };
+        let state = match refused {
+            Some((peer, code)) => SyncState::Refused { peer, code },
+            None if !peers.is_empty() => SyncState::Synced,
+            None if in_flight() => SyncState::InTransit,
+            None if self.peers.values().all(|peer| peer.last_sync_ms.is_none()) => {
+                SyncState::LocalOnly
+            }
+            None => SyncState::Pending,
+        };
+        let open = self.conflicts(&ConflictFilter {
+            status: Some(Status::Open),
+            collection: Some(key.collection),
+            record: Some(key.record),
+            path: None,
+        })?;
+        Ok(RecordSync {
+            state,
+            peers,
+            conflicts_open: open.len() as u64,
+        })
+    }
+
+    /// Whether a peer has refused something that touches the record.
+    fn refused_of(&self, key: &RecordKey, peer: &Peer) -> Result<Option<Code>, EngineError> {
+        for ((feed, n), code) in &peer.refused {
+            if self.touches(feed, *n, key)? {
+                return Ok(Some(*code));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether a peer lacks a change that others of the record do not rest on: who holds those holds all.
+    fn lacks_some(
+        &self,
+        key: &RecordKey,
+        peer: &Peer,
+        tips: &BTreeMap<FeedId, Vec<ChangeHash>>,
+    ) -> Result<bool, EngineError> {
+        for run in self.lacking(peer) {
+            if !tips.contains_key(&run.feed) {
+                continue;
+            }
+            for (feed, n) in run.numbers() {
+                if self.touches(&feed, n, key)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn touches(&self, feed: &FeedId, n: u64, key: &RecordKey) -> Result<bool, EngineError> {
+        let envelope = self.read_envelope(feed, n)?;
+        let mut items = envelope.items().into_iter();
+        Ok(items.any(|(collection, item, _)| {
+            collection == key.collection && item.record == key.record.0
+        }))
+    }
+}
