@@ -1,15 +1,17 @@
 //! What every command has at hand: the folder, the output, and the database once it is open.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use driftless::{Database, Options};
 
 use crate::args::Global;
+use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
-use crate::output::{Output, clean, count, say};
+use crate::output::{Output, clean, count};
 use crate::progress::Progress;
+use crate::standard_error::StandardError;
 
 /// Names the folder where `--dir` is not given.
 pub(crate) const DIR_VARIABLE: &str = "DRIFTLESS_DIR";
@@ -19,21 +21,54 @@ const QUIET_REPLAY_BYTES: u64 = 1024 * 1024;
 /// What every command has at hand.
 pub(crate) struct Context {
     dir: Option<PathBuf>,
+    caller: Arc<dyn Caller>,
     /// Where the answer goes.
     pub(crate) output: Output,
 }
 
 impl Context {
     /// Of the arguments, and of the environment where they say nothing.
-    pub(crate) fn new(global: Global) -> Self {
+    pub(crate) fn new(global: Global, caller: Arc<dyn Caller>) -> Self {
         let dir = global
             .dir
             .or_else(|| std::env::var_os(DIR_VARIABLE).map(PathBuf::from))
             .filter(|dir| !dir.as_os_str().is_empty());
         Self {
             dir,
-            output: Output::new(global.json),
+            output: Output::new(global.json, &*caller),
+            caller,
         }
+    }
+
+    /// Whoever typed the command.
+    pub(crate) fn caller(&self) -> &dyn Caller {
+        &*self.caller
+    }
+
+    /// From now on being asked to end is the command's to answer.
+    pub(crate) fn interrupt(&self) -> Result<Interrupt, Failure> {
+        self.caller.interrupt()
+    }
+
+    /// One line on standard error.
+    pub(crate) fn say(&self, text: &str) {
+        self.output.say(text);
+    }
+
+    /// Options that tell progress on standard error; the name is used where a device is made.
+    pub(crate) fn options(&self, device_name: &str) -> Options {
+        self.telling(device_name, QUIET_REPLAY_BYTES)
+    }
+
+    /// The same for an opening that is known to read the whole journal.
+    pub(crate) fn rebuild_options(&self) -> Options {
+        self.telling("", 0)
+    }
+
+    /// Tells of replays of at least so many bytes.
+    fn telling(&self, device_name: &str, replay_bytes: u64) -> Options {
+        let tell = telling(self.caller.standard_error().clone(), replay_bytes);
+        Options::named(device_name).with_progress(tell)
     }
 
     /// The device's folder.
@@ -46,28 +81,28 @@ impl Context {
         })
     }
 
-    /// Opens the device, lets `work` use it, and closes it whatever came of it.
+    /// Opens the device, lets `work` use it, and closes it again whatever came of it.
     pub(crate) async fn with_database<T>(
         &mut self,
         work: impl AsyncFnOnce(&Database, &mut Output) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let database = self.open().await?;
         let result = work(&database, &mut self.output).await;
-        close(database).await;
+        self.close(database).await;
         result
     }
 
-    /// Opens the device; [`close`] is to be called afterwards.
+    /// Opens the device; [`Context::close`] is to be called afterwards.
     async fn open(&self) -> Result<Database, Failure> {
         let dir = self.dir()?;
-        let database = Database::open(dir, options("")).await?;
-        tell_opening(&database, dir);
+        let database = Database::open(dir, self.options("")).await?;
+        self.tell_opening(&database, dir);
         Ok(database)
     }
 
     /// Opens the device, unless somebody asks this process to end before it is open.
     ///
-    /// [`close`] is to be called afterwards.
+    /// [`Context::close`] is to be called afterwards.
     pub(crate) async fn open_unless(&self, interrupt: &Interrupt) -> Result<Database, Failure> {
         tokio::select! {
             database = self.open() => database,
@@ -77,51 +112,45 @@ impl Context {
             }),
         }
     }
-}
 
-/// Says what was found broken, and mended, when the folder was opened; a store that was rebuilt is said by
-/// the progress of opening.
-fn tell_opening(database: &Database, dir: &Path) {
-    let torn_bytes = database.opening().torn_bytes;
-    if torn_bytes > 0 {
-        say(&format!(
-            "the journal of {} ended in an unfinished write of {torn_bytes} bytes, which was cut off",
-            dir.display()
-        ));
+    /// Closes the device. What was acknowledged is durable already, so that failing is a remark, not an error.
+    pub(crate) async fn close(&self, database: Database) {
+        if let Err(error) = database.close().await {
+            self.say(&format!(
+                "closing the folder failed ({error}); what was done is durable, the next command mends the rest"
+            ));
+        }
+    }
+
+    /// Says what was found broken, and mended, when the folder was opened; a store that was rebuilt is said by
+    /// the progress of opening.
+    fn tell_opening(&self, database: &Database, dir: &Path) {
+        let torn_bytes = database.opening().torn_bytes;
+        if torn_bytes > 0 {
+            self.say(&format!(
+                "the journal of {} ended in an unfinished write of {torn_bytes} bytes, which was cut off",
+                dir.display()
+            ));
+        }
     }
 }
 
-/// Closes the device. What was acknowledged is durable already, so that failing is a remark, not an error.
-pub(crate) async fn close(database: Database) {
-    if let Err(error) = database.close().await {
-        say(&format!(
-            "closing the folder failed ({error}); what was done is durable, the next command mends the rest"
-        ));
-    }
-}
-
-/// Options that tell progress on standard error; the name is used where a device is made.
-pub(crate) fn options(device_name: &str) -> Options {
-    telling(device_name, QUIET_REPLAY_BYTES)
-}
-
-/// The same for an opening that is known to read the whole journal.
-pub(crate) fn rebuild_options() -> Options {
-    telling("", 0)
-}
-
-/// Tells of replays of at least so many bytes.
-fn telling(device_name: &str, replay_bytes: u64) -> Options {
-    let meters = Mutex::new(Meters::new(replay_bytes));
-    Options::named(device_name).with_progress(move |progress| {
+/// Tells long work of the library on standard error, replays of at least so many bytes.
+fn telling(
+    to: StandardError,
+    replay_bytes: u64,
+) -> impl Fn(driftless::Progress) + Send + Sync + 'static {
+    let meters = Mutex::new(Meters::new(to, replay_bytes));
+    move |progress| {
         // Progress is for the eye: what a panic left behind is as good as any.
         let mut meters = meters.lock().unwrap_or_else(PoisonError::into_inner);
         meters.tell(&progress);
-    })
+    }
 }
 
 /// Long work of the library, each kind on a line of its own.
 struct Meters {
+    to: StandardError,
     /// Shorter replays are not told.
     replay_bytes: u64,
     replayed: Progress,
@@ -130,19 +159,20 @@ struct Meters {
 }
 
 impl Meters {
-    fn new(replay_bytes: u64) -> Self {
+    fn new(to: StandardError, replay_bytes: u64) -> Self {
         Self {
             replay_bytes,
-            replayed: Progress::new("replayed", "journal byte"),
-            verified: Progress::new("verified", "journal byte"),
-            synced: Progress::new("synced", "record"),
+            replayed: to.progress("replayed", "journal byte"),
+            verified: to.progress("verified", "journal byte"),
+            synced: to.progress("synced", "record"),
+            to,
         }
     }
 
     fn tell(&mut self, progress: &driftless::Progress) {
         use driftless::Progress as P;
         match *progress {
-            P::StoreSetAside { ref reason } => say(&clean(reason)),
+            P::StoreSetAside { ref reason } => self.to.mention(&clean(reason)),
             P::Replaying {
                 done_bytes,
                 total_bytes,

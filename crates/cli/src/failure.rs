@@ -7,8 +7,8 @@ use driftless::ErrorKind;
 use serde_json::{Value as Json, json};
 
 use crate::import::{ImportError, ImportFault};
-use crate::output::{clean, count, say};
-use crate::progress;
+use crate::output::{clean, count};
+use crate::standard_error::StandardError;
 use crate::usage;
 
 /// Why a command ended before its end.
@@ -167,15 +167,15 @@ impl Failure {
     }
 
     /// Says it on standard error; a closed output is no news.
-    pub(crate) fn report(&self, json: bool) {
-        progress::clear_bars();
+    pub(crate) fn report(&self, json: bool, to: &StandardError) {
+        to.clear_bars();
         match self {
             Self::OutputClosed => {}
-            _ if json => say(&self.to_json().to_string()),
-            Self::Arguments(error) => usage::report(error),
+            _ if json => to.say(&self.to_json().to_string()),
+            Self::Arguments(error) => usage::report(error, to),
             _ => {
-                say(&format!("error: {}", clean(&self.to_string())));
-                say(&clean(&self.remedy()));
+                to.say(&format!("error: {}", clean(&self.to_string())));
+                to.say(&clean(&self.remedy()));
             }
         }
     }

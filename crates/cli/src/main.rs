@@ -5,6 +5,7 @@
 
 mod args;
 mod assign;
+mod caller;
 mod commands;
 mod conflict_table;
 mod context;
@@ -16,6 +17,7 @@ mod import;
 mod interrupt;
 mod output;
 mod progress;
+mod standard_error;
 mod table;
 mod time_text;
 mod usage;
@@ -23,11 +25,13 @@ mod usage;
 use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::Arguments;
+use crate::caller::{Caller, ThisProcess};
 use crate::failure::Failure;
 
 /// Names what is logged, as in `DRIFTLESS_LOG=debug`.
@@ -38,19 +42,20 @@ const DEFAULT_LOG: &str = "warn,driftless::opening=error,driftless_store=error";
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let json = args::asks_for_json(&arguments);
-    match run(arguments, json) {
+    let caller: Arc<dyn Caller> = Arc::new(ThisProcess::new());
+    match run(arguments, json, caller.clone()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.report(json);
+            failure.report(json, caller.standard_error());
             ExitCode::from(failure.exit_code())
         }
     }
 }
 
-fn run(arguments: Vec<OsString>, json: bool) -> Result<(), Failure> {
+fn run(arguments: Vec<OsString>, json: bool, caller: Arc<dyn Caller>) -> Result<(), Failure> {
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => return usage::answer(error, json),
+        Err(error) => return usage::answer(error, json, &*caller),
     };
     log_to_standard_error();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -58,7 +63,7 @@ fn run(arguments: Vec<OsString>, json: bool) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::System)?;
-    let result = runtime.block_on(commands::run(arguments));
+    let result = runtime.block_on(commands::run(arguments, caller));
     runtime.shutdown_background();
     result
 }

@@ -1,21 +1,22 @@
 //! Standard output: JSON lines for programs, sentences and tables for people.
 //!
 //! What comes from a record may have been written by another device, so control characters are never passed
-//! on to a terminal. Standard error is written to only through [`say`], which never fails.
+//! on to a terminal.
 
-use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
+use std::io::{BufWriter, Write};
 
-use console::Term;
 use serde_json::Value as Json;
 
+use crate::caller::Caller;
 use crate::failure::Failure;
-use crate::progress;
+use crate::standard_error::StandardError;
 use crate::table::Table;
 
 /// What a command prints its answer to.
 pub(crate) struct Output {
     json: bool,
-    out: BufWriter<Stdout>,
+    out: BufWriter<Box<dyn Write + Send>>,
+    beside: StandardError,
     /// Whether something was printed.
     begun: bool,
     /// Columns of the terminal; none where the output is no terminal, and nothing is cut off.
@@ -23,18 +24,14 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Standard output, as JSON or for people.
-    pub(crate) fn new(json: bool) -> Self {
-        let width = io::stdout()
-            .is_terminal()
-            .then(|| Term::stdout().size_checked())
-            .flatten()
-            .map(|(_rows, columns)| usize::from(columns));
+    /// The caller's standard output, as JSON or for people.
+    pub(crate) fn new(json: bool, caller: &dyn Caller) -> Self {
         Self {
             json,
-            out: BufWriter::new(io::stdout()),
+            out: BufWriter::new(caller.standard_output()),
+            beside: caller.standard_error().clone(),
             begun: false,
-            width,
+            width: caller.width(),
         }
     }
 
@@ -61,7 +58,7 @@ impl Output {
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
         if !self.begun {
             self.begun = true;
-            progress::clear_bars();
+            self.beside.clear_bars();
         }
         writeln!(self.out, "{text}").map_err(Failure::output)
     }
@@ -74,17 +71,15 @@ impl Output {
             .try_for_each(|line| self.line(line))
     }
 
+    /// One line on standard error.
+    pub(crate) fn say(&self, text: &str) {
+        self.beside.say(text);
+    }
+
     /// Passes on what was printed so far.
     pub(crate) fn flush(&mut self) -> Result<(), Failure> {
         self.out.flush().map_err(Failure::output)
     }
-}
-
-/// One line on standard error. A closed standard error is nobody's problem.
-pub(crate) fn say(text: &str) {
-    progress::beside_bars(|| {
-        let _ = writeln!(io::stderr().lock(), "{text}");
-    });
 }
 
 /// The text with everything that a terminal would obey written out, as in `\n` and `\u{1b}`.

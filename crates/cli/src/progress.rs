@@ -1,32 +1,18 @@
 //! Progress on standard error: a bar on a terminal, else plain lines that are not too many.
 
-use std::io::{self, IsTerminal};
-use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::output::{count, say, thousands};
+use crate::output::{count, thousands};
+use crate::standard_error::StandardError;
 
 /// Time between two plain lines: a few a second tell as much as hundreds.
 const BETWEEN_LINES: Duration = Duration::from_millis(150);
 
-/// The bars on the terminal, so that what else is printed does not run into them.
-static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
-
-/// Writes to the terminal while no bar is in the way.
-pub(crate) fn beside_bars(write: impl FnOnce()) {
-    BARS.suspend(write);
-}
-
-/// Takes the bars away: what follows is the answer.
-pub(crate) fn clear_bars() {
-    // A terminal that went away needs no clearing.
-    let _ = BARS.clear();
-}
-
 /// How far a piece of work is. The first step is always shown, and the last where the total is known.
 pub(crate) struct Progress {
+    standard_error: StandardError,
     verb: &'static str,
     noun: &'static str,
     bar: Option<ProgressBar>,
@@ -37,9 +23,14 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Work said as in `imported 256 of 3,376 records`: `verb` is "imported", `noun` is "record".
-    pub(crate) fn new(verb: &'static str, noun: &'static str) -> Self {
+    /// See [`StandardError::progress`].
+    pub(crate) fn new(
+        standard_error: StandardError,
+        verb: &'static str,
+        noun: &'static str,
+    ) -> Self {
         Self {
+            standard_error,
             verb,
             noun,
             bar: None,
@@ -56,7 +47,7 @@ impl Progress {
 
     /// So many of so many are done.
     pub(crate) fn at(&mut self, done: u64, total: u64) {
-        if io::stderr().is_terminal() {
+        if self.standard_error.is_terminal() {
             let noun = self.noun;
             let bar = self.bar("{prefix} [{bar:30}] {human_pos}/{human_len} {msg}");
             bar.set_message(format!("{noun}s"));
@@ -75,7 +66,7 @@ impl Progress {
 
     /// So many are done, in these words; how many there will be is not known.
     pub(crate) fn tell(&mut self, done: u64, text: &str) {
-        if io::stderr().is_terminal() {
+        if self.standard_error.is_terminal() {
             self.bar("{msg}").set_message(text.to_owned());
         } else if done > 0 {
             self.print(done, false, text);
@@ -84,7 +75,7 @@ impl Progress {
 
     fn bar(&mut self, template: &str) -> &ProgressBar {
         self.bar.get_or_insert_with(|| {
-            let bar = BARS.add(ProgressBar::new(0));
+            let bar = self.standard_error.add_bar();
             // With a typing error in a template the bar would look as the crate likes it.
             if let Ok(style) = ProgressStyle::with_template(template) {
                 bar.set_style(style.progress_chars("=> "));
@@ -99,7 +90,7 @@ impl Progress {
             when.elapsed() >= BETWEEN_LINES || (is_last && said != done)
         });
         if self.lines && is_due {
-            say(text);
+            self.standard_error.mention(text);
             self.last = Some((Instant::now(), done));
         }
     }
@@ -109,7 +100,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
-            BARS.remove(&bar);
+            self.standard_error.remove_bar(&bar);
         }
     }
 }

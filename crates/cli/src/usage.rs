@@ -1,22 +1,22 @@
 //! What the argument parser says, put where a program or a person looks for it.
 
-use std::io::{self, IsTerminal, Write};
-
 use clap::error::ErrorKind;
 use serde_json::json;
 
+use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::standard_error::StandardError;
 
 /// Help and version are answers; everything else is a usage error.
-pub(crate) fn answer(error: clap::Error, json: bool) -> Result<(), Failure> {
+pub(crate) fn answer(error: clap::Error, json: bool, caller: &dyn Caller) -> Result<(), Failure> {
     let name = match error.kind() {
         ErrorKind::DisplayHelp => "help",
         ErrorKind::DisplayVersion => "version",
         _ => return Err(Failure::Arguments(error)),
     };
-    let mut output = Output::new(json);
-    let text = if !json && io::stdout().is_terminal() {
+    let mut output = Output::new(json, caller);
+    let text = if !json && caller.width().is_some() {
         error.render().ansi().to_string()
     } else {
         error.render().to_string()
@@ -48,15 +48,13 @@ pub(crate) fn remedy(error: &clap::Error) -> String {
 }
 
 /// Writes it for a person, as the parser laid it out.
-pub(crate) fn report(error: &clap::Error) {
+pub(crate) fn report(error: &clap::Error, to: &StandardError) {
     let text = error.render();
-    let mut standard_error = io::stderr().lock();
-    // A closed standard error is nobody's problem.
-    let _ = if standard_error.is_terminal() {
-        write!(standard_error, "{}", text.ansi())
+    if to.is_terminal() {
+        to.print(&text.ansi().to_string());
     } else {
-        write!(standard_error, "{text}")
-    };
+        to.print(&text.to_string());
+    }
 }
 
 fn paragraphs(error: &clap::Error) -> Vec<String> {

@@ -12,6 +12,7 @@ use driftless_protocol::{DeviceId, WorkspaceId};
 
 use crate::actor::Actor;
 use crate::collection::Collection;
+use crate::commits::Commits;
 use crate::conflicts::Conflicts;
 use crate::error::Error;
 use crate::join;
@@ -100,6 +101,15 @@ impl Database {
         Self::start(dir, options, open).await
     }
 
+    /// Derives the store again from the journal while the database stays open; other calls wait meanwhile.
+    ///
+    /// Sessions with other devices end with an error after which they connect again. A failure closes the database.
+    pub async fn rebuild_in_place(&self) -> Result<(), Error> {
+        let options = self.shared.options.clone();
+        let rebuild = move |held| opening::rebuild_held(held, &options);
+        self.shared.actor.rebuild(rebuild).await
+    }
+
     /// Joins a workspace with an invitation link, over the network, in a folder that holds none.
     ///
     /// It brings the list of members only: [`Sync::again`] then fetches the records. A failure leaves the
@@ -138,6 +148,30 @@ impl Database {
     /// Closes the database for all its handles; whatever was asked before is done first.
     pub async fn close(self) -> Result<(), Error> {
         self.shared.actor.close().await
+    }
+
+    /// The same database; calls through the handle that is returned tell `progress` how far they are, and not
+    /// what [`Options::progress`] names.
+    #[must_use]
+    pub fn with_progress(
+        &self,
+        progress: impl Fn(Progress) + Send + std::marker::Sync + 'static,
+    ) -> Self {
+        let options = self.shared.options.clone().with_progress(progress);
+        let mut identity = self.shared.identity.clone();
+        identity.progress.clone_from(&options.progress);
+        let shared = Shared {
+            actor: self.shared.actor.clone(),
+            identity,
+            dir: self.shared.dir.clone(),
+            workspace: self.shared.workspace,
+            device: self.shared.device,
+            opening: self.shared.opening.clone(),
+            options,
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
     }
 
     /// A collection of records; it comes into being with its first record.
@@ -184,6 +218,16 @@ impl Database {
         let invite =
             move |replica: &mut Replica| replica.invite(&address, invitation.uses, valid_for_ms);
         Ok(self.shared.actor.write(invite).await?.to_text())
+    }
+
+    /// Tells from now on when something is committed or received.
+    pub fn commits(&self) -> Commits {
+        Commits::new(self.shared.actor.clone())
+    }
+
+    /// The number of the last change this device has committed or received, 0 where there is none.
+    pub async fn last_change(&self) -> Result<u64, Error> {
+        self.read(|replica| Ok(replica.last_change())).await
     }
 
     /// Each change this device has committed or received after number `seq`, in order, at most `limit`.

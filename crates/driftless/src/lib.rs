@@ -42,6 +42,7 @@
 //! | concept | where |
 //! |---|---|
 //! | records | [`Collection`], [`RecordView`] |
+//! | what was committed since | [`Commits`], [`Database::changes_since`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`] |
 //! | other devices | [`Sync`], [`Server`], [`Database::invite`], [`Database::join`] |
 //! | what is given from outside | [`Options`], [`KeyStore`], [`Clock`], [`Randomness`] |
@@ -55,6 +56,7 @@
 mod actor;
 mod blocking;
 mod collection;
+mod commits;
 mod conflicts;
 mod database;
 mod error;
@@ -72,6 +74,7 @@ pub mod testing;
 mod time;
 
 pub use collection::{Collection, IntoFields, ListOptions};
+pub use commits::Commits;
 pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
 pub use database::{Database, InviteOptions};
 pub use error::{Error, ErrorKind};

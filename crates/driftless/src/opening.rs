@@ -90,6 +90,28 @@ pub(crate) fn rebuild(dir: &Path, options: &Options) -> Result<(Held, Opening), 
     attempt.rebuild(&trouble)
 }
 
+/// The same for a folder that is in use, and stays held; the replica's sessions are asked to come back.
+pub(crate) fn rebuild_held(held: Held, options: &Options) -> Result<Held, Error> {
+    let Held {
+        mut replica,
+        folder,
+    } = held;
+    let key = replica.device_key().clone();
+    let dismissed = replica.dismiss_sessions()?;
+    replica.close()?;
+    let trouble = format!("the store {} was to be rebuilt", folder.live_name());
+    let attempt = Attempt {
+        folder,
+        key,
+        options,
+        torn_bytes: 0,
+        lost_writes: false,
+    };
+    let (mut held, _) = attempt.rebuild(&trouble)?;
+    held.replica.answer_for(dismissed);
+    Ok(held)
+}
+
 /// A folder that is held, on its way to a replica.
 struct Attempt<'a> {
     folder: StoreFolder,

@@ -29,8 +29,8 @@ pub use clock::{Clock, Millis};
 pub use error::EngineError;
 pub use replica::{Parts, Replica};
 pub use session::{
-    JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart, SessionSummary,
-    Side, SyncProgress, Wishes,
+    DismissedSessions, JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart,
+    SessionSummary, Side, SyncProgress, Wishes,
 };
 pub use types::{
     ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,

@@ -117,6 +117,11 @@ impl Replica {
         Ok(found)
     }
 
+    /// The number of the last change that was committed or received, 0 where there is none.
+    pub fn last_change(&self) -> u64 {
+        self.core.state.seq
+    }
+
     /// Each change committed here after number `seq`, once, in order, at most `limit` of them.
     pub fn changes_since(&self, seq: u64, limit: usize) -> Result<Vec<ChangeEvent>, EngineError> {
         let mut events = Vec::new();

@@ -12,12 +12,13 @@ use driftless::{
 use serde_json::{Value as Json, json};
 
 use crate::args::Import;
-use crate::context::{Context, close};
+use crate::caller::Caller;
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::import::{self, Checked, ColumnType, Format, ImportOptions};
 use crate::interrupt::Interrupt;
 use crate::output::{Output, count, thousands};
-use crate::progress::Progress;
+use crate::standard_error::StandardError;
 
 /// Records of one block: the other device acknowledges, and a crash keeps, whole blocks.
 const BLOCK_RECORDS: usize = 256;
@@ -27,19 +28,20 @@ const BLOCK_BYTES: usize = 256 * 1024;
 const FIELD_OVERHEAD_BYTES: usize = 16;
 
 pub(crate) async fn run(context: &mut Context, arguments: Import) -> Result<(), Failure> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = context.interrupt()?;
     let types = arguments
         .types
         .iter()
         .map(|argument| column_type(argument))
         .collect::<Result<Vec<_>, _>>()?;
     let database = context.open_unless(&interrupt).await?;
-    let result = import(&database, arguments, types, &interrupt).await;
-    close(database).await;
+    let result = import(context.caller(), &database, arguments, types, &interrupt).await;
+    context.close(database).await;
     print(&mut context.output, result?)
 }
 
 async fn import(
+    caller: &dyn Caller,
     database: &Database,
     arguments: Import,
     types: Vec<(String, ColumnType)>,
@@ -61,14 +63,14 @@ async fn import(
         remembered: remembered.clone(),
     };
     let checked = tokio::select! {
-        checked = read(&arguments.file, arguments.format, options) => checked?,
+        checked = read(caller, &arguments.file, arguments.format, options) => checked?,
         () = interrupt.wait() => return Err(Failure::Interrupted {
             done: "nothing was imported yet".into(),
             remedy: "Run the command again.",
         }),
     };
     remember_types(database, &arguments.collection, remembered, &checked).await?;
-    let mut progress = Progress::new("imported", "record");
+    let mut progress = caller.standard_error().progress("imported", "record");
     let imported = import_checked(&collection, &checked, &mut |done, total| {
         progress.at(done, total);
         !interrupt.requested()
@@ -106,29 +108,39 @@ async fn types_in(collection: &Collection) -> Result<BTreeMap<String, ColumnType
     Ok(types)
 }
 
-/// Reads and checks the whole file, on a thread where that may take its time.
+/// Reads and checks the whole file.
 async fn read(
+    caller: &dyn Caller,
     path: &Path,
     format: Option<Format>,
     options: ImportOptions,
 ) -> Result<Checked, Failure> {
     let path = path.to_owned();
-    let reading = tokio::task::spawn_blocking(move || {
-        let bytes = std::fs::read(&path).map_err(|source| Failure::File {
-            action: "read",
-            path: path.clone(),
-            source,
-        })?;
-        let format = format.unwrap_or_else(|| Format::of(&path, &bytes));
-        let mut progress = Progress::new("checked", "byte").on_terminals_only();
-        let checked = import::check(&path, bytes, format, &options, &mut |done, total| {
-            progress.at(done, total);
-        })?;
-        Ok(checked)
-    });
-    reading
+    let content = caller.read_file(&path).await;
+    let bytes = content.map_err(|source| Failure::File {
+        action: "read",
+        path: path.clone(),
+        source,
+    })?;
+    let to = caller.standard_error().clone();
+    // On a thread where that may take its time.
+    let checking = tokio::task::spawn_blocking(move || check(&to, &path, bytes, format, &options));
+    checking
         .await
         .unwrap_or_else(|error| Err(Failure::System(std::io::Error::other(error))))
+}
+
+fn check(
+    to: &StandardError,
+    path: &Path,
+    bytes: Vec<u8>,
+    format: Option<Format>,
+    options: &ImportOptions,
+) -> Result<Checked, Failure> {
+    let format = format.unwrap_or_else(|| Format::of(path, &bytes));
+    let mut progress = to.progress("checked", "byte").on_terminals_only();
+    let mut tell = |done, total| progress.at(done, total);
+    Ok(import::check(path, bytes, format, options, &mut tell)?)
 }
 
 /// What was imported of a file.

@@ -4,15 +4,15 @@ use driftless::Database;
 use serde_json::json;
 
 use crate::args::Init;
-use crate::context::{Context, close, options};
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::clean;
 
 pub(crate) async fn run(context: &mut Context, arguments: &Init) -> Result<(), Failure> {
     let dir = context.dir()?.to_owned();
-    let database = Database::create(&dir, options(&arguments.name)).await?;
+    let database = Database::create(&dir, context.options(&arguments.name)).await?;
     let status = database.status().await;
-    close(database).await;
+    context.close(database).await;
     let status = status?;
     context.output.answer(
         &json!({

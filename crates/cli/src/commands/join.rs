@@ -4,15 +4,15 @@ use driftless::Database;
 use serde_json::json;
 
 use crate::args::Join;
-use crate::context::{Context, close, options};
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::clean;
 
 pub(crate) async fn run(context: &mut Context, arguments: &Join) -> Result<(), Failure> {
     let dir = context.dir()?.to_owned();
-    let database = Database::join(&dir, &arguments.link, options(&arguments.name)).await?;
+    let database = Database::join(&dir, &arguments.link, context.options(&arguments.name)).await?;
     let status = database.status().await;
-    close(database).await;
+    context.close(database).await;
     let status = status?;
     let members: Vec<_> = status
         .members

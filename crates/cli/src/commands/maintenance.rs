@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use driftless::{Database, Role, StatusReport};
 use serde_json::{Value as Json, json};
 
-use crate::context::{Context, close, rebuild_options};
+use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Output, clean, count};
 use crate::table::Table;
@@ -179,9 +179,9 @@ pub(crate) async fn verify(context: &mut Context) -> Result<(), Failure> {
 /// `driftless rebuild`: sets the store aside and derives it again.
 pub(crate) async fn rebuild(context: &mut Context) -> Result<(), Failure> {
     let dir = context.dir()?.to_owned();
-    let database = Database::rebuild(&dir, rebuild_options()).await?;
+    let database = Database::rebuild(&dir, context.rebuild_options()).await?;
     let digest = database.digest().await;
-    close(database).await;
+    context.close(database).await;
     let digest = digest?;
     context.output.answer(
         &json!({

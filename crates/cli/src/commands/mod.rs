@@ -12,14 +12,17 @@ mod sync;
 
 pub(crate) use import::import_checked;
 
+use std::sync::Arc;
+
 use crate::args::{Arguments, Command};
+use crate::caller::Caller;
 use crate::context::Context;
 use crate::demo;
 use crate::failure::Failure;
 
 /// Runs the command and passes its answer on.
-pub(crate) async fn run(arguments: Arguments) -> Result<(), Failure> {
-    let mut context = Context::new(arguments.global);
+pub(crate) async fn run(arguments: Arguments, caller: Arc<dyn Caller>) -> Result<(), Failure> {
+    let mut context = Context::new(arguments.global, caller);
     let result = dispatch(&mut context, arguments.command).await;
     result.and(context.output.flush())
 }

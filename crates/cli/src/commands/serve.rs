@@ -8,21 +8,20 @@ use serde_json::json;
 
 use crate::args::Serve;
 use crate::commands::invite;
-use crate::context::{Context, close};
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::output::{Output, say};
+use crate::output::Output;
 
 /// Time in which everything is closed, or left to the next opening to mend.
 const CLOSE_WITHIN: Duration = Duration::from_millis(4_800);
 
 pub(crate) async fn run(context: &mut Context, arguments: Serve) -> Result<(), Failure> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = context.interrupt()?;
     let database = context.open_unless(&interrupt).await?;
     let started = start(&database, &mut context.output, arguments).await;
     if started.is_ok() {
         interrupt.wait().await;
-        say("closing");
+        context.say("closing");
     }
     let closing = async {
         let result = match started {
@@ -32,7 +31,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Serve) -> Result<(), F
             }
             Err(failure) => Err(failure),
         };
-        close(database).await;
+        context.close(database).await;
         result
     };
     tokio::time::timeout(CLOSE_WITHIN, closing)

@@ -3,22 +3,21 @@
 use driftless::{Database, SyncReport};
 
 use crate::args::Sync;
-use crate::context::{Context, close};
+use crate::context::Context;
 use crate::failure::Failure;
-use crate::interrupt::Interrupt;
-use crate::output::{Output, clean, count, say};
+use crate::output::{Output, clean, count};
 
 /// The exit code of errors of the network: the next peer may be within reach.
 const NETWORK: u8 = 5;
 
 pub(crate) async fn run(context: &mut Context, arguments: Sync) -> Result<(), Failure> {
-    let interrupt = Interrupt::listen()?;
+    let interrupt = context.interrupt()?;
     let database = context.open_unless(&interrupt).await?;
     let result = tokio::select! {
-        report = sync(&database, arguments.url) => report,
+        report = sync(context, &database, arguments.url) => report,
         () = interrupt.wait() => Err(interrupted()),
     };
-    close(database).await;
+    context.close(database).await;
     print(&mut context.output, &result?)
 }
 
@@ -29,21 +28,25 @@ fn interrupted() -> Failure {
     }
 }
 
-async fn sync(database: &Database, url: Option<String>) -> Result<SyncReport, Failure> {
+async fn sync(
+    context: &Context,
+    database: &Database,
+    url: Option<String>,
+) -> Result<SyncReport, Failure> {
     match url {
         Some(url) => Ok(database.sync().once(&url).await?),
-        None => sync_with_known(database).await,
+        None => sync_with_known(context, database).await,
     }
 }
 
 /// Tries the peers this device has met, the latest first, until one answers.
-async fn sync_with_known(database: &Database) -> Result<SyncReport, Failure> {
+async fn sync_with_known(context: &Context, database: &Database) -> Result<SyncReport, Failure> {
     let mut peers = database.sync().peers().await?;
     peers.sort_by_key(|peer| std::cmp::Reverse(peer.last_sync_ms));
     let mut failure: Option<Failure> = None;
     for address in peers.into_iter().filter_map(|peer| peer.address) {
         if let Some(before) = failure.take() {
-            say(&clean(&format!("{before}; trying {address}")));
+            context.say(&clean(&format!("{before}; trying {address}")));
         }
         match database.sync().once(&address).await.map_err(Failure::from) {
             Ok(report) => return Ok(report),

@@ -20,7 +20,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock};
 
 use driftless_engine::{Clock, EngineError, Millis, Replica};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::error::{Error, is_store_damage};
 use crate::limits::JOBS_QUEUED;
@@ -50,6 +50,8 @@ struct Notes {
     ended: OnceLock<Error>,
     /// Why the store should be derived again at the next opening, if it should.
     suspect: OnceLock<String>,
+    /// How many groups were committed.
+    commits: watch::Sender<u64>,
 }
 
 impl Notes {
@@ -63,6 +65,13 @@ impl Notes {
 enum Message {
     Job(Job),
     Close(oneshot::Sender<Result<(), Error>>),
+    Rebuild(Rebuild),
+}
+
+/// Another replica for the same folder.
+struct Rebuild {
+    run: Box<dyn FnOnce(Held) -> Result<Held, Error> + Send>,
+    answer: oneshot::Sender<Result<(), Error>>,
 }
 
 struct Job {
@@ -199,6 +208,34 @@ impl Actor {
         let _ = self.shared.gone.acquire().await;
         // Closed before is fine, unless it ended badly.
         answer.unwrap_or_else(|_| self.shared.notes.ended.get().cloned().map_or(Ok(()), Err))
+    }
+
+    /// Puts another replica in the place of this one after all that waits; a failure ends the thread.
+    pub(crate) async fn rebuild(
+        &self,
+        run: impl FnOnce(Held) -> Result<Held, Error> + Send + 'static,
+    ) -> Result<(), Error> {
+        let (answer, answered) = oneshot::channel();
+        let run = Box::new(run);
+        let rebuild = Message::Rebuild(Rebuild { run, answer });
+        if self.shared.queue.send(rebuild).is_err() {
+            return Err(self.reason());
+        }
+        answered
+            .await
+            .unwrap_or_else(|_| Err(self.reason_or_panic()))
+    }
+
+    /// Counts the groups that were committed.
+    pub(crate) fn commits(&self) -> watch::Receiver<u64> {
+        self.shared.notes.commits.subscribe()
+    }
+
+    /// Waits until the thread has ended, and says why it did.
+    pub(crate) async fn ended(&self) -> Error {
+        // It never has a permit.
+        let _ = self.shared.gone.acquire().await;
+        self.reason()
     }
 
     async fn run<A: 'static, T: Send + 'static>(

@@ -7,7 +7,7 @@ use std::time::Instant;
 use driftless_engine::Replica;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::{Access, Finish, Job, Message, Notes, guarded, panicked};
+use super::{Access, Finish, Job, Message, Notes, Rebuild, guarded, panicked};
 use crate::error::Error;
 use crate::limits::{JOBS_PER_GROUP, STORE_FLUSH_AFTER};
 use crate::opening::Held;
@@ -37,6 +37,8 @@ impl Drop for ClosesOnDrop {
 enum End {
     /// Somebody asked, or nobody is left.
     Closed(Option<oneshot::Sender<Result<(), Error>>>),
+    /// Somebody wants the store derived again; then it goes on.
+    Rebuild(Rebuild),
     /// What is in memory is not to be trusted any more.
     Failed(Error),
     /// Nor is the store: nobody knows whose panic it was.
@@ -58,7 +60,14 @@ impl Thread {
     }
 
     /// Serves jobs until there are no more, and closes the replica.
-    pub(super) fn live(&mut self, held: Held) {
+    pub(super) fn live(&mut self, mut held: Held) {
+        while let Some(rebuilt) = self.live_once(held) {
+            held = rebuilt;
+        }
+    }
+
+    /// The life of one replica; whether another takes its place.
+    fn live_once(&mut self, held: Held) -> Option<Held> {
         let Held {
             mut replica,
             mut folder,
@@ -76,6 +85,21 @@ impl Thread {
                     tracing::error!(%error, "the store cannot be set aside");
                 }
             }
+            End::Rebuild(Rebuild { run, answer }) => {
+                self.unflushed_since = None;
+                let rebuilt = guarded(|| run(Held { replica, folder }));
+                match rebuilt.unwrap_or_else(|| Err(panicked())) {
+                    Ok(held) => {
+                        let _ = answer.send(Ok(()));
+                        return Some(held);
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "the store could not be rebuilt; open the folder again");
+                        let _ = self.notes.ended.set(error.clone());
+                        let _ = answer.send(Err(error));
+                    }
+                }
+            }
             End::Closed(waiting) => {
                 let suspect = self.notes.suspect.get().map(String::as_str);
                 let closed = guarded(|| Held { replica, folder }.close(suspect));
@@ -88,6 +112,7 @@ impl Thread {
                 }
             }
         }
+        None
     }
 
     fn serve(&mut self, replica: &mut Replica) -> End {
@@ -96,11 +121,12 @@ impl Thread {
                 return End::Closed(None);
             };
             let mut finishes = Vec::new();
-            let mut close = None;
+            let mut end = None;
             let mut message = Some(first);
             while let Some(taken) = message {
                 match taken {
-                    Message::Close(waiting) => close = Some(waiting),
+                    Message::Close(waiting) => end = Some(End::Closed(Some(waiting))),
+                    Message::Rebuild(rebuild) => end = Some(End::Rebuild(rebuild)),
                     Message::Job(job) => {
                         if job.access == Access::Write {
                             self.unflushed_since.get_or_insert_with(Instant::now);
@@ -111,14 +137,14 @@ impl Thread {
                         }
                     }
                 }
-                let more = close.is_none() && finishes.len() < JOBS_PER_GROUP;
+                let more = end.is_none() && finishes.len() < JOBS_PER_GROUP;
                 message = more.then(|| self.jobs.try_recv().ok()).flatten();
             }
             if let Err(end) = self.commit(replica, finishes) {
                 return end;
             }
-            if close.is_some() {
-                return End::Closed(close);
+            if let Some(end) = end {
+                return end;
             }
         }
     }
@@ -150,9 +176,13 @@ impl Thread {
 
     /// Makes what was staged durable and answers every job of the group.
     fn commit(&mut self, replica: &mut Replica, finishes: Vec<Finish>) -> Result<(), End> {
+        let staged = replica.has_staged();
         let Some(committed) = guarded(|| replica.commit_group()) else {
             return Err(End::Panicked);
         };
+        if staged && committed.is_ok() {
+            self.notes.commits.send_modify(|commits| *commits += 1);
+        }
         let committed = committed.map_err(|error| {
             self.notes.take_note(&error);
             Error::from(error)

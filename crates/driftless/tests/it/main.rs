@@ -3,6 +3,7 @@
 //! Every test runs on a current-thread runtime: a call that blocked its thread would stop the other side too.
 #![allow(clippy::unwrap_used)]
 
+mod commits;
 mod folders;
 mod records;
 mod refusals;

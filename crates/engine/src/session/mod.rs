@@ -10,6 +10,7 @@
 //! outputs are drained with [`Replica::poll_session`] until there are none, after [`Replica::commit_group`];
 //! [`Replica::take_awakened`] then names the sessions that have more to say because of it.
 
+mod dismiss;
 mod exchange;
 mod greet;
 mod joiner;
@@ -27,6 +28,7 @@ use driftless_protocol::{
 pub(crate) use live::{Awakened, Heard, News};
 pub(crate) use outgoing::Outgoing;
 
+pub use dismiss::DismissedSessions;
 pub use joiner::{JoinOutput, Joiner};
 
 use crate::clock::Millis;
