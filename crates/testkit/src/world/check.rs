@@ -125,12 +125,12 @@ impl World {
             .collect())
     }
 
-    /// Closed and opened again, it is the same; and the same as its journal alone says.
+    /// Closed and opened again, it is the same; the last of them even without its store.
     fn check_again(&mut self, n: usize, first: &Content) -> Result<(), Wrong> {
         if let Some(replica) = self.places[n].replica.take() {
             replica.close()?;
         }
-        if n % 2 == 1 {
+        if n + 1 == self.places.len() {
             self.places[n].device.kv = MemoryKv::with_history();
         }
         self.places[n]

@@ -106,6 +106,7 @@ impl World {
             // The process may have ended meanwhile.
             if let Some(replica) = &mut self.places[n].replica {
                 open.link.close(side, replica)?;
+                self.places[n].learn()?;
                 self.settle(n)?;
             }
         }
@@ -191,6 +192,7 @@ impl World {
         let now = self.places[n].now();
         let frame = open.link.deliver(side, self.places[n].live()?, now);
         let frame = frame.during(|| format!("a frame that reached device {n}"))?;
+        self.places[n].learn()?;
         self.settle(n)?;
         if let Some(frame) = frame {
             self.trace.update(&frame);

@@ -87,6 +87,9 @@ impl Place {
 
     /// Commits what is staged.
     pub(super) fn commit(&mut self) -> Result<(), Wrong> {
+        if !self.seen()?.has_staged() {
+            return Ok(());
+        }
         self.live()?.commit_group().during(|| "committing".into())?;
         self.learn()
     }

@@ -3,3 +3,4 @@
 mod conflict_log;
 mod convergence;
 mod schedules;
+mod stories;

@@ -7,7 +7,7 @@ use driftless_testkit::shrink::shrink;
 use driftless_testkit::world::{Canary, Failure, run_caught};
 
 /// Random schedules of each run.
-const CASES: u64 = 300;
+const CASES: u64 = 1_200;
 /// What their seeds begin at.
 const FIRST_SEED: u64 = 2_026_000_000;
 /// Random schedules within which each canary has to be found.
