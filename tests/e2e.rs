@@ -19,8 +19,12 @@ mod demo;
 mod gate;
 #[path = "e2e/help.rs"]
 mod help;
+#[path = "e2e/history.rs"]
+mod history;
 #[path = "e2e/import.rs"]
 mod import;
+#[path = "e2e/json.rs"]
+mod json;
 #[path = "e2e/malformed.rs"]
 mod malformed;
 #[path = "e2e/records.rs"]

@@ -60,9 +60,12 @@ pub(crate) enum Command {
     /// List the records of a collection, in the order of their ids
     #[command(after_help = help::LIST)]
     List(List),
-    /// Show one record
+    /// Show one record, as it is or as it was
     #[command(after_help = help::GET)]
-    Get(RecordName),
+    Get(Get),
+    /// Show who did what to a record, and when
+    #[command(after_help = help::HISTORY)]
+    History(History),
     /// Set fields of a record
     #[command(after_help = help::SET)]
     Set(Set),
@@ -168,6 +171,27 @@ pub(crate) struct RecordName {
     /// The record: its id, the beginning of its id, or `key:VALUE`
     #[arg(value_name = "ID")]
     pub(crate) record: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) name: RecordName,
+    /// As it was at this version: a version or a change of its history, or the beginning of one
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) at: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    #[command(flatten)]
+    pub(crate) name: RecordName,
+    /// Only what was done to this field and those below it; `$deleted` for deleting and restoring
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) field: Option<String>,
+    /// Only the newest N changes
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
 }
 
 #[derive(Debug, Args)]

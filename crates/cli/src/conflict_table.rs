@@ -105,12 +105,12 @@ pub(crate) fn is_absent(value: &Json) -> bool {
 }
 
 /// How many characters of ids tell them apart.
-struct ShortIds {
+pub(crate) struct ShortIds {
     length: usize,
 }
 
 impl ShortIds {
-    fn of(ids: impl Iterator<Item = String>) -> Self {
+    pub(crate) fn of(ids: impl Iterator<Item = String>) -> Self {
         let sorted: BTreeSet<_> = ids.collect();
         let longest_in_common = sorted
             .iter()
@@ -128,7 +128,7 @@ impl ShortIds {
     }
 
     /// The beginning of an id, which has ASCII characters only.
-    fn short<'a>(&self, id: &'a str) -> &'a str {
+    pub(crate) fn short<'a>(&self, id: &'a str) -> &'a str {
         id.get(..self.length).unwrap_or(id)
     }
 }

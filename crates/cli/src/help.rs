@@ -40,7 +40,17 @@ Examples:
 pub(crate) const GET: &str = "\
 Examples:
   driftless get --dir laptop airports key:00M
-  driftless get --dir laptop shops 'key:[\"Berlin\",\"Main Street 1\"]'";
+  driftless get --dir laptop shops 'key:[\"Berlin\",\"Main Street 1\"]'
+  driftless get --dir laptop airports key:00M --at 3f2a9c01";
+
+pub(crate) const HISTORY: &str = "\
+A line a field that a change wrote: what its author read there, and what came of it.
+Every change stands after all its author knew of, in one order on every device; times are what
+the devices' clocks said. `get --at VERSION` shows the record as it was.
+
+Examples:
+  driftless history --dir laptop airports key:00M
+  driftless history --dir laptop airports key:00M --field city --limit 5";
 
 pub(crate) const SET: &str = "\
 A value in quotes of its own is text: 'zip=\"00501\"'. `address.city` is the city inside the address;

@@ -141,7 +141,7 @@ pub(crate) fn admit(
 }
 
 /// Parses and decodes; a panic of the parser is a refusal.
-fn parse(raw: &[u8]) -> Result<Admitted, Refusal> {
+pub(crate) fn parse(raw: &[u8]) -> Result<Admitted, Refusal> {
     quiet::catch(|| {
         let parsed =
             automerge::Change::from_bytes(raw.to_vec()).map_err(|_| Refusal::NotAChange)?;

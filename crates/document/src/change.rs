@@ -72,6 +72,26 @@ impl Change {
             .map(|(n, operation)| (self.op_id(n), operation))
     }
 
+    /// Takes a raw change apart, or `None` where [`Change::to_raw`] would not give back the very bytes.
+    ///
+    /// What is admitted always can be; bytes of which nothing is known may be given.
+    pub fn from_raw(raw: &[u8]) -> Option<Self> {
+        crate::prescan::check(raw).ok()?;
+        let admitted = crate::admission::parse(raw).ok()?;
+        Some(admitted.change)
+    }
+
+    /// The raw change chunk with its hash, or `None` where there is none with these contents.
+    ///
+    /// The hash is computed, whatever [`Change::hash`] says.
+    pub fn to_raw(&self) -> Option<(Vec<u8>, ChangeHash)> {
+        let most = u64::from(u32::MAX);
+        let is_possible = (1..=most).contains(&self.start_op) && self.max_op() <= most;
+        let encoded = is_possible.then(|| crate::quiet::catch(|| self.encode()).ok());
+        let encoded = encoded.flatten()?;
+        Some((encoded.raw_bytes().to_vec(), ChangeHash(encoded.hash().0)))
+    }
+
     /// The raw change chunk: what is signed for, stored and sent.
     pub(crate) fn encode(&self) -> automerge::Change {
         let operations = self.operations.iter().map(encode_operation).collect();

@@ -139,6 +139,24 @@ impl ChangeGraph {
         past
     }
 
+    /// Whether a change lies in a set of this graph.
+    pub(crate) fn is_in(&self, set: &Set, hash: &ChangeHash) -> bool {
+        self.index.get(hash).is_some_and(|&n| set.contains(n))
+    }
+
+    /// The hashes of the changes of a set that no other change of it knew of, sorted.
+    pub(crate) fn heads_of(&self, set: &Set) -> Vec<ChangeHash> {
+        let mut known = Set::with_room(self.nodes.len());
+        let inside = || (0..self.nodes.len()).filter(|&n| set.contains(n));
+        for dep in inside().flat_map(|n| &self.nodes[n].deps) {
+            known.insert(*dep);
+        }
+        let heads = inside().filter(|&n| !known.contains(n));
+        let mut heads: Vec<_> = heads.map(|n| self.nodes[n].hash).collect();
+        heads.sort_unstable();
+        heads
+    }
+
     /// Adds a change whose dependencies are all known.
     pub(crate) fn push(&mut self, link: Link<'_>) {
         let n = self.nodes.len();

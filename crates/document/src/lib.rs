@@ -7,6 +7,7 @@
 //! * [`Row`] is the record as it reads now.
 //! * [`evidence`] is the first layer of the conflict log, a pure function of the record's changes;
 //!   [`Entry::verdict`] the second.
+//! * [`History`] says what each change did; [`Record::at`] is the record as it was.
 //!
 //! Invariant: no byte of a peer reaches Automerge's document before [`Record::admit`] accepted it.
 
@@ -15,6 +16,7 @@ mod change;
 mod codec;
 mod conflict;
 mod graph;
+mod history;
 mod ids;
 mod json;
 pub mod limits;
@@ -32,6 +34,10 @@ pub use codec::DecodeError;
 pub use conflict::{
     Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Shown, Status, Verdict,
     evidence,
+};
+pub use history::{
+    Decided, Deletion, FieldWrite, History, HistoryError, HistoryOptions, HistoryPage, HistoryStep,
+    How,
 };
 pub use ids::{ActorId, ChangeHash, EntryId, OpId, RecordId, Version};
 pub use json::{

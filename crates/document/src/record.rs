@@ -49,6 +49,12 @@ pub enum LoadError {
     /// The document is whole, but of other changes than expected.
     #[error("a stored record has other heads than its row says")]
     OtherHeads,
+    /// The record was asked for as it was at a change that it does not have.
+    #[error("the record has no change {hash}")]
+    NoSuchChange {
+        /// The change.
+        hash: ChangeHash,
+    },
 }
 
 /// Why an admitted change could not be applied: always our fault.
@@ -163,6 +169,33 @@ impl Record {
         })
         .map_err(|_| malformed("reading its changes panicked"))?
         .map_err(malformed)
+    }
+
+    /// The record as it was at some heads, in any order: those changes and what they knew of, nothing else.
+    ///
+    /// It is built from the changes. Automerge could be asked to read at the heads, and would read an empty
+    /// document where it does not know them.
+    pub fn at(&self, heads: &[ChangeHash]) -> Result<Self, LoadError> {
+        if let Some(hash) = self.graph.first_missing(heads) {
+            return Err(LoadError::NoSuchChange { hash });
+        }
+        let past = self.graph.past(heads);
+        if heads.is_empty() {
+            return Ok(Self::new());
+        }
+        let bytes = quiet::catch(|| {
+            let mut bytes = Vec::new();
+            for change in self.document.get_changes(&[]) {
+                if self.graph.is_in(&past, &ChangeHash(change.hash().0)) {
+                    bytes.extend_from_slice(change.raw_bytes());
+                }
+            }
+            bytes
+        })
+        .map_err(|_| LoadError::Malformed {
+            reason: "reading its changes panicked".into(),
+        })?;
+        Self::load(&bytes, &self.graph.heads_of(&past))
     }
 
     /// The record as it reads now.

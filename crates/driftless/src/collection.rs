@@ -1,11 +1,14 @@
 //! [`Collection`]: records of one kind.
 
-use driftless_document::{FieldPath, Fields, Node, RecordId, Value, node_from_json};
+use driftless_document::{
+    FieldPath, Fields, HistoryOptions, Node, RecordId, Row, Value, node_from_json,
+};
 use driftless_engine::{Commit, Edit, EngineError, Filter, ImportCounts, Replica};
 use serde_json::Value as Json;
 
 use crate::actor::Actor;
 use crate::error::Error;
+use crate::history::History;
 use crate::limits::{IMPORT_BYTES, IMPORT_ROWS};
 use crate::options::ProgressCallback;
 use crate::progress::Progress;
@@ -120,11 +123,30 @@ impl Collection {
 
     /// The record with this id, deleted or not; `None` where there never was one.
     pub async fn get(&self, id: RecordId) -> Result<Option<RecordView>, Error> {
-        self.read(move |replica, name| {
-            let row = replica.get(name, id)?;
-            Ok(row.map(|row| RecordView::new(name, id, row)))
-        })
-        .await
+        let row = self
+            .read(move |replica, name| replica.get(name, id))
+            .await?;
+        Ok(row.map(|row| self.view(id, row)))
+    }
+
+    /// The record as it was at a version that this device showed, or that its history has; deleted or not.
+    ///
+    /// `version` is one that a write, a record or the history gave, the name of a change (the record as its author
+    /// saw it then), or the beginning of either that is no other's.
+    pub async fn get_at(&self, id: RecordId, version: &str) -> Result<RecordView, Error> {
+        let version = version.to_owned();
+        let row = self
+            .read(move |replica, name| replica.get_at(name, id, &version))
+            .await?;
+        Ok(self.view(id, row))
+    }
+
+    /// What was done to the record, deleted or not: who, when, each field before and after, and decisions.
+    pub async fn history(&self, id: RecordId, options: HistoryOptions) -> Result<History, Error> {
+        let history = self
+            .read(move |replica, name| replica.history(name, id, &options))
+            .await?;
+        Ok(History::new(history))
     }
 
     /// The record a person names: by its id, the beginning of its id, or `key:VALUE`.
@@ -136,14 +158,11 @@ impl Collection {
 
     /// The records that are not deleted, in the order of their ids.
     pub async fn list(&self, options: ListOptions) -> Result<Vec<RecordView>, Error> {
-        self.read(move |replica, name| {
-            let rows = replica.list(name, &options.filters, options.limit)?;
-            let views = rows.into_iter();
-            Ok(views
-                .map(|(id, row)| RecordView::new(name, id, row))
-                .collect())
-        })
-        .await
+        let rows = self
+            .read(move |replica, name| replica.list(name, &options.filters, options.limit))
+            .await?;
+        let views = rows.into_iter().map(|(id, row)| self.view(id, row));
+        Ok(views.collect())
     }
 
     /// Imports records in blocks of at most 256 rows or 256 KiB; a block is durable as a whole or not at all.
@@ -170,6 +189,10 @@ impl Collection {
             }
         }
         Ok(total)
+    }
+
+    fn view(&self, id: RecordId, row: Row) -> RecordView {
+        RecordView::new(&self.actor, &self.name, id, row)
     }
 
     async fn read<T: Send + 'static>(

@@ -207,7 +207,7 @@ fn wall_ms(commit_time: i64) -> i64 {
     commit_time >> COUNTER_BITS
 }
 
-fn author_to_json(author: &Author) -> Json {
+pub(crate) fn author_to_json(author: &Author) -> Json {
     json!({
         "device": author.device.map(|device| device.to_string()),
         "device_name": author.device_name,

@@ -43,6 +43,7 @@
 //! |---|---|
 //! | records | [`Collection`], [`RecordView`] |
 //! | what was committed since | [`Commits`], [`Database::changes_since`] |
+//! | who did what, and the past | [`History`], [`Collection::history`], [`Collection::get_at`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`] |
 //! | other devices | [`Sync`], [`Server`], [`Database::invite`], [`Database::join`] |
 //! | what is given from outside | [`Options`], [`KeyStore`], [`Clock`], [`Randomness`] |
@@ -60,6 +61,7 @@ mod commits;
 mod conflicts;
 mod database;
 mod error;
+mod history;
 mod join;
 mod keys;
 mod limits;
@@ -78,6 +80,7 @@ pub use commits::Commits;
 pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
 pub use database::{Database, InviteOptions};
 pub use error::{Error, ErrorKind};
+pub use history::{History, HistoryEntry};
 pub use keys::{FileKeys, KeyPlace, KeyStore, MemoryKeys};
 pub use net::server::Server;
 pub use opening::Opening;
@@ -87,9 +90,10 @@ pub use record::RecordView;
 pub use sync::{Sync, SyncReport};
 
 pub use driftless_document::{
-    ChangeHash, EntryId, FieldPath, Fields, JsonError, JsonFault, Kind, Nested, Node, PathError,
-    Policy, RecordId, Row, Shown, Status, Value, Version, canonical_number, matches_text, nest,
-    node_from_json, number_text, parse_node, parse_record, value_to_json,
+    ChangeHash, Decided, Deletion, EntryId, FieldPath, FieldWrite, Fields, HistoryOptions,
+    HistoryStep, How, JsonError, JsonFault, Kind, Nested, Node, PathError, Policy, RecordId, Row,
+    Shown, Status, Value, Version, canonical_number, matches_text, nest, node_from_json,
+    number_text, parse_node, parse_record, value_to_json,
 };
 pub use driftless_engine::{
     ChangeEvent, Clock, Commit, ConflictFilter, ConflictView, DeviceName, DigestReport, Edit,

@@ -1,10 +1,19 @@
-//! [`RecordView`]: a record as it reads now.
+//! [`RecordView`]: a record as it reads now, or as it was.
 
-use driftless_document::{Nested, RecordId, Row, Version, nest};
+use std::fmt;
+
+use driftless_document::{HistoryOptions, Nested, RecordId, Row, Version, nest};
 use serde_json::{Map, Value as Json, json};
 
-/// A record as it reads now.
-#[derive(Clone, Debug, PartialEq)]
+use crate::actor::{Actor, WeakActor};
+use crate::collection::Collection;
+use crate::error::Error;
+use crate::history::History;
+
+/// A record as it reads now, or as it was at the version that was asked for.
+///
+/// Two are equal if they show the same record and read the same. It does not keep the database open.
+#[derive(Clone)]
 pub struct RecordView {
     /// Its id, the same on every device.
     pub id: RecordId,
@@ -16,17 +25,25 @@ pub struct RecordView {
     pub deleted: bool,
     /// Its fields, flat, under their paths.
     pub row: Row,
+    origin: WeakActor,
 }
 
 impl RecordView {
-    pub(crate) fn new(collection: &str, id: RecordId, row: Row) -> Self {
+    pub(crate) fn new(origin: &Actor, collection: &str, id: RecordId, row: Row) -> Self {
         Self {
             id,
             collection: collection.to_owned(),
             version: row.version(),
             deleted: row.deleted,
             row,
+            origin: origin.downgrade(),
         }
+    }
+
+    /// The whole history of the record, as this device knows it now; [`Collection::history`] gives parts of it.
+    pub async fn history(&self) -> Result<History, Error> {
+        let collection = Collection::new(self.origin.upgrade()?, &self.collection, None);
+        collection.history(self.id, HistoryOptions::default()).await
     }
 
     /// The fields as nested JSON, and what has no place there.
@@ -60,5 +77,24 @@ impl RecordView {
             object["deleted"] = Json::Bool(true);
         }
         object
+    }
+}
+
+impl PartialEq for RecordView {
+    fn eq(&self, other: &Self) -> bool {
+        // The version and whether it is deleted are the row's.
+        (self.id, &self.collection, &self.row) == (other.id, &other.collection, &other.row)
+    }
+}
+
+impl fmt::Debug for RecordView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordView")
+            .field("id", &self.id)
+            .field("collection", &self.collection)
+            .field("version", &self.version)
+            .field("deleted", &self.deleted)
+            .field("row", &self.row)
+            .finish_non_exhaustive()
     }
 }

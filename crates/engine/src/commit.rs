@@ -267,7 +267,7 @@ impl Replica {
     }
 
     fn seal(
-        &mut self,
+        &self,
         incarnation: Incarnation,
         time: i64,
         atomic: bool,
@@ -276,8 +276,7 @@ impl Replica {
         let mut groups: Vec<Group> = Vec::new();
         let mut payload = Payload { items: Vec::new() };
         for update in updates {
-            let mut salt = [0; 16];
-            self.randomness.fill(&mut salt);
+            let salt = salt_of(&incarnation.salt_key, &update.key);
             let changes = &update.changes;
             let (Some((first, _)), Some((last, _))) = (changes.first(), changes.last()) else {
                 continue;
@@ -331,6 +330,8 @@ impl Replica {
         }
         let mut random = [0; 8];
         self.randomness.fill(&mut random);
+        let mut salt_key = [0; 32];
+        self.randomness.fill(&mut salt_key);
         let predecessor = self.core.state.own_feed.and_then(|id| {
             let feed = self.core.feeds.get(&id)?;
             Some(Predecessor {
@@ -344,6 +345,7 @@ impl Replica {
             last: 0,
             head: Hash::ZERO,
             predecessor,
+            salt_key,
         };
         self.incarnation = Some(incarnation);
         incarnation
@@ -380,6 +382,16 @@ impl Replica {
         let id = uuid::Builder::from_unix_timestamp_millis(now, &random).into_uuid();
         RecordId(id.into_bytes())
     }
+}
+
+/// The salt of a record's items, the same for all of one process: whoever does not have the key learns nothing by it.
+fn salt_of(key: &[u8; 32], record: &RecordKey) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new_keyed(key);
+    hasher.update(&record.record.0);
+    hasher.update(record.collection.as_bytes());
+    let mut salt = [0; 16];
+    hasher.finalize_xof().fill(&mut salt);
+    salt
 }
 
 fn puts(fields: Fields) -> Vec<Intent> {

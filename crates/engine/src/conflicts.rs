@@ -247,25 +247,29 @@ fn record_of_alias(bytes: &[u8]) -> Result<RecordKey, EngineError> {
     Ok(key)
 }
 
+/// Who some actors are, those that the members' list knows.
+pub(crate) fn device_names(
+    actors: impl IntoIterator<Item = ActorId>,
+    members: &BTreeMap<[u8; 8], Member>,
+) -> BTreeMap<ActorId, DeviceName> {
+    let named = actors.into_iter().filter_map(|actor| {
+        let member = members.get(&actor.device_prefix())?;
+        let name = DeviceName {
+            device: member.device,
+            name: member.name.clone(),
+        };
+        Some((actor, name))
+    });
+    named.collect()
+}
+
 fn view(key: RecordKey, entry: Entry, members: &BTreeMap<[u8; 8], Member>) -> ConflictView {
     let policy = Policy::default();
     let verdict = entry.verdict(&policy);
     let candidates = entry.candidates.iter().map(Candidate::actor);
     let outcomes = entry.outcomes.iter().map(Candidate::actor);
     let all = entry.members.iter().map(|member| member.operation.actor);
-    let actors: std::collections::BTreeSet<ActorId> =
-        candidates.chain(outcomes).chain(all).collect();
-    let devices = actors
-        .into_iter()
-        .filter_map(|actor| {
-            let member = members.get(&actor.device_prefix())?;
-            let name = DeviceName {
-                device: member.device,
-                name: member.name.clone(),
-            };
-            Some((actor, name))
-        })
-        .collect();
+    let devices = device_names(candidates.chain(outcomes).chain(all), members);
     ConflictView {
         status: verdict.status,
         resolved: verdict.resolved,

@@ -1,6 +1,8 @@
 //! Why a replica did not do what was asked.
 
-use driftless_document::{ApplyError, DecodeError, LoadError, PathError, Refusal, WriteError};
+use driftless_document::{
+    ApplyError, DecodeError, HistoryError, LoadError, PathError, Refusal, WriteError,
+};
 use driftless_protocol::Code;
 use driftless_store::{JournalError, KeyError, KvError};
 
@@ -48,6 +50,9 @@ pub enum EngineError {
         /// The most characters.
         limit: usize,
     },
+    /// The history of the record has no such version or change, or several.
+    #[error(transparent)]
+    History(#[from] HistoryError),
     /// A field's path is none.
     #[error(transparent)]
     Path(#[from] PathError),

@@ -14,9 +14,14 @@ mod core;
 mod documents;
 mod error;
 mod feeds;
+#[cfg(test)]
+mod golden_tests;
+mod history;
 mod invites;
 pub mod limits;
 mod membership;
+mod pack;
+mod packing;
 mod peers;
 mod records;
 mod replica;
@@ -27,6 +32,7 @@ mod types;
 
 pub use clock::{Clock, Millis};
 pub use error::EngineError;
+pub use pack::history_codec;
 pub use replica::{Parts, Replica};
 pub use session::{
     DismissedSessions, JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart,
@@ -34,6 +40,6 @@ pub use session::{
 };
 pub use types::{
     ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, PeerView, RecordKey, RecordSync, Replayed, StatusReport,
-    SyncState, VerifyReport,
+    Filter, ImportCounts, MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed,
+    StatusReport, SyncState, VerifyReport,
 };

@@ -30,6 +30,9 @@ pub const SESSION_RECORDS: usize = 100_000;
 pub const SESSION_CURSOR_ENTRIES: usize = 100_000;
 /// Feeds one answer about positions lists: what fits into one message.
 pub const POSITION_ENTRIES: usize = 1_000;
+/// Bytes from which the journal's newest segment is closed to be packed: in a smaller one what it names anew costs more
+/// than packing saves.
+pub const CLOSE_SEGMENT_BYTES: u32 = 64 * 1024;
 /// Milliseconds an invite is good for, at most: ten years.
 pub const INVITE_VALID_MS: i64 = 10 * 366 * 24 * 60 * 60 * 1_000;
 

@@ -33,7 +33,7 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut value = KeyBuilder::new()
             .push_u8(PEER_FORMAT)
             .push_str(&self.address)
@@ -49,7 +49,7 @@ impl Peer {
         value.finish()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
         let mut reader = KeyReader::new(bytes);
         if reader.take_u8()? != PEER_FORMAT {
             return Err(EngineError::store_damaged(

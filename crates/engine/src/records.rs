@@ -128,9 +128,35 @@ impl Replica {
         if limit == 0 {
             return Ok(events);
         }
-        let space = self.core.keys.space(Space::Commit);
-        let from = self.core.keys.commit(seq.saturating_add(1));
         let members = self.core.log.resolved();
+        let mut push = |event: ChangeEvent, prefix: [u8; 8]| {
+            let device = members.iter().find(|(m, _)| m.device.prefix() == prefix);
+            if let Some((member, _)) = device {
+                events.push(ChangeEvent {
+                    device: member.device,
+                    ..event
+                });
+            }
+            events.len() < limit
+        };
+        let mut next = seq.saturating_add(1);
+        while let Some(commits) = self.core.packed_commits(next)? {
+            for commit in &commits {
+                let event = ChangeEvent {
+                    seq: next,
+                    key: commit.key.clone(),
+                    change: commit.change,
+                    device: driftless_protocol::DeviceId([0; 32]),
+                    time_ms: commit.time >> 12,
+                };
+                if !push(event, commit.feed.device_prefix()) {
+                    return Ok(events);
+                }
+                next += 1;
+            }
+        }
+        let space = self.core.keys.space(Space::Commit);
+        let from = self.core.keys.commit(next);
         let mut result = Ok(());
         self.core.base.scan(&space, &from, &mut |key, value| {
             let event = space::seq_of(key)
@@ -138,20 +164,16 @@ impl Replica {
                 .and_then(|seq| event_of(seq, value));
             match event {
                 Ok((event, prefix)) => {
-                    let device = members.iter().find(|(m, _)| m.device.prefix() == prefix);
-                    if let Some((member, _)) = device {
-                        events.push(ChangeEvent {
-                            device: member.device,
-                            ..event
-                        });
+                    if push(event, prefix) {
+                        Visit::Continue
+                    } else {
+                        Visit::Stop
                     }
                 }
-                Err(error) => result = Err(error),
-            }
-            if result.is_ok() && events.len() < limit {
-                Visit::Continue
-            } else {
-                Visit::Stop
+                Err(error) => {
+                    result = Err(error);
+                    Visit::Stop
+                }
             }
         })?;
         result.map(|()| events)

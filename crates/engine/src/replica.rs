@@ -14,6 +14,7 @@ use crate::core::{Core, MEMBER_FRAME, NOTE_FRAME, encode_note};
 use crate::error::EngineError;
 use crate::limits;
 use crate::membership::{MembershipLog, RecordRefusal};
+use crate::pack::history_codec;
 use crate::peers::Peer;
 use crate::session::{Awakened, Heard, News, Outgoing, Session, SessionId};
 use crate::types::Replayed;
@@ -71,6 +72,8 @@ pub(crate) struct Incarnation {
     pub(crate) last: u64,
     pub(crate) head: Hash,
     pub(crate) predecessor: Option<Predecessor>,
+    /// What the salts of this process's items follow from, one for each record.
+    pub(crate) salt_key: [u8; 32],
 }
 
 impl Replica {
@@ -116,7 +119,8 @@ impl Replica {
         let mut records = records.into_iter();
         let genesis = records.next().ok_or(EngineError::NoWorkspace)?;
         let begun = MembershipLog::begin(genesis.clone()).map_err(|_| EngineError::NoWorkspace)?;
-        let core = Core::begin(parts.kv, device, begun);
+        parts.journal.unpack_with(history_codec());
+        let core = Core::begin(parts.kv, device, begun, parts.journal.packs());
         let mut replica = Self::of(
             parts.journal,
             core,
@@ -138,6 +142,7 @@ impl Replica {
     /// `progress` is told how far that is.
     pub fn open(parts: Parts, progress: &mut dyn FnMut(Replayed)) -> Result<Self, EngineError> {
         let device = parts.key.device_id();
+        parts.journal.unpack_with(history_codec());
         let core = Core::open(parts.kv, device, &parts.journal, progress)?;
         if core.log.member(&device).is_none() {
             return Err(EngineError::JournalDamaged {

@@ -37,6 +37,10 @@ pub(crate) enum Space {
     RefusedChange = 11,
     /// Local setting by name.
     Note = 12,
+    /// Stretch of a feed in a packed segment, by feed and its first number.
+    PackedEnvelopes = 13,
+    /// Stretch of committed changes in a packed segment, by its first sequence number.
+    PackedCommits = 14,
 }
 
 /// The keys of one workspace.
@@ -87,6 +91,10 @@ impl Keys {
 
     pub(crate) fn commit(self, seq: u64) -> Vec<u8> {
         self.begin(Space::Commit).push_u64(seq).finish()
+    }
+
+    pub(crate) fn packed_commits(self, first: u64) -> Vec<u8> {
+        self.begin(Space::PackedCommits).push_u64(first).finish()
     }
 
     pub(crate) fn refused_change(self, hash: &[u8; 32]) -> Vec<u8> {

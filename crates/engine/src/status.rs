@@ -119,10 +119,11 @@ impl Replica {
     ///
     /// Checks on the way every frame's checksum, every signature, chain and change.
     pub fn verify(&self, progress: &mut dyn FnMut(Replayed)) -> Result<VerifyReport, EngineError> {
-        let derived = Core::open(
+        let derived = Core::derive(
             Box::new(MemoryKv::new()),
             self.device(),
             &self.journal,
+            self.core.state.listed_packed,
             progress,
         )?;
         let mut report = VerifyReport::default();
@@ -136,15 +137,21 @@ impl Replica {
             (Space::Commit, "commit"),
             (Space::Quarantine, "quarantined envelope"),
             (Space::Note, "setting"),
+            (Space::PackedEnvelopes, "stretch of packed envelopes"),
+            (Space::PackedCommits, "stretch of packed commits"),
         ];
         for (space, what) in spaces {
             let ours = self.contents(space)?;
             let theirs = derived_contents(&derived, space)?;
             compare(what, &ours, &theirs, &mut report.problems);
             match space {
-                Space::Envelope => report.envelopes = ours.len() as u64,
+                Space::Envelope => {
+                    report.envelopes = ours.len() as u64 + self.core.packed.envelopes();
+                }
                 Space::Row => report.records = ours.len() as u64,
-                Space::Commit => report.changes = ours.len() as u64,
+                Space::Commit => {
+                    report.changes = ours.len() as u64 + self.core.state.seq_packed;
+                }
                 _ => {}
             }
         }

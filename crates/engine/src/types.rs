@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{
-    ActorId, ChangeHash, Entry, FieldPath, Node, Policy, RecordId, Shown, Status, Value, Version,
+    ActorId, ChangeHash, Entry, FieldPath, HistoryStep, Node, Policy, RecordId, Shown, Status,
+    Value, Version,
 };
 use driftless_protocol::{Code, DeviceId, FeedId, Role, WorkspaceId};
 
@@ -108,6 +109,19 @@ pub struct ConflictView {
     /// What was decided, if it was.
     pub resolved: Option<Shown>,
     /// Who the actors of the entry are.
+    pub devices: BTreeMap<ActorId, DeviceName>,
+}
+
+/// A part of a record's history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RecordHistory {
+    /// The record.
+    pub key: RecordKey,
+    /// What its changes did, the oldest first.
+    pub steps: Vec<HistoryStep>,
+    /// How many more there are before them that fit what was asked for.
+    pub earlier: u64,
+    /// Who the actors of the steps are.
     pub devices: BTreeMap<ActorId, DeviceName>,
 }
 

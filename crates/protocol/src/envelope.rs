@@ -154,6 +154,20 @@ impl Envelope {
         }
     }
 
+    /// Puts an envelope together again from what it was taken apart into; the signature is not checked.
+    pub fn restore(
+        draft: HeaderDraft,
+        signature: Signature,
+        body: Body,
+        payload: Payload,
+    ) -> Result<Self, EnvelopeError> {
+        body.check(&payload)?;
+        let header = draft.finish(body.hash());
+        header.check()?;
+        let body = BodyForm::Known { body, payload };
+        Ok(Self::from_parts(SignedHeader { header, signature }, body))
+    }
+
     /// The full form.
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = codec::encode(&self.signed);

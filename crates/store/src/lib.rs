@@ -28,7 +28,8 @@ mod visit;
 pub use files::{DiskFiles, FileOperation, Files, FilesError, MemoryFiles};
 pub use folder::{FolderError, StoreFolder};
 pub use journal::{
-    Counters, Damage, Frame, FrameKind, Journal, JournalError, Opening, Position, SegmentLimits,
+    ClosedSegment, Counters, Damage, Frame, FrameKind, Journal, JournalError, Opening,
+    PackedSegment, Packs, Position, SegmentCodec, SegmentFrames, SegmentLimits,
 };
 pub use key::{KeyBuilder, KeyError, KeyReader};
 pub use kv::{Batch, EngineFailure, Kv, KvError, Snapshot, prefix_end};

@@ -9,6 +9,12 @@ pub const FRAME_BYTES_MAX: u32 = 16 * 1024 * 1024;
 /// Bytes of a segment file that are ever read into memory: one frame of the greatest length, its headers, and slack.
 pub(crate) const SEGMENT_READ_BYTES_MAX: u64 = 32 * 1024 * 1024;
 
+/// Bytes of a packed segment's file that are ever read into memory: the greatest segment, and slack for one that does not compress.
+pub(crate) const PACK_READ_BYTES_MAX: u64 = SEGMENT_READ_BYTES_MAX + 1024 * 1024;
+
+/// Unpacked segments kept in memory: what is read in order is unpacked once, and three are about 12 MiB.
+pub(crate) const UNPACKED_SEGMENTS: usize = 3;
+
 /// Handles `DiskFiles` keeps open; old segments are read rarely, and a process has about a thousand handles.
 pub(crate) const OPEN_HANDLES_MAX: usize = 32;
 

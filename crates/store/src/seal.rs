@@ -193,13 +193,14 @@ pub fn mark_open(store: &Path) -> Result<(), SealError> {
 ///
 /// Reads and syncs every file of the store: about a second for each gigabyte. No engine may have it open.
 pub fn write_seal(store: &Path) -> Result<(), SealError> {
+    let boot = boot_id().unwrap_or_default();
     let mut files = BTreeMap::new();
     let found = list_files(store)?;
     for (name, path) in found {
         let file = hash_file(&path, Sync::Yes).map_err(io_at(store))?;
         files.insert(name, file);
     }
-    write_beside(&seal_path(store), &encode_seal(&files))
+    write_beside(&seal_path(store), &encode_seal(&boot, &files))
         .and_then(|()| remove_if_there(&mark_path(store)))
         .and_then(|()| sync_folder(parent(store)))
         .map_err(io_at(store))
@@ -292,8 +293,7 @@ fn list_folder(
     Ok(())
 }
 
-fn encode_seal(files: &BTreeMap<String, SealedFile>) -> Vec<u8> {
-    let boot = boot_id().unwrap_or_default();
+fn encode_seal(boot: &str, files: &BTreeMap<String, SealedFile>) -> Vec<u8> {
     let mut seal = MAGIC.to_vec();
     seal.push(VERSION);
     seal.push(u8::try_from(boot.len()).expect("a boot id is that short"));
@@ -413,4 +413,40 @@ fn parent(path: &Path) -> &Path {
 fn io_at(store: &Path) -> impl FnOnce(io::Error) -> SealError {
     let store = store.to_owned();
     move |source| SealError::Io { store, source }
+}
+
+#[cfg(test)]
+mod golden_tests {
+    use driftless_golden::Goldens;
+
+    use super::*;
+
+    #[test]
+    fn a_seal_stays_as_it_is_written() {
+        let file = |name: &str, length: u64| {
+            let hash = [name.len().to_le_bytes()[0]; HASH_BYTES];
+            (name.to_owned(), SealedFile { length, hash })
+        };
+        let files: BTreeMap<_, _> = [file("db", 300), file("snap/\u{e9}", 0)].into();
+        Goldens::of("store").round_trip(
+            "seal",
+            &files,
+            |files| encode_seal("5f0c-boot", files),
+            |bytes| decode_seal(bytes).ok_or("no seal"),
+        );
+    }
+
+    #[test]
+    fn a_mark_stays_as_it_is_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = folder.path().join("store-1");
+        mark_open(&store).expect("it is written");
+        let mark = fs::read_to_string(mark_path(&store)).expect("it is there");
+        let boot = boot_id().unwrap_or_default();
+        let fixed = match boot.as_str() {
+            "" => format!("5f0c-boot{mark}"),
+            boot => mark.replace(boot, "5f0c-boot"),
+        };
+        Goldens::of("store").holds_text("mark", &fixed);
+    }
 }

@@ -124,3 +124,32 @@ fn checksum(key: &[u8], header: &[u8], content: &[u8]) -> u32 {
     let checksum = crc32c::crc32c_append(checksum, header);
     crc32c::crc32c_append(checksum, content)
 }
+
+#[cfg(test)]
+mod golden_tests {
+    use driftless_golden::Goldens;
+
+    use super::*;
+
+    const GOLDEN: Goldens = Goldens::of("store");
+
+    #[test]
+    fn stored_values_stay_as_they_are_written() {
+        let head = Head::of(7, b"a value");
+        let stored = [
+            ("stored_value", Shape::Whole, b"a value".to_vec()),
+            ("stored_head", Shape::Head, head.encode().to_vec()),
+            ("stored_chunk", Shape::Chunk, b"a part".to_vec()),
+        ];
+        for (name, shape, content) in stored {
+            GOLDEN.round_trip(
+                name,
+                &(shape, content),
+                |(shape, content)| seal(b"key", *shape, content),
+                |bytes| unseal(b"key", bytes).map(|(shape, content)| (shape, content.to_vec())),
+            );
+        }
+        let bytes = GOLDEN.bytes("stored_head");
+        assert_eq!(Head::decode(&bytes[HEADER_BYTES..]), Some(head));
+    }
+}

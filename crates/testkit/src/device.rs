@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use driftless_engine::{
     Clock, EngineError, JoinOutput, Joiner, Millis, Parts, Replica, SessionFailure, SessionOutput,
-    Side, Wishes,
+    Side, Wishes, history_codec,
 };
 use driftless_protocol::{DeviceKey, InviteLink, Randomness};
-use driftless_store::{Batch, Journal, JournalError, Kv, KvError, MemoryFiles, MemoryKv, Visit};
+use driftless_store::{
+    Batch, Frame, Journal, JournalError, Kv, KvError, MemoryFiles, MemoryKv, Position, Visit,
+};
 
 use crate::wire::start_of;
 
@@ -23,6 +25,11 @@ impl Hand {
     /// A clock that shows this time.
     pub fn at(now: Millis) -> Self {
         Self(Arc::new(AtomicI64::new(now)))
+    }
+
+    /// Lets time pass.
+    pub fn advance(&self, by_ms: Millis) {
+        self.0.fetch_add(by_ms, Ordering::Relaxed);
     }
 
     /// Sets the time.
@@ -147,6 +154,18 @@ impl Device {
 
     fn journal(&self) -> Result<(Journal, driftless_store::Opening), JournalError> {
         Journal::open(Box::new(self.files.clone()))
+    }
+
+    /// The frames of the journal as it is on disk, packed or not.
+    pub fn frames(&self) -> Result<Vec<Frame>, JournalError> {
+        let (journal, _) = Journal::open(Box::new(self.files.duplicate()))?;
+        journal.unpack_with(history_codec());
+        let mut frames = Vec::new();
+        journal.replay::<JournalError>(Position::START, &mut |frame| {
+            frames.push(frame);
+            Ok(Visit::Continue)
+        })?;
+        Ok(frames)
     }
 
     /// All keys of the store.

@@ -263,11 +263,23 @@ async fn remembered_types(
     let Some(stored) = database.setting(&setting(collection)).await? else {
         return Ok(BTreeMap::new());
     };
-    let types = serde_json::from_slice::<BTreeMap<String, String>>(&stored).unwrap_or_default();
-    Ok(types
+    Ok(types_of(&stored))
+}
+
+fn types_of(stored: &[u8]) -> BTreeMap<String, ColumnType> {
+    let types = serde_json::from_slice::<BTreeMap<String, String>>(stored).unwrap_or_default();
+    types
         .into_iter()
         .filter_map(|(column, name)| Some((column, name.parse().ok()?)))
-        .collect())
+        .collect()
+}
+
+fn stored_types(types: &BTreeMap<String, ColumnType>) -> String {
+    let object: serde_json::Map<_, _> = types
+        .iter()
+        .map(|(column, column_type)| (column.clone(), Json::from(column_type.to_string())))
+        .collect();
+    Json::Object(object).to_string()
 }
 
 /// Keeps the types of this file's columns beside those of other files.
@@ -287,13 +299,8 @@ async fn remember_types(
     if types == remembered {
         return Ok(());
     }
-    let object: serde_json::Map<_, _> = types
-        .into_iter()
-        .map(|(column, column_type)| (column, Json::from(column_type.to_string())))
-        .collect();
-    let stored = Json::Object(object).to_string();
     Ok(database
-        .set_setting(&setting(collection), stored.as_bytes())
+        .set_setting(&setting(collection), stored_types(&types).as_bytes())
         .await?)
 }
 
@@ -329,6 +336,30 @@ mod tests {
     fn a_columns_name_may_hold_an_equals_sign() {
         let (column, column_type) = column_type("a=b=string").expect("it names a type");
         assert_eq!((column.as_str(), column_type), ("a=b", ColumnType::String));
+    }
+
+    #[test]
+    fn a_golden_file_holds_the_types_that_are_remembered() {
+        let golden = driftless_golden::Goldens::of("cli");
+        let types = [
+            "string",
+            "plain-number",
+            "number",
+            "integer",
+            "float",
+            "bool",
+        ];
+        let types: BTreeMap<_, _> = types
+            .into_iter()
+            .chain(["timestamp", "json"])
+            .map(|name| (format!("a {name}"), name.parse().expect("a type")))
+            .collect();
+        golden.round_trip(
+            "import_types",
+            &types,
+            |types| stored_types(types).into_bytes(),
+            |bytes| Ok::<_, &str>(types_of(bytes)),
+        );
     }
 
     #[test]

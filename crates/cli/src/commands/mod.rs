@@ -1,6 +1,7 @@
 //! One function a command: it asks the library and prints the answer.
 
 mod conflicts;
+mod history;
 mod import;
 mod init;
 mod invite;
@@ -14,7 +15,7 @@ pub(crate) use import::import_checked;
 
 use std::sync::Arc;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, Get};
 use crate::caller::Caller;
 use crate::context::Context;
 use crate::demo;
@@ -33,7 +34,9 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<(), Failure
         Command::Import(arguments) => import::run(context, arguments).await,
         Command::Insert(arguments) => records::insert(context, &arguments).await,
         Command::List(arguments) => records::list(context, &arguments).await,
-        Command::Get(name) => records::get(context, &name).await,
+        Command::Get(Get { name, at: None }) => records::get(context, &name).await,
+        Command::Get(Get { name, at: Some(at) }) => history::get_at(context, &name, &at).await,
+        Command::History(arguments) => history::run(context, arguments).await,
         Command::Set(arguments) => records::set(context, &arguments).await,
         Command::Unset(arguments) => records::unset(context, &arguments).await,
         Command::Delete(name) => records::delete(context, &name).await,

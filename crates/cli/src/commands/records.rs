@@ -171,7 +171,7 @@ fn object_in_filter(path: &FieldPath) -> Failure {
 }
 
 /// A line a field; the id first.
-fn print_record(output: &mut Output, record: &RecordView) -> Result<(), Failure> {
+pub(super) fn print_record(output: &mut Output, record: &RecordView) -> Result<(), Failure> {
     let object = record.to_json();
     if output.json() {
         return output.object(&object);

@@ -3,6 +3,7 @@
 
 mod admission;
 mod bytes;
+mod golden;
 mod hostile;
 mod mutants;
 mod paths;

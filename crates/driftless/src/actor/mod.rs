@@ -17,7 +17,7 @@ mod tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use driftless_engine::{Clock, EngineError, Millis, Replica};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -31,6 +31,20 @@ use thread::Thread;
 #[derive(Clone)]
 pub(crate) struct Actor {
     shared: Arc<Shared>,
+}
+
+/// A handle that does not keep the thread, and so the folder.
+#[derive(Clone)]
+pub(crate) struct WeakActor {
+    shared: Weak<Shared>,
+}
+
+impl WeakActor {
+    /// The actor, unless its last handle was dropped: then the database is closed, or about to be.
+    pub(crate) fn upgrade(&self) -> Result<Actor, Error> {
+        let shared = self.shared.upgrade().ok_or_else(Error::closed)?;
+        Ok(Actor { shared })
+    }
 }
 
 struct Shared {
@@ -133,6 +147,13 @@ impl Actor {
             shared: Arc::new(shared),
         };
         Ok((actor, told))
+    }
+
+    /// A handle that does not keep it.
+    pub(crate) fn downgrade(&self) -> WeakActor {
+        WeakActor {
+            shared: Arc::downgrade(&self.shared),
+        }
     }
 
     /// Wall time as the options have it.

@@ -63,6 +63,10 @@ cases! {
         "Check the name; a listing shows what there is.";
     AMBIGUOUS = "ambiguous", Validation, Usage, false,
         "Give more of the id.";
+    AMBIGUOUS_VERSION = "ambiguous", Validation, Usage, false,
+        "Give more of the version; the record's history has them all.";
+    UNKNOWN_VERSION = "unknown_version", Validation, NotFound, false,
+        "Look at the record's history for the versions that this device knows; a sync may bring more.";
     RECORD_DELETED = "record_deleted", Validation, NotFound, false,
         "Restore the record first, then edit it.";
     CONFLICT_CLOSED = "conflict_closed", Conflict, Conflict, false,

@@ -1,6 +1,6 @@
 //! From the errors of the crates below to ours: the one place.
 
-use driftless_document::{JsonError, PathError};
+use driftless_document::{HistoryError, JsonError, PathError};
 use driftless_engine::{EngineError, SessionFailure};
 use driftless_protocol::{Code, LinkError};
 use driftless_store::{FolderError, JournalError, KvError, SealError};
@@ -18,6 +18,10 @@ impl From<EngineError> for Error {
             E::Deleted { .. } => cases::RECORD_DELETED.says(message),
             E::CollectionName { .. } | E::DeviceName { .. } => cases::BAD_NAME.says(message),
             E::Path(error) => error.into(),
+            E::History(HistoryError::AmbiguousVersion { .. }) => {
+                cases::AMBIGUOUS_VERSION.says(message)
+            }
+            E::History(_) => cases::UNKNOWN_VERSION.says(message),
             E::Write(_) | E::DecisionDoesNotFit { .. } | E::NamedTwice { .. } => {
                 cases::BAD_VALUE.says(message)
             }

@@ -5,6 +5,7 @@
 
 mod commits;
 mod folders;
+mod history;
 mod records;
 mod refusals;
 mod sockets;

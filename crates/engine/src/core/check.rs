@@ -22,8 +22,8 @@ impl Core {
     /// Compares the parts of the store with each other.
     pub(crate) fn check_whole(&self) -> Result<(), EngineError> {
         self.check_envelopes()?;
-        let written = self.check_commits()?;
-        self.check_rows(&written)?;
+        self.check_commits()?;
+        self.check_rows()?;
         self.check_aliases()?;
         let notes = self.base.keys(&self.keys.space(Space::Note))?.len() as u64;
         if notes == self.state.notes {
@@ -54,6 +54,12 @@ impl Core {
     /// Every feed's envelopes are listed, from the first to the last.
     fn check_envelopes(&self) -> Result<(), EngineError> {
         let mut listed = BTreeMap::<FeedId, u64>::new();
+        for (feed, first, last) in self.packed.stretches() {
+            let before = listed.insert(feed, last).unwrap_or(0);
+            if before.checked_add(1) != Some(first) || last < first {
+                return Err(lost("a stretch of envelopes"));
+            }
+        }
         self.each(Space::Envelope, &mut |key, _| {
             let (feed, n) = space::numbered_of(key)?;
             let last = listed.entry(feed).or_insert(0);
@@ -74,28 +80,35 @@ impl Core {
         }
     }
 
-    /// Every commit is listed; says how many changes each record has.
-    fn check_commits(&self) -> Result<BTreeMap<RecordKey, u64>, EngineError> {
-        let mut written = BTreeMap::<RecordKey, u64>::new();
+    /// Every commit is listed.
+    fn check_commits(&self) -> Result<(), EngineError> {
         let mut last = 0;
-        self.each(Space::Commit, &mut |key, value| {
-            last += 1;
-            if space::seq_of(key)? != last {
-                return Err(lost("a commit"));
+        for (first, end) in self.packed.commit_stretches() {
+            if first != last + 1 || end < first {
+                return Err(lost("a stretch of commits"));
             }
-            let (event, _) = crate::records::event_of(last, value)?;
-            *written.entry(event.key).or_insert(0) += 1;
-            Ok(())
+            last = end;
+        }
+        if last != self.state.seq_packed {
+            return Err(lost("a stretch of commits"));
+        }
+        self.each(Space::Commit, &mut |key, _| {
+            last += 1;
+            if space::seq_of(key)? == last {
+                Ok(())
+            } else {
+                Err(lost("a commit"))
+            }
         })?;
         if last == self.state.seq {
-            Ok(written)
+            Ok(())
         } else {
             Err(lost("a commit"))
         }
     }
 
     /// Every record that was written has its row, its document and its conflict entries.
-    fn check_rows(&self, written: &BTreeMap<RecordKey, u64>) -> Result<(), EngineError> {
+    fn check_rows(&self) -> Result<(), EngineError> {
         let mut parts = BTreeMap::<RecordKey, u8>::new();
         self.each(Space::Document, &mut |key, _| {
             let (part, record) = key.split_last().ok_or_else(|| lost("a document"))?;
@@ -113,8 +126,7 @@ impl Core {
         self.scan_rows(None, &mut |key, bytes| {
             let stored = StoredRow::decode(bytes)?;
             rows += 1;
-            let whole = written.contains_key(&key)
-                && parts.get(&key) == Some(&stored.loose)
+            let whole = parts.get(&key) == Some(&stored.loose)
                 && entries.get(&key).copied().unwrap_or(0) == stored.entries as usize;
             if whole {
                 Ok(Visit::Continue)
@@ -122,7 +134,7 @@ impl Core {
                 Err(lost("a part of a record"))
             }
         })?;
-        if rows == written.len() {
+        if rows == self.state.records {
             Ok(())
         } else {
             Err(lost("a row"))

@@ -6,16 +6,22 @@
 
 mod check;
 mod judge;
+mod packed;
 mod rows;
 mod stage;
 
 use std::collections::BTreeSet;
 
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
-use driftless_store::{Frame, FrameKind, Journal, KeyBuilder, KeyReader, Kv, Position, Visit};
+use driftless_store::{
+    Frame, FrameKind, Journal, KeyBuilder, KeyReader, Kv, Packs, Position, Visit,
+};
 
 pub(crate) use judge::{Judgement, Update};
+pub(crate) use packed::PackedIndex;
 pub(crate) use rows::StoredRow;
+#[cfg(test)]
+pub(crate) use stage::EnvelopePlace;
 
 use crate::base::Base;
 use crate::clock::HybridClock;
@@ -44,6 +50,9 @@ pub(crate) struct Core {
     pub(crate) log: MembershipLog,
     pub(crate) feeds: Feeds,
     pub(crate) state: State,
+    pub(crate) packed: PackedIndex,
+    /// What lies before it in the journal is listed as packed as soon as it is staged.
+    packed_before: Position,
     documents: Documents,
     /// Records whose conflict entries are to be computed before the batch is applied.
     contested: BTreeSet<RecordKey>,
@@ -66,11 +75,17 @@ pub(crate) struct State {
     members: u64,
     /// How many settings there are.
     notes: u64,
+    /// How many records there are, deleted ones included.
+    records: u64,
+    /// What lies before it in the journal is listed as packed, the rest one by one.
+    pub(crate) listed_packed: Position,
+    /// The number of the last change that is listed as packed.
+    pub(crate) seq_packed: u64,
     /// Whether some envelopes were judged by grants that have changed since: then all is derived again.
     stale: bool,
 }
 
-const STATE_FORMAT: u8 = 1;
+const STATE_FORMAT: u8 = 2;
 
 impl Default for State {
     fn default() -> Self {
@@ -81,13 +96,16 @@ impl Default for State {
             own_feed: None,
             members: 0,
             notes: 0,
+            records: 0,
+            listed_packed: Position::START,
+            seq_packed: 0,
             stale: false,
         }
     }
 }
 
 impl State {
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         KeyBuilder::new()
             .push_u8(STATE_FORMAT)
             .push_fixed(&self.applied.to_bytes())
@@ -96,11 +114,14 @@ impl State {
             .push_fixed(&self.own_feed.map_or([0; 16], |feed| feed.0))
             .push_u64(self.members)
             .push_u64(self.notes)
+            .push_u64(self.records)
+            .push_fixed(&self.listed_packed.to_bytes())
+            .push_u64(self.seq_packed)
             .push_u8(u8::from(self.stale))
             .finish()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
         let mut reader = KeyReader::new(bytes);
         if reader.take_u8()? != STATE_FORMAT {
             return Err(EngineError::store_damaged("its state has another format"));
@@ -113,6 +134,9 @@ impl State {
         let own = reader.take_fixed::<16>()?;
         let members = reader.take_u64()?;
         let notes = reader.take_u64()?;
+        let records = reader.take_u64()?;
+        let listed_packed = Position::from_bytes(reader.take_fixed()?);
+        let seq_packed = reader.take_u64()?;
         let stale = reader.take_u8()? != 0;
         reader.finish()?;
         Ok(Self {
@@ -122,6 +146,9 @@ impl State {
             own_feed: (own != [0; 16]).then_some(FeedId(own)),
             members,
             notes,
+            records,
+            listed_packed,
+            seq_packed,
             stale,
         })
     }
@@ -129,8 +156,30 @@ impl State {
 
 impl Core {
     /// A store that holds nothing yet.
-    pub(crate) fn begin(kv: Box<dyn Kv>, device: DeviceId, log: MembershipLog) -> Self {
-        Self::begin_with(Base::new(kv), device, log)
+    pub(crate) fn begin(
+        kv: Box<dyn Kv>,
+        device: DeviceId,
+        log: MembershipLog,
+        packs: Packs,
+    ) -> Self {
+        Self::begin_with(Base::new(kv), device, log, packs)
+    }
+
+    /// Derives everything from the journal; what lies before `packed_before` is listed as packed.
+    pub(crate) fn derive(
+        kv: Box<dyn Kv>,
+        device: DeviceId,
+        journal: &Journal,
+        packed_before: Position,
+        progress: &mut dyn FnMut(Replayed),
+    ) -> Result<Self, EngineError> {
+        let mut core = Self::begin(kv, device, whole_log(journal)?, journal.packs());
+        core.packed_before = packed_before;
+        core.replay(journal, progress)?;
+        if core.state.stale {
+            core.rederive(journal)?;
+        }
+        Ok(core)
     }
 
     /// Opens what an earlier process left, or builds it anew where the store is empty.
@@ -147,24 +196,26 @@ impl Core {
                 Visit::Stop
             })
         })?;
-        let mut core = match first {
-            None => Self::begin(kv, device, whole_log(journal)?),
-            Some(key) => Self::load(kv, device, &key)?,
+        let Some(first) = first else {
+            let packed_before = journal.packs().end();
+            return Self::derive(kv, device, journal, packed_before, progress);
         };
-        if core.state.applied > journal.end() {
-            return Err(EngineError::JournalShort {
-                applied: core.state.applied,
-                end: journal.end(),
-            });
-        }
+        let mut core = Self::load(kv, device, &first, journal)?;
         core.replay(journal, progress)?;
         if core.state.stale {
             core.rederive(journal)?;
         }
+        // What a process that ended early left to be done.
+        while core.list_packed()? {}
         Ok(core)
     }
 
-    fn load(kv: Box<dyn Kv>, device: DeviceId, first_key: &[u8]) -> Result<Self, EngineError> {
+    fn load(
+        kv: Box<dyn Kv>,
+        device: DeviceId,
+        first_key: &[u8],
+        journal: &Journal,
+    ) -> Result<Self, EngineError> {
         let workspace = first_key
             .get(..16)
             .and_then(|id| id.try_into().ok())
@@ -176,6 +227,13 @@ impl Core {
             .get(&keys.space(Space::State))?
             .ok_or_else(|| EngineError::store_damaged("its state is missing"))?;
         let state = State::decode(&state)?;
+        // First: that writes are gone is worse news than anything that is wrong with the store.
+        if state.applied > journal.end() {
+            return Err(EngineError::JournalShort {
+                applied: state.applied,
+                end: journal.end(),
+            });
+        }
         let log = load_log(&base, keys)?;
         if log.hashes().count() as u64 != state.members {
             return Err(EngineError::store_damaged("a membership record is missing"));
@@ -190,13 +248,21 @@ impl Core {
             Visit::Continue
         })?;
         found?;
-        let mut core = Self::begin_with(base, device, log);
+        let packs = journal.packs();
+        if state.listed_packed > packs.end() {
+            return Err(EngineError::store_damaged(
+                "it lists envelopes as packed that are not",
+            ));
+        }
+        let mut core = Self::begin_with(base, device, log, packs);
         core.feeds = feeds;
+        core.packed_before = state.listed_packed;
         core.state = state;
+        core.load_packed()?;
         Ok(core)
     }
 
-    fn begin_with(base: Base, device: DeviceId, log: MembershipLog) -> Self {
+    fn begin_with(base: Base, device: DeviceId, log: MembershipLog, packs: Packs) -> Self {
         let mut core = Self {
             base,
             keys: Keys(log.workspace()),
@@ -204,6 +270,8 @@ impl Core {
             log,
             feeds: Feeds::default(),
             state: State::default(),
+            packed_before: packs.end(),
+            packed: PackedIndex::new(packs),
             documents: Documents::default(),
             contested: BTreeSet::new(),
             granted: BTreeSet::new(),
@@ -218,7 +286,7 @@ impl Core {
         journal: &Journal,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<(), EngineError> {
-        let total = journal.bytes();
+        let total = journal.replay_bytes();
         let mut done = 0u64;
         let from = self.state.applied;
         journal.replay(from, &mut |frame: Frame| {
@@ -275,6 +343,8 @@ impl Core {
     pub(crate) fn apply(&mut self, applied: Position) -> Result<(), EngineError> {
         self.stage_evidence()?;
         self.state.applied = applied;
+        let listed = applied.min(self.packed_before);
+        self.state.listed_packed = self.state.listed_packed.max(listed);
         self.state.members = self.log.hashes().count() as u64;
         let state = self.state.encode();
         self.base.put(self.keys.space(Space::State), state);
@@ -337,6 +407,8 @@ impl Core {
         }
         self.documents.clear();
         self.feeds = Feeds::default();
+        self.packed.forget();
+        self.packed_before = journal.packs().end();
         // Stays stale on disk until the last batch: a crash in between begins again.
         self.state = State {
             clock: self.state.clock,
@@ -361,7 +433,7 @@ pub(crate) fn encode_note(name: &str, value: &[u8]) -> Vec<u8> {
     KeyBuilder::new().push_str(name).push_bytes(value).finish()
 }
 
-fn decode_note(bytes: &[u8]) -> Result<(String, Vec<u8>), EngineError> {
+pub(crate) fn decode_note(bytes: &[u8]) -> Result<(String, Vec<u8>), EngineError> {
     let mut reader = KeyReader::new(bytes);
     let name = reader.take_string()?;
     let value = reader.take_bytes()?;

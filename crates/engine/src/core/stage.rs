@@ -27,7 +27,15 @@ pub(crate) struct EnvelopePlace {
 const FORMAT: u8 = 1;
 
 impl EnvelopePlace {
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn of(envelope: &Envelope, position: Position) -> Self {
+        Self {
+            position,
+            hash: envelope.hash(),
+            items: envelope.items().len() as u64,
+        }
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
         KeyBuilder::new()
             .push_u8(FORMAT)
             .push_fixed(&self.position.to_bytes())
@@ -36,7 +44,7 @@ impl EnvelopePlace {
             .finish()
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
         let mut reader = KeyReader::new(bytes);
         reader.take_u8()?;
         let place = Self {
@@ -55,6 +63,9 @@ impl Core {
         feed: &FeedId,
         n: u64,
     ) -> Result<Option<EnvelopePlace>, EngineError> {
+        if let Some(place) = self.packed_place(feed, n)? {
+            return Ok(Some(place));
+        }
         let bytes = self
             .base
             .get(&self.keys.numbered(Space::Envelope, feed, n))?;
@@ -69,13 +80,14 @@ impl Core {
         judgement: Judgement,
     ) -> Result<(), EngineError> {
         let header = envelope.header();
-        let place = EnvelopePlace {
-            position,
-            hash: envelope.hash(),
-            items: envelope.items().len() as u64,
-        };
-        let key = self.keys.numbered(Space::Envelope, &header.feed, header.n);
-        self.base.put(key, place.encode());
+        let packed_in = (position < self.packed_before).then_some(position.segment);
+        if let Some(segment) = packed_in {
+            self.list_packed_envelope(header.feed, header.n, segment);
+        } else {
+            let key = self.keys.numbered(Space::Envelope, &header.feed, header.n);
+            let place = EnvelopePlace::of(envelope, position);
+            self.base.put(key, place.encode());
+        }
         let feed = self.feeds.push(header, envelope.hash()).encode();
         self.base.put(self.keys.feed(&header.feed), feed);
         if header.feed.belongs_to(&self.device) {
@@ -90,7 +102,7 @@ impl Core {
             Judgement::Apply(updates) => {
                 let keep = updates.len() <= BULK_RECORDS;
                 for update in updates {
-                    self.stage_update(update, header.feed, keep)?;
+                    self.stage_update(update, header.feed, keep, packed_in)?;
                 }
             }
             Judgement::Hold => {
@@ -144,6 +156,7 @@ impl Core {
         update: Update,
         feed: FeedId,
         keep: bool,
+        packed_in: Option<u32>,
     ) -> Result<(), EngineError> {
         let Update {
             key,
@@ -153,10 +166,15 @@ impl Core {
             forked,
             ..
         } = update;
+        self.state.records += u64::from(before.is_none());
         let (mut loose, mut unsettled, entries) =
             before.map_or((0, false, 0), |row| (row.loose, row.unsettled, row.entries));
         for (change, _) in &changes {
-            self.stage_commit(&key, change, feed);
+            self.state.seq += 1;
+            match packed_in {
+                Some(segment) => self.list_packed_commit(self.state.seq, segment),
+                None => self.stage_commit(&key, change, feed),
+            }
         }
         if usize::from(loose) + changes.len() > usize::from(LOOSE_CHANGES) {
             self.compact(&key, &record, loose)?;
@@ -188,7 +206,6 @@ impl Core {
     }
 
     fn stage_commit(&mut self, key: &RecordKey, change: &Change, feed: FeedId) {
-        self.state.seq += 1;
         let value = KeyBuilder::new()
             .push_u8(FORMAT)
             .push_str(&key.collection)

@@ -137,6 +137,23 @@ fn a_journal_that_lost_its_end_is_told_from_a_damaged_store() {
 }
 
 #[test]
+fn a_journal_that_lost_its_end_is_told_so_even_where_its_packs_are_gone_too() {
+    let (a, mut laptop, ..) = two();
+    let old = a.files.duplicate();
+    laptop.close_segment(0).unwrap();
+    laptop.pack_all(&|| true).unwrap();
+    insert(&mut laptop, "{}");
+    laptop.close().unwrap();
+    let restored = crate::support::Device {
+        files: old,
+        kv: a.kv.clone(),
+        ..a.copy()
+    };
+    let opened = restored.try_open();
+    assert!(matches!(opened, Err(EngineError::JournalShort { .. })));
+}
+
+#[test]
 fn a_copied_folder_goes_on_twice_and_both_converge() {
     let (a, laptop, _, mut phone) = two();
     let mut laptop = laptop;

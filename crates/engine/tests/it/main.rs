@@ -3,8 +3,11 @@
 
 mod convergence;
 mod durability;
+mod history;
 mod hostile;
 mod live;
 mod membership;
+mod packing;
+mod packing_size;
 mod refused;
 mod support;

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use driftless_document::{ActorId, Admission, Intent, Record, RecordId, Value, change_hash};
-use driftless_engine::{Replica, SessionId, SessionOutput, SessionStart, Side, Wishes};
+use driftless_document::{
+    ActorId, Admission, HistoryOptions, Intent, Record, RecordId, Value, change_hash,
+};
+use driftless_engine::{
+    EngineError, Replica, SessionId, SessionOutput, SessionStart, Side, Wishes,
+};
 use driftless_protocol::{
     Agreed, Body, Code, DeviceKey, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload,
     Message, Meta, Payload, RunSet, WorkspaceId, commitment, decode_batch, encode_batch,
 };
 
+use crate::packing::{frames, pack};
 use crate::support::{Device, assert_equal, hello, insert, sync, two};
 
 /// A member that writes its envelopes by hand.
@@ -133,7 +138,7 @@ fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
 
 #[test]
 fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
-    let (_, mut laptop, phone, mut honest_phone) = two();
+    let (a, mut laptop, phone, mut honest_phone) = two();
     let (session, mut forger) = introduce(&mut laptop, phone.key());
     let actor = ActorId(forger.feed.0);
     let (mut spoilt, mut sound) = (Record::new(), Record::new());
@@ -189,6 +194,56 @@ fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
     sync(&mut honest_phone, &mut laptop).unwrap();
     assert_eq!(honest_phone.status().unwrap().quarantined, 3);
     assert_equal(&laptop, &honest_phone);
+
+    // Packed, they are what they were.
+    let before = (frames(&a), laptop.changes_since(0, 100).unwrap());
+    pack(&mut laptop);
+    let after = (frames(&a), laptop.changes_since(0, 100).unwrap());
+    assert_eq!(after, before);
+    assert_equal(&laptop, &honest_phone);
+    laptop.check_store().unwrap();
+}
+
+#[test]
+fn a_history_names_who_signed_and_nobody_signs_for_another() {
+    let (_, mut laptop, phone, _) = two();
+    let id = insert(&mut laptop, r#"{"title":"a"}"#);
+    let whole = HistoryOptions::default();
+    let laptops = laptop.history("notes", id, &whole).unwrap().steps[0].actor;
+    let (session, mut forger) = introduce(&mut laptop, phone.key());
+    let own = ActorId(forger.feed.0);
+    let mut other_start = own;
+    other_start.0[15] ^= 1;
+    let forged = [laptops, other_start, own].map(|actor| put(&mut Record::new(), actor, "a", 1));
+    let mut messages = vec![
+        Message::Membership {
+            records: vec![],
+            last: true,
+        },
+        Message::Cursor {
+            since_common: false,
+            entries: vec![],
+            last: true,
+        },
+    ];
+    for (n, raw) in (1..).zip(forged) {
+        let record = [u8::try_from(n).unwrap(); 16];
+        messages.push(Message::Envelope {
+            feed: forger.feed,
+            n,
+            bytes: forger.sign(record, (1, 1), raw),
+        });
+    }
+    talk(&mut laptop, session, &messages);
+    assert_eq!(laptop.status().unwrap().quarantined, 2);
+    for forged in [1, 2] {
+        let told = laptop.history("notes", RecordId([forged; 16]), &whole);
+        assert!(matches!(told, Err(EngineError::NotFound { .. })));
+    }
+    let told = laptop.history("notes", RecordId([3; 16]), &whole).unwrap();
+    assert_eq!(told.steps[0].actor, own);
+    assert_eq!(told.devices[&own].name, "phone");
+    assert_eq!(told.devices[&own].device, phone.key().device_id());
 }
 
 #[test]

@@ -1,38 +1,23 @@
 //! The bytes of everything that is signed or sent, held in files: whatever codec writes them, they stay.
 //!
-//! To make the files anew after a change that is meant: `GOLDEN=write cargo test -p driftless-protocol golden`.
+//! To make the files anew after a change that is meant: `cargo xtask golden --write`.
 
-use std::fs;
-use std::path::PathBuf;
-
+use driftless_golden::Goldens;
 use driftless_protocol::{
-    Admit, Chunk, Cursor, CursorEntry, Domain, Envelope, FeedId, Handshake, Hash, InviteLink, Keep,
-    Message, Predecessor, Record, RecordBody, RunSet, WorkspaceId, encode_batch, membership_digest,
-    workspace_tag,
+    Admit, Chunk, Code, Cursor, CursorEntry, Domain, Envelope, FeedId, Handshake, Hash, InviteLink,
+    Keep, Message, Predecessor, Record, RecordBody, RunSet, WorkspaceId, decode_batch,
+    encode_batch, membership_digest, workspace_tag,
 };
 
 use crate::common::{
-    Fixed, agreed, content, draft, envelope, genesis, hex, invite, join, key, workspace,
+    Fixed, agreed, content, context, draft, envelope, genesis, invite, join, key, workspace,
 };
 use crate::messages;
 
-/// Compares bytes with the file of that name, or writes it when asked to.
+const GOLDEN: Goldens = Goldens::of("protocol");
+
 fn golden(name: &str, bytes: &[u8]) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(format!("{name}.hex"));
-    let lines: Vec<String> = bytes.chunks(32).map(hex).collect();
-    let text = lines.join("\n") + "\n";
-    if std::env::var("GOLDEN").is_ok_and(|value| value == "write") {
-        fs::write(&path, &text).unwrap();
-    }
-    let expected = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        text,
-        expected,
-        "{name} is not what {} holds",
-        path.display()
-    );
+    GOLDEN.holds(name, bytes);
 }
 
 #[test]
@@ -59,17 +44,12 @@ fn keys_and_signatures() {
 #[test]
 fn envelopes() {
     let later = envelope(&key(1), 5);
-    golden("envelope", &later.encode());
+    GOLDEN.round_trip("envelope", &later, Envelope::encode, Envelope::decode);
     golden("envelope_hash", later.hash().as_bytes());
     golden("envelope_body_hash", later.body().hash().as_bytes());
-    golden(
-        "envelope_wire",
-        &later.encode_wire(&agreed(&[Hash([0xC3; 32])])),
-    );
-    golden(
-        "envelope_wire_heads_given",
-        &later.encode_wire(&agreed(&[])),
-    );
+    let heads = [Hash([0xC3; 32])];
+    wire("envelope_wire", &later, &heads);
+    wire("envelope_wire_heads_given", &later, &[]);
 
     let mut header = draft(&key(1), 1);
     let feed = FeedId::new(&key(1).device_id(), [1; 8]);
@@ -85,23 +65,42 @@ fn envelopes() {
     body.meta.epoch = Some([6; 8]);
     body.meta.ext = vec![(1, vec![1, 2, 3]), (700, vec![])];
     let first = Envelope::seal(&key(1), header, body, payload).unwrap();
-    golden("envelope_first", &first.encode());
-    golden("envelope_first_wire", &first.encode_wire(&agreed(&[])));
+    GOLDEN.round_trip("envelope_first", &first, Envelope::encode, Envelope::decode);
+    wire("envelope_first_wire", &first, &[]);
 
     let reduced = later.reduced(&|_, item| match item.record[0] {
         1 => Keep::Description,
         2 => Keep::All,
         _ => Keep::Hash,
     });
-    golden("envelope_reduced", &reduced.encode());
+    GOLDEN.round_trip(
+        "envelope_reduced",
+        &reduced,
+        Envelope::encode,
+        Envelope::decode,
+    );
+}
+
+/// The wire form, between two that have these membership heads in common.
+fn wire(name: &str, envelope: &Envelope, heads: &[Hash]) {
+    GOLDEN.round_trip(
+        name,
+        envelope,
+        |envelope| envelope.encode_wire(&agreed(heads)),
+        |bytes| Envelope::decode_wire(bytes, &context(envelope, agreed(heads))),
+    );
+}
+
+fn record(name: &str, record: &Record) {
+    GOLDEN.round_trip(name, record, Record::encode, Record::decode);
 }
 
 #[test]
 fn membership_records() {
-    golden("record_genesis", &genesis().encode());
+    record("record_genesis", &genesis());
     golden("workspace_id", genesis().workspace().as_bytes());
-    golden("record_invite", &invite().encode());
-    golden("record_join", &join().encode());
+    record("record_invite", &invite());
+    record("record_join", &join());
     let body = RecordBody::Admit(Admit {
         join: join().hash(),
     });
@@ -112,7 +111,7 @@ fn membership_records() {
         body,
     )
     .unwrap();
-    golden("record_admit", &admit.encode());
+    record("record_admit", &admit);
     let parents = vec![admit.hash(), invite().hash()];
     let merge = Record::sign(
         &key(1),
@@ -121,7 +120,7 @@ fn membership_records() {
         RecordBody::Merge,
     )
     .unwrap();
-    golden("record_merge", &merge.encode());
+    record("record_merge", &merge);
     golden(
         "membership_digest",
         &membership_digest(&[admit.hash(), merge.hash()]),
@@ -144,21 +143,44 @@ fn one_of_each_message() {
             }),
             message => message,
         };
-        let mut frame = encode_batch(&[message]).unwrap();
-        if frame[0] == 0x11 {
-            frame = [
-                vec![0x10],
-                zstd::bulk::decompress(&frame[1..], 65_536).unwrap(),
-            ]
-            .concat();
-        }
-        golden(&format!("message_{}", name.to_lowercase()), &frame);
+        GOLDEN.round_trip(
+            &format!("message_{}", name.to_lowercase()),
+            &vec![message],
+            |messages| plain(encode_batch(messages).unwrap()),
+            decode_batch,
+        );
     }
+    let frame = vec![Message::Done, Message::Bye];
+    GOLDEN.round_trip(
+        "frame",
+        &frame,
+        |messages| plain(encode_batch(messages).unwrap()),
+        decode_batch,
+    );
     golden("workspace_tag", &workspace_tag(&workspace(), &[6; 32]));
     golden(
         "ack_signed_bytes",
         &messages::ack().signed_bytes(&workspace()),
     );
+}
+
+/// The frame without compression: how zstd compresses is not ours to hold.
+fn plain(frame: Vec<u8>) -> Vec<u8> {
+    match frame.split_first() {
+        Some((0x11, packed)) => {
+            [vec![0x10], zstd::bulk::decompress(packed, 65_536).unwrap()].concat()
+        }
+        _ => frame,
+    }
+}
+
+#[test]
+fn the_table_of_codes() {
+    let lines = Code::ALL.iter().map(|code| {
+        let (number, class, retry) = (code.number(), code.class(), code.retry());
+        format!("{number} {code} {class} {retry}\n")
+    });
+    GOLDEN.holds_text("codes", &lines.collect::<String>());
 }
 
 #[test]
@@ -187,7 +209,12 @@ fn a_link() {
         key(1).device_id(),
         "192.168.1.7:7878",
     );
-    golden("link", link.unwrap().to_text().as_bytes());
+    GOLDEN.round_trip(
+        "link",
+        &link.unwrap(),
+        |link| link.to_text().into_bytes(),
+        |bytes| InviteLink::parse(str::from_utf8(bytes).unwrap()),
+    );
 }
 
 #[test]

@@ -140,6 +140,13 @@ impl Files for DiskFiles {
             .map_err(io::Error::other)
             .map_err(failed(FileOperation::FreshSalt, "a segment"))
     }
+
+    fn another(&self) -> Box<dyn Files> {
+        Box::new(DiskFiles {
+            folder: self.folder.clone(),
+            handles: RefCell::default(),
+        })
+    }
 }
 
 fn failed(operation: FileOperation, name: &str) -> impl FnOnce(io::Error) -> FilesError {

@@ -378,6 +378,10 @@ impl Files for MemoryFiles {
         // Spread over all bits (splitmix64), and the same in every run.
         Ok(disk.salts.wrapping_mul(0x9e37_79b9_7f4a_7c15))
     }
+
+    fn another(&self) -> Box<dyn Files> {
+        Box::new(self.clone())
+    }
 }
 
 fn to_usize(number: u64) -> usize {

@@ -45,6 +45,8 @@ pub trait Files: Send {
     fn remove(&mut self, name: &str) -> Result<(), FilesError>;
     /// Returns eight bytes that nobody outside can know in advance.
     fn fresh_salt(&mut self) -> Result<u64, FilesError>;
+    /// Returns another handle on the same folder, for reading files that do not change any more.
+    fn another(&self) -> Box<dyn Files>;
 }
 
 /// What was asked of a disk when it failed.
@@ -107,7 +109,7 @@ pub struct FilesError {
 }
 
 impl FilesError {
-    fn new(operation: FileOperation, name: &str, source: io::Error) -> FilesError {
+    pub(crate) fn new(operation: FileOperation, name: &str, source: io::Error) -> FilesError {
         FilesError {
             operation,
             name: name.to_owned(),

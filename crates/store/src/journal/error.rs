@@ -64,6 +64,24 @@ pub enum JournalError {
         /// The position.
         position: Position,
     },
+    /// A packed segment was to be read, and nobody has said how ([`Journal::unpack_with`](super::Journal::unpack_with)).
+    #[error("journal segment {segment} is packed, and nothing here unpacks it")]
+    NoCodec {
+        /// Number of the segment.
+        segment: u32,
+    },
+    /// A segment did not come back from its packed form: a bug. Nothing was replaced.
+    #[error("journal segment {segment} does not come back from its packed form; it stays as it is")]
+    NotPackable {
+        /// Number of the segment.
+        segment: u32,
+    },
+    /// A packed segment that is not one of this journal's closed ones, or is packed already; nothing was replaced.
+    #[error("journal segment {segment} is not one that waits to be packed")]
+    NotClosed {
+        /// Number of the segment.
+        segment: u32,
+    },
     /// All segment numbers are used up.
     #[error("the journal has no segment numbers left")]
     Full,
@@ -91,6 +109,9 @@ pub enum Damage {
     /// A group is not what was written, and later ones are there.
     #[error("a group is broken")]
     Group,
+    /// A packed segment is not what was written.
+    #[error("the packed segment is broken")]
+    Pack,
     /// A frame is not what was written.
     #[error("a frame is broken")]
     Frame,

@@ -327,13 +327,13 @@ pub(super) fn length_of(bytes: &[u8]) -> u32 {
     u32::try_from(bytes.len()).expect("no segment and no frame is longer than limits.rs allows")
 }
 
-fn number_at(bytes: &[u8], at: usize) -> u32 {
+pub(super) fn number_at(bytes: &[u8], at: usize) -> u32 {
     let mut number = [0; 4];
     number.copy_from_slice(&bytes[at..at + 4]);
     u32::from_be_bytes(number)
 }
 
-fn long_at(bytes: &[u8], at: usize) -> u64 {
+pub(super) fn long_at(bytes: &[u8], at: usize) -> u64 {
     let mut number = [0; 8];
     number.copy_from_slice(&bytes[at..at + 8]);
     u64::from_be_bytes(number)

@@ -12,17 +12,25 @@
 //! * After a commit that failed nothing is appended until the journal is reopened, which writes the last group again:
 //!   after a failed fsync the operating system may show bytes that the disk does not have.
 //!
-//! It is not an index, does not look into frames, and removes nothing. One replica owns it, on one thread.
+//! * A closed segment may be replaced by a packed one, from which its bytes are made again (`pack.rs`, `packing.rs`):
+//!   what is read from either is the same.
+//!
+//! It is not an index, does not look into frames, and drops nothing. One replica owns it, on one thread.
 
 mod error;
 mod format;
 mod open;
+mod pack;
+mod packing;
+mod packs;
 mod position;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 pub use error::{Damage, JournalError};
 pub use open::Opening;
+pub use pack::{ClosedSegment, PackedSegment, SegmentCodec, SegmentFrames};
+pub use packs::Packs;
 pub use position::Position;
 
 use crate::{
@@ -94,13 +102,28 @@ pub struct Journal {
     staged: Vec<StagedGroup>,
     poisoned: bool,
     counters: Counters,
+    packs: Packs,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Segment {
     salt: u64,
-    /// Bytes that are durable.
+    /// Bytes that are durable, before any packing.
     length: u32,
+    /// Bytes of its file.
+    stored: u64,
+    packed: bool,
+}
+
+impl Segment {
+    fn loose(salt: u64, length: u32) -> Segment {
+        Segment {
+            salt,
+            length,
+            stored: u64::from(length),
+            packed: false,
+        }
+    }
 }
 
 /// A group in memory; its header is filled in when it is written.
@@ -154,6 +177,9 @@ impl Journal {
 
     /// Says whether nothing was ever made durable here: there is no segment, or only a first one without groups.
     pub fn is_unused(files: &dyn Files) -> Result<bool, JournalError> {
+        if !open::pack_numbers(files)?.is_empty() {
+            return Ok(false);
+        }
         match open::segment_numbers(files)?.as_slice() {
             [] => Ok(true),
             // Longer than its header means that a group was, or may have been, durable.
@@ -177,11 +203,22 @@ impl Journal {
 
     /// Forgets what is staged and opens the journal again: the way out after a failed commit.
     pub fn reopen(self) -> Result<(Journal, Opening), JournalError> {
-        Journal::open_with(self.files, self.limits)
+        let codec = self.packs.codec();
+        let (journal, opening) = Journal::open_with(self.files, self.limits)?;
+        if let Some(codec) = codec {
+            journal.unpack_with(codec);
+        }
+        Ok((journal, opening))
+    }
+
+    /// Says how packed segments are read; without it they are [`JournalError::NoCodec`].
+    pub fn unpack_with(&self, codec: Arc<dyn SegmentCodec>) {
+        self.packs.unpack_with(codec);
     }
 
     fn empty(files: Box<dyn Files>, limits: SegmentLimits) -> Journal {
         Journal {
+            packs: Packs::new(files.another()),
             files,
             limits,
             segments: BTreeMap::new(),
@@ -288,6 +325,7 @@ impl Journal {
             .write_at(&name, u64::from(group.offset), &group.bytes)?;
         self.files.sync_data(&name)?;
         segment.length = group.end();
+        segment.stored = u64::from(segment.length);
         self.last = link;
         self.counters.fdatasyncs += 1;
         self.counters.groups += 1;
@@ -309,7 +347,7 @@ impl Journal {
         self.files.sync_data(&name)?;
         self.files.sync_folder()?;
         let length = SEGMENT_HEADER_BYTES;
-        self.segments.insert(number, Segment { salt, length });
+        self.segments.insert(number, Segment::loose(salt, length));
         self.counters.fdatasyncs += 1;
         self.counters.bytes += u64::from(length);
         Ok(())
@@ -335,12 +373,15 @@ impl Journal {
         self.poisoned
     }
 
-    /// Returns the length of all segments in bytes.
+    /// Returns the length of all its files in bytes.
     pub fn bytes(&self) -> u64 {
-        self.segments
-            .values()
-            .map(|segment| u64::from(segment.length))
-            .sum()
+        self.segments.values().map(|segment| segment.stored).sum()
+    }
+
+    /// Returns the length of all segments in bytes as if none were packed: what a replay goes through.
+    pub fn replay_bytes(&self) -> u64 {
+        let lengths = self.segments.values().map(|segment| segment.length);
+        lengths.map(u64::from).sum()
     }
 
     /// Returns how much was written since opening.
@@ -370,6 +411,10 @@ impl Journal {
             return Err(no_frame);
         }
         let damaged = |unreadable: Unreadable| unreadable.at(position.segment, position.offset);
+        if segment.packed {
+            let bytes = self.packs.unpacked(position.segment)?;
+            return decode_frame(&bytes[position.offset as usize..], position).map_err(damaged);
+        }
         let name = segment_name(position.segment);
         let mut header = [0; FRAME_HEADER_BYTES as usize];
         self.files
@@ -394,27 +439,45 @@ impl Journal {
         visit: &mut dyn FnMut(Frame) -> Result<Visit, E>,
     ) -> Result<(), E> {
         for (number, segment) in self.segments.range(from.segment..) {
-            let mut bytes = vec![0; segment.length as usize];
-            self.files
-                .read_at(&segment_name(*number), 0, &mut bytes)
-                .map_err(JournalError::from)?;
-            let header =
-                SegmentHeader::decode(&bytes, *number).map_err(|fault| fault.at(*number, 0))?;
-            let mut at = SEGMENT_HEADER_BYTES;
-            for group in Groups::of(&bytes, &header) {
-                let group = group.map_err(|fault| fault.at(*number, at))?;
-                at = group.end();
-                let ends = Position {
-                    segment: *number,
-                    offset: at,
-                };
-                if ends > from && replay_group(*number, &group, from, visit)? == Visit::Stop {
-                    return Ok(());
-                }
+            let next = if segment.packed {
+                let bytes = self.packs.unpacked(*number)?;
+                replay_bytes(*number, &bytes, from, visit)?
+            } else {
+                let mut bytes = vec![0; segment.length as usize];
+                self.files
+                    .read_at(&segment_name(*number), 0, &mut bytes)
+                    .map_err(JournalError::from)?;
+                replay_bytes(*number, &bytes, from, visit)?
+            };
+            if next == Visit::Stop {
+                break;
             }
         }
         Ok(())
     }
+}
+
+/// Shows the frames of one segment.
+fn replay_bytes<E: From<JournalError>>(
+    number: u32,
+    bytes: &[u8],
+    from: Position,
+    visit: &mut dyn FnMut(Frame) -> Result<Visit, E>,
+) -> Result<Visit, E> {
+    let header = SegmentHeader::decode(bytes, number).map_err(|fault| fault.at(number, 0))?;
+    let mut at = SEGMENT_HEADER_BYTES;
+    for group in Groups::of(bytes, &header) {
+        let group = group.map_err(|fault| fault.at(number, at))?;
+        at = group.end();
+        let ends = Position {
+            segment: number,
+            offset: at,
+        };
+        if ends > from && replay_group(number, &group, from, visit)? == Visit::Stop {
+            return Ok(Visit::Stop);
+        }
+    }
+    Ok(Visit::Continue)
 }
 
 fn replay_group<E: From<JournalError>>(
@@ -441,4 +504,9 @@ fn replay_group<E: From<JournalError>>(
 /// Returns the file name of a segment.
 fn segment_name(number: u32) -> String {
     format!("{number:08}.seg")
+}
+
+/// Returns the file name of a packed segment.
+fn pack_name(number: u32) -> String {
+    format!("{number:08}.pack")
 }

@@ -6,12 +6,18 @@
 //! | last group unreadable, no later one | crash or failed sync while it was written; never acknowledged | cut |
 //! | a group unreadable, a later one (or a later segment) there | it had been durable | `Damaged` |
 //! | a segment missing or not continuing the one before | it had been durable | `Damaged` |
+//! | a segment and its packed form | crash while it was packed | a pack that is whole counts and the segment goes; else the pack goes |
+//! | a packed form alone, unreadable or not continuing | it had been durable | `Damaged` |
+//! | a packed form that is unfinished | crash while it was written | it goes |
 //! | a read fails | nothing is known | `Files`, nothing is changed |
 //!
 //! Then the last group is written again, byte for byte, and synced: it alone can be in doubt, because a sync may have
 //! failed and the operating system may show what the disk does not have. A crash in between leaves equal bytes.
 
-use super::{Damage, Journal, JournalError, Position, Segment, segment_name};
+use super::{
+    Damage, Journal, JournalError, Position, Segment, pack::PackHeader, pack_name,
+    packing::UNFINISHED, packs::read_pack, segment_name,
+};
 use crate::{
     files::Files,
     journal::format::{
@@ -43,22 +49,47 @@ struct Tail {
 
 /// Fills in a journal that knows no segments yet.
 pub(super) fn open(mut journal: Journal) -> Result<(Journal, Opening), JournalError> {
-    let numbers = segment_numbers(&*journal.files)?;
-    let Some(last) = numbers.last().copied() else {
+    let names = journal.files.list()?;
+    let (segments, packs) = (numbers(&names, segment_name), numbers(&names, pack_name));
+    let Some(last) = segments.iter().chain(&packs).copied().max() else {
         return Err(JournalError::Absent);
     };
-    for (number, expected) in numbers.iter().zip(1..) {
-        if *number != expected {
-            return Err(Unreadable::Bad(Damage::MissingSegment).at(expected, 0));
+    let missing = |number| Unreadable::Bad(Damage::MissingSegment).at(number, 0);
+    let mut leftovers: Vec<String> = names
+        .into_iter()
+        .filter(|name| name == UNFINISHED)
+        .collect();
+    for number in 1..last {
+        let is_loose = segments.binary_search(&number).is_ok();
+        if packs.binary_search(&number).is_ok() {
+            match load_pack(&mut journal, number) {
+                Ok(()) if is_loose => leftovers.push(segment_name(number)),
+                Ok(()) => {}
+                Err(JournalError::Damaged { .. }) if is_loose => {
+                    tracing::warn!(
+                        number,
+                        "a packed segment is broken; the segment is still there"
+                    );
+                    leftovers.push(pack_name(number));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if !journal.packs.contains(number) {
+            if !is_loose {
+                return Err(missing(number));
+            }
+            let bytes = read_segment(&*journal.files, number)?;
+            load_segment(&mut journal, number, &bytes, false)?;
         }
     }
-    let mut tail = None;
-    for number in numbers {
-        let bytes = read_segment(&*journal.files, number)?;
-        tail = Some(load_segment(&mut journal, number, &bytes, number == last)?);
+    if packs.last() == Some(&last) {
+        // Only a segment with another behind it is packed.
+        return Err(missing(last.saturating_add(1)));
     }
-    let tail = tail.expect("there is a last segment");
-    settle(&mut journal, last, &tail)?;
+    let bytes = read_segment(&*journal.files, last)?;
+    let tail = load_segment(&mut journal, last, &bytes, true)?;
+    settle(&mut journal, last, &tail, &leftovers)?;
     let opening = Opening {
         segments: last,
         groups: journal.last.number,
@@ -71,21 +102,50 @@ pub(super) fn open(mut journal: Journal) -> Result<(Journal, Opening), JournalEr
     Ok((journal, opening))
 }
 
-/// Returns the numbers of all segments in ascending order; other files are none of ours.
+/// Returns the numbers of all segments that are not packed, in ascending order; other files are none of ours.
 pub(super) fn segment_numbers(files: &dyn Files) -> Result<Vec<u32>, JournalError> {
-    let mut numbers: Vec<u32> = files
-        .list()?
+    Ok(numbers(&files.list()?, segment_name))
+}
+
+/// Returns the numbers of all packed segments in ascending order.
+pub(super) fn pack_numbers(files: &dyn Files) -> Result<Vec<u32>, JournalError> {
+    Ok(numbers(&files.list()?, pack_name))
+}
+
+/// Returns the numbers that `name_of` makes names of.
+fn numbers(names: &[String], name_of: fn(u32) -> String) -> Vec<u32> {
+    let mut numbers: Vec<u32> = names
         .iter()
         .filter_map(|name| {
-            let number = name.strip_suffix(".seg")?.parse().ok()?;
-            (*name == segment_name(number)).then_some(number)
+            let number = name.split_once('.')?.0.parse().ok()?;
+            (number > 0 && *name == name_of(number)).then_some(number)
         })
         .collect();
     numbers.sort_unstable();
-    Ok(numbers)
+    numbers
 }
 
-fn read_segment(files: &dyn Files, number: u32) -> Result<Vec<u8>, JournalError> {
+/// Takes in a packed segment without unpacking it.
+fn load_pack(journal: &mut Journal, number: u32) -> Result<(), JournalError> {
+    let file = read_pack(&*journal.files, number)?;
+    let (header, _) = PackHeader::check(&file, number).map_err(|fault| fault.at(number, 0))?;
+    if header.segment.before != journal.last {
+        return Err(Unreadable::Bad(Damage::Chain).at(number, 0));
+    }
+    journal.last = header.last;
+    let segment = Segment {
+        salt: header.segment.salt,
+        length: header.length,
+        stored: file.len() as u64,
+        packed: true,
+    };
+    journal.segments.insert(number, segment);
+    journal.packs.insert(header);
+    Ok(())
+}
+
+/// Reads the file of a segment whole.
+pub(super) fn read_segment(files: &dyn Files, number: u32) -> Result<Vec<u8>, JournalError> {
     let name = segment_name(number);
     let length = files.length(&name)?;
     if length > SEGMENT_READ_BYTES_MAX {
@@ -135,13 +195,8 @@ fn load_segment(
     if torn && holds_later_group(bytes, place, journal.last) {
         return Err(Unreadable::Bad(Damage::Group).at(number, end));
     }
-    journal.segments.insert(
-        number,
-        Segment {
-            salt: header.salt,
-            length: end,
-        },
-    );
+    let segment = Segment::loose(header.salt, end);
+    journal.segments.insert(number, segment);
     Ok(Tail {
         offset: doubtful.start,
         bytes: bytes[doubtful.start as usize..doubtful.end as usize].to_vec(),
@@ -158,7 +213,9 @@ fn renew_header(journal: &mut Journal, number: u32, bytes: &[u8]) -> Result<Tail
         before: journal.last,
     };
     let length = SEGMENT_HEADER_BYTES;
-    journal.segments.insert(number, Segment { salt, length });
+    journal
+        .segments
+        .insert(number, Segment::loose(salt, length));
     Ok(Tail {
         offset: 0,
         bytes: header.encode(),
@@ -166,8 +223,13 @@ fn renew_header(journal: &mut Journal, number: u32, bytes: &[u8]) -> Result<Tail
     })
 }
 
-/// Makes what was found durable, and what was cut durably gone.
-fn settle(journal: &mut Journal, last: u32, tail: &Tail) -> Result<(), JournalError> {
+/// Makes what was found durable, and what was cut durably gone; removes what packing left behind.
+fn settle(
+    journal: &mut Journal,
+    last: u32,
+    tail: &Tail,
+    leftovers: &[String],
+) -> Result<(), JournalError> {
     let name = segment_name(last);
     let end = journal.end();
     journal
@@ -177,5 +239,9 @@ fn settle(journal: &mut Journal, last: u32, tail: &Tail) -> Result<(), JournalEr
     journal.files.set_length(&name, u64::from(end.offset))?;
     journal.files.sync_data(&name)?;
     journal.files.sync_folder()?;
+    // Only now: the name of a pack may not have been durable before.
+    for name in leftovers {
+        journal.files.remove(name)?;
+    }
     Ok(())
 }

@@ -3,9 +3,11 @@
 
 mod conformance;
 mod folder;
+mod golden;
 mod journal;
 mod journal_crash;
 mod journal_damage;
+mod journal_packing;
 mod key;
 mod seal;
 mod sled_kv;

@@ -1,6 +1,6 @@
 //! Bytes to a schedule, and back.
 
-use super::{DEVICES, Fault, Jump, Manner, STEPS, Schedule, Step, StoreOfBackup, Write};
+use super::{DEVICES, Fault, Jump, Manner, Packing, STEPS, Schedule, Step, StoreOfBackup, Write};
 
 /// Bytes of one step: what it is, and three arguments.
 pub(super) const STEP_BYTES: usize = 4;
@@ -32,6 +32,7 @@ pub(super) enum Kind {
     Backup,
     RestoreBackup,
     CopyFolder,
+    Pack,
     Clock,
 }
 
@@ -39,16 +40,16 @@ pub(super) enum Kind {
 ///
 /// A kind that is added takes values from others, which changes what some kept inputs mean: then the corpus is
 /// written anew from its stories.
-pub(super) const KINDS: [(Kind, u16); 25] = [
+pub(super) const KINDS: [(Kind, u16); 26] = [
     (Kind::Insert, 10),
     (Kind::Import, 6),
-    (Kind::Set, 56),
+    (Kind::Set, 52),
     (Kind::Unset, 12),
     (Kind::Delete, 8),
     (Kind::Restore, 6),
     (Kind::Decide, 14),
     (Kind::Commit, 4),
-    (Kind::Sync, 26),
+    (Kind::Sync, 24),
     (Kind::Cut, 14),
     (Kind::Connect, 14),
     (Kind::Deliver, 24),
@@ -64,6 +65,7 @@ pub(super) const KINDS: [(Kind, u16); 25] = [
     (Kind::Backup, 4),
     (Kind::RestoreBackup, 4),
     (Kind::CopyFolder, 2),
+    (Kind::Pack, 6),
     (Kind::Clock, 4),
 ];
 
@@ -216,6 +218,14 @@ pub(super) fn step_of(kind: Kind, [a, b, c]: [u8; 3]) -> Step {
             who,
             with_store: b % 2 == 0,
         },
+        Kind::Pack => Step::Pack {
+            who,
+            how: match b % 8 {
+                0 | 1 => Packing::Close,
+                2..=4 => Packing::All,
+                _ => Packing::Power(1 + c % 8),
+            },
+        },
         Kind::Clock => Step::Clock {
             who,
             jump: match b % 6 {
@@ -275,6 +285,14 @@ fn parts_of(step: Step) -> (Kind, [u8; 3]) {
             (Kind::RestoreBackup, [who, backup, store])
         }
         Step::CopyFolder { who, with_store } => (Kind::CopyFolder, [who, u8::from(!with_store), 0]),
+        Step::Pack { who, how } => {
+            let [b, c] = match how {
+                Packing::Close => [0, 0],
+                Packing::All => [2, 0],
+                Packing::Power(n) => [5, n - 1],
+            };
+            (Kind::Pack, [who, b, c])
+        }
         Step::Clock { who, jump } => {
             let jump = match jump {
                 Jump::Seconds => 0,

@@ -168,6 +168,13 @@ pub enum Step {
         /// Whether the store is copied too.
         with_store: bool,
     },
+    /// The newest segment of the journal is closed, and may be packed with those before it.
+    Pack {
+        /// Where.
+        who: u8,
+        /// How far it comes.
+        how: Packing,
+    },
     /// A clock jumps.
     Clock {
         /// Where.
@@ -253,6 +260,17 @@ pub enum Fault {
     Sync,
     /// The store, after the barrier.
     Store,
+}
+
+/// How far packing comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Packing {
+    /// The segment is closed.
+    Close,
+    /// Everything is packed.
+    All,
+    /// The power goes at this operation on the files, counted from 1.
+    Power(u8),
 }
 
 /// The store that stands beside a journal that was restored.

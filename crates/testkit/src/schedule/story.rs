@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    ANOTHER_VALUE, COLLECTIONS, FIELDS, Fault, INSIDE_OBJECT, Jump, Manner, PLACES, Schedule, Step,
-    StoreOfBackup, Write, pick, pick_two,
+    ANOTHER_VALUE, COLLECTIONS, FIELDS, Fault, INSIDE_OBJECT, Jump, Manner, PLACES, Packing,
+    Schedule, Step, StoreOfBackup, Write, pick, pick_two,
 };
 
 impl fmt::Display for Schedule {
@@ -101,6 +101,16 @@ pub(super) fn told(step: Step, places: usize) -> String {
                 "{} is copied, {store} its store, and opened {copy}",
                 at(who)
             )
+        }
+        Step::Pack { who, how } => {
+            let how = match how {
+                Packing::Close => "closes a segment of its journal".to_owned(),
+                Packing::All => "packs its journal".to_owned(),
+                Packing::Power(n) => {
+                    format!("packs its journal, the power goes at operation {n}, and is opened")
+                }
+            };
+            format!("{} {how}", at(who))
         }
         Step::Clock { who, jump } => {
             let jump = match jump {

@@ -8,6 +8,7 @@ use driftless_engine::{
 };
 use driftless_store::{Batch, Kv as _, MemoryKv};
 
+use super::judge;
 use super::place::{Expect, Place};
 use super::{Canary, Outcome, While, World, Wrong};
 use crate::schedule::{COLLECTIONS, Write};
@@ -74,6 +75,8 @@ impl World {
             let place = &self.places[n];
             check_alone(place).during(|| format!("device {n}"))?;
         }
+        let unseen = self.canary == Some(Canary::UnseenChange);
+        judge::check(&self.places[0], unseen)?;
         for n in 0..self.places.len() {
             self.check_again(n, &first)?;
         }

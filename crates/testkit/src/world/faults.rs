@@ -5,7 +5,7 @@ use driftless_store::MemoryKv;
 use super::place::Expect;
 use super::{Canary, While, World, Wrong};
 use crate::device::copy_store;
-use crate::schedule::{Fault, PLACES, StoreOfBackup, Write, pick};
+use crate::schedule::{Fault, PLACES, Packing, StoreOfBackup, Write, pick};
 
 impl World {
     pub(super) fn reopen(&mut self, n: usize) -> Result<(), Wrong> {
@@ -125,6 +125,44 @@ impl World {
         // What was backed up later is no past of what is there now.
         place.backups.truncate(at + 1);
         self.open(n, expect)
+    }
+
+    /// Packing changes no frame, wherever it ends.
+    pub(super) fn pack(&mut self, n: usize, how: Packing) -> Result<(), Wrong> {
+        self.settle(n)?;
+        let before = self.places[n].device.frames()?;
+        let place = &mut self.places[n];
+        place.live()?.close_segment(0)?;
+        match how {
+            Packing::Close => {}
+            Packing::All => {
+                place.live()?.pack_all(&|| true)?;
+                if place.seen()?.wants_pack() {
+                    return Err(Wrong::new("all is packed, and there is more to pack"));
+                }
+            }
+            Packing::Power(operation) => {
+                let packed = match place.seen()?.pack_source()? {
+                    Some(source) => source.pack(&|| true)?,
+                    None => None,
+                };
+                place.device.files.halt_at_operation(u64::from(operation));
+                if let Some(packed) = packed {
+                    // Whether it fails depends on where the power went.
+                    let _ = place.live()?.adopt_pack(&packed);
+                }
+                self.kill(n)?;
+                let files = &self.places[n].device.files;
+                files.crash_torn(self.frames + u64::from(operation));
+                self.open(n, Expect::Fits)?;
+            }
+        }
+        if self.places[n].device.frames()? != before {
+            return Err(Wrong::new(format!(
+                "packing changed the frames of device {n}"
+            )));
+        }
+        Ok(())
     }
 
     pub(super) fn copy_folder(&mut self, n: usize, with_store: bool) -> Result<(), Wrong> {

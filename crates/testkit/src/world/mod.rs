@@ -7,9 +7,9 @@
 //! * on the way: no session stalls or fails that nobody spoilt; two that synced have the same changes; every
 //!   opening finds what had been acknowledged there, in the same order; a store is rebuilt where it must be, and
 //!   nowhere else;
-//! * in the end: every change that any folder held is everywhere; rows, conflict logs and digests are equal; each
-//!   store is what its journal says, and whole; nothing is pending or quarantined; the second meeting is silent;
-//!   each folder opens again to the same.
+//! * in the end: every change that any folder held is everywhere; rows, conflict logs and digests are equal; rows and
+//!   conflict logs are what brute force makes of the changes in a journal; each store is what its journal says, and
+//!   whole; nothing is pending or quarantined; the second meeting is silent; each folder opens again to the same.
 //!
 //! A folder that was put back to a backup is held to what the backup had, and no more: what it had told nobody is
 //! lost, what it had told somebody comes back.
@@ -18,6 +18,7 @@
 
 mod check;
 mod faults;
+mod judge;
 mod links;
 mod place;
 mod writes;
@@ -27,6 +28,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use driftless_engine::{EngineError, RecordKey};
+use driftless_store::JournalError;
 
 use crate::schedule::{Schedule, Step, pick, pick_two};
 use links::Open;
@@ -43,6 +45,8 @@ pub enum Canary {
     LateWrite,
     /// A value of the store is gone.
     LostValue,
+    /// The judge does not see one of the changes.
+    UnseenChange,
     /// A value of the store is that of another key.
     WrongValue,
 }
@@ -95,6 +99,12 @@ impl Wrong {
 impl From<EngineError> for Wrong {
     fn from(error: EngineError) -> Self {
         Self(format!("{error} ({error:?})"))
+    }
+}
+
+impl From<JournalError> for Wrong {
+    fn from(error: JournalError) -> Self {
+        Self(format!("the journal: {error} ({error:?})"))
     }
 }
 
@@ -228,6 +238,7 @@ impl World {
                 self.restore_backup(at(who), backup, store)
             }
             Step::CopyFolder { who, with_store } => self.copy_folder(at(who), with_store),
+            Step::Pack { who, how } => self.pack(at(who), how),
             Step::Clock { who, jump } => {
                 self.places[at(who)].jump(jump);
                 Ok(())

@@ -162,7 +162,9 @@ impl Place {
                 return Err(Wrong::new("a journal that lost its end was not noticed"));
             }
             (Ok(replica), _) => replica,
-            (Err(EngineError::JournalShort { .. }), Expect::Ahead(_)) => {
+            // A store that lists packed history may also be seen not to fit the unpacked one.
+            (Err(EngineError::JournalShort { .. }), Expect::Ahead(_))
+            | (Err(EngineError::StoreDamaged { .. }), Expect::Ahead(false)) => {
                 self.device.kv = MemoryKv::with_history();
                 let rebuilt = self.device.try_open();
                 rebuilt.during(|| "opening without a store".into())?

@@ -59,6 +59,7 @@ fn what_is_broken_on_purpose_is_found() {
         (Canary::ForgottenCommits, "had been acknowledged here"),
         (Canary::LateWrite, "rows differ"),
         (Canary::LostValue, "missing"),
+        (Canary::UnseenChange, "does not follow"),
         (Canary::WrongValue, "verify finds"),
     ];
     for (canary, said) in canaries {

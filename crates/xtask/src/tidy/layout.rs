@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Tree, Violation};
 
-const FOLDERS: [&str; 5] = [".ci", "crates", "docs", "fuzz", "tests"];
+const FOLDERS: [&str; 6] = [".cargo", ".ci", "crates", "docs", "fuzz", "tests"];
 
 const FILES: [&str; 14] = [
     ".editorconfig",

@@ -7,7 +7,9 @@
 //! | every Rust file is part of its crate | `orphans` |
 //! | what stands at the top | `layout` |
 //! | what the documentation links to, and what its summary lists | `docs` |
-//! | which crate depends on what, and how many packages there are | `architecture` |
+//! | which crate depends on what | `architecture` |
+//! | how many packages there are, from where, and which may not be there | `lockfiles` |
+//! | every type that is stored or sent has a golden file | `goldens` |
 //! | every dependency has its reason, every licence is allowed | `dependencies`, `licences` |
 //!
 //! A rule is a function from a [`Tree`] (or the packages) to [`Violation`]s. It reads nothing else, so its tests
@@ -16,8 +18,10 @@
 mod architecture;
 mod dependencies;
 mod docs;
+mod goldens;
 mod layout;
 mod licences;
+mod lockfiles;
 mod orphans;
 mod packages;
 mod scan;
@@ -101,14 +105,15 @@ pub fn check(root: &Path) -> Result<Vec<Violation>, TidyError> {
 
 /// Checks the rules that need nothing but the files.
 pub fn check_tree(tree: &Tree) -> Vec<Violation> {
-    let rules: [fn(&Tree) -> Vec<Violation>; 7] = [
+    let rules: [fn(&Tree) -> Vec<Violation>; 8] = [
         size::check,
         words::check,
         orphans::check,
         layout::check,
         docs::check,
         architecture::check_manifests,
-        architecture::check_lockfile,
+        lockfiles::check,
+        goldens::check,
     ];
     rules.iter().flat_map(|rule| rule(tree)).collect()
 }

@@ -1,8 +1,8 @@
 //! Stories of folders that are restored or copied.
 
-use driftless_testkit::schedule::{Step, StoreOfBackup};
+use driftless_testkit::schedule::{Packing, Step, StoreOfBackup};
 
-use super::{A, B, C, Story, arrive, back, copy, live, set, sync};
+use super::{A, B, C, Story, arrive, back, copy, import, live, pack, set, sync};
 
 // tidy: table
 #[allow(clippy::too_many_lines)]
@@ -157,6 +157,34 @@ pub(super) fn all() -> Vec<Story> {
                 live(A, C, 3),
                 arrive(0, 8),
             ],
+            1,
+        ),
+        Story(
+            "packed-and-restored-from-before",
+            3,
+            vec![
+                import(A, 1),
+                set(A, 1),
+                pack(A, Packing::All),
+                Step::Backup { who: A },
+                set(A, 2),
+                pack(A, Packing::Close),
+                sync(A, B, 3),
+                pack(B, Packing::All),
+                back(A, 0, own),
+                set(A, 3),
+                pack(A, Packing::All),
+                sync(B, C, 3),
+                Step::StaleStore { who: B, backup: 0 },
+            ],
+            1,
+        ),
+        Story(
+            "the-power-goes-while-packing",
+            2,
+            (1..=8)
+                .flat_map(|n| [set(A, n % 4), set(B, n % 3), pack(A, Packing::Power(n))])
+                .collect(),
             1,
         ),
     ]

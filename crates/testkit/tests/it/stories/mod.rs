@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use driftless_testkit::schedule::{Manner, PLACES, Schedule, Step, StoreOfBackup, Write};
+use driftless_testkit::schedule::{Manner, PLACES, Packing, Schedule, Step, StoreOfBackup, Write};
 use driftless_testkit::world::{Outcome, run_caught};
 
 const A: u8 = 0;
@@ -104,6 +104,10 @@ fn arrive(link: u8, frames: u8) -> Step {
 
 fn back(who: u8, backup: u8, store: StoreOfBackup) -> Step {
     Step::RestoreBackup { who, backup, store }
+}
+
+fn pack(who: u8, how: Packing) -> Step {
+    Step::Pack { who, how }
 }
 
 fn copy(who: u8, with_store: bool) -> Step {

@@ -1,0 +1,111 @@
+//! [`History`]: who did what to a record, and when they say they did.
+
+use driftless_document::{ChangeHash, FieldWrite, HistoryStep, RecordId, Value, value_to_json};
+use driftless_engine::RecordHistory;
+use serde_json::{Map, Value as Json, json};
+
+use crate::conflicts::{Author, author_to_json};
+
+/// A part of a record's history; [`HistoryOptions`](crate::HistoryOptions) say which.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// An entry a change, the oldest first. The order is the same on devices that hold the same changes: every
+    /// change stands after all it knew of. Of changes made apart either may stand first.
+    pub entries: Vec<HistoryEntry>,
+    /// How many more there are before them that fit the options.
+    pub earlier: u64,
+}
+
+/// What one change did to a record.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HistoryEntry {
+    /// The collection of the record.
+    pub collection: String,
+    /// The record.
+    pub record: RecordId,
+    /// Who made the change: the device whose signature it came under, whatever the change says.
+    pub author: Author,
+    /// What it did.
+    pub step: HistoryStep,
+}
+
+impl History {
+    pub(crate) fn new(history: RecordHistory) -> Self {
+        let RecordHistory {
+            key,
+            steps,
+            earlier,
+            devices,
+        } = history;
+        let entry = |step: HistoryStep| {
+            let named = devices.get(&step.actor);
+            HistoryEntry {
+                collection: key.collection.clone(),
+                record: key.record,
+                author: Author {
+                    device: named.map(|named| named.device),
+                    device_name: named.map(|named| named.name.clone()),
+                    time_ms: step.time_ms(),
+                    change: step.change.to_string(),
+                },
+                step,
+            }
+        };
+        Self {
+            entries: steps.into_iter().map(entry).collect(),
+            earlier,
+        }
+    }
+
+    /// What [`HistoryOptions::before`](crate::HistoryOptions::before) takes for the page before this one; `None`
+    /// where there is none.
+    pub fn page_before(&self) -> Option<ChangeHash> {
+        let first = self.entries.first().filter(|_| self.earlier > 0)?;
+        Some(first.step.change)
+    }
+}
+
+impl HistoryEntry {
+    /// The entry as JSON; nothing in it depends on the device that answers, or on now.
+    ///
+    /// `{collection, record, version, change, device, device_name, time, time_ms, seq, deps, apart, fields}`, and
+    /// `deleted` and `decisions` where there is something to say.
+    pub fn to_json(&self) -> Json {
+        let step = &self.step;
+        let mut object = author_to_json(&self.author);
+        object["collection"] = json!(self.collection);
+        object["record"] = json!(self.record.to_string());
+        object["version"] = json!(step.version.to_string());
+        object["time_ms"] = json!(self.author.time_ms);
+        object["seq"] = json!(step.seq);
+        object["deps"] = json!(step.deps);
+        object["apart"] = json!(step.apart);
+        object["fields"] = step.writes.iter().map(write_to_json).collect();
+        if let Some(deletion) = step.deletion {
+            object["deleted"] = json!({ "before": deletion.before, "after": deletion.after });
+        }
+        if !step.decisions.is_empty() {
+            let decisions = step.decisions.iter().map(|decided| {
+                json!({ "conflict": decided.entry.to_string(), "how": decided.how.as_str() })
+            });
+            object["decisions"] = decisions.collect();
+        }
+        object
+    }
+}
+
+/// `before` is the value that was shown; `beside` are others that were not decided, if there were any.
+fn write_to_json(write: &FieldWrite) -> Json {
+    let mut object = Map::new();
+    object.insert("path".into(), json!(write.path));
+    object.insert("before".into(), shown(write.before.last()));
+    if let Some((_, beside)) = write.before.split_last().filter(|(_, b)| !b.is_empty()) {
+        object.insert("beside".into(), beside.iter().map(value_to_json).collect());
+    }
+    object.insert("after".into(), shown(write.after.as_ref()));
+    Json::Object(object)
+}
+
+fn shown(value: Option<&Value>) -> Json {
+    value.map_or_else(|| json!({ "$absent": true }), value_to_json)
+}

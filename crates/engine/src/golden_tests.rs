@@ -1,0 +1,245 @@
+//! What a replica keeps in its store, space by space, held in files: keys and values of a small history.
+//!
+//! To make the files anew after a change that is meant: `cargo xtask golden --write`.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use driftless_document::{Evidence, FieldPath, Node, RecordId, Value, parse_record};
+use driftless_golden::Goldens;
+use driftless_protocol::{Code, DeviceKey, Envelope, FeedId, Randomness};
+use driftless_store::{Batch, Journal, Kv as _, MemoryFiles, MemoryKv, Visit};
+
+use crate::clock::{Clock, Millis};
+use crate::core::{EnvelopePlace, Judgement, NOTE_FRAME, State, StoredRow, encode_note};
+use crate::feeds::Feed;
+use crate::peers::Peer;
+use crate::replica::{Parts, Replica};
+use crate::space::Space;
+use crate::types::{ConflictFilter, Edit};
+
+const GOLDEN: Goldens = Goldens::of("engine");
+
+const SPACES: [Space; 12] = [
+    Space::State,
+    Space::Member,
+    Space::Feed,
+    Space::Envelope,
+    Space::Row,
+    Space::Document,
+    Space::Conflict,
+    Space::Alias,
+    Space::Commit,
+    Space::Quarantine,
+    Space::RefusedChange,
+    Space::Note,
+];
+
+/// The golden file of a space; a space that is added has none until it is named here and above.
+fn file_of(space: Space) -> &'static str {
+    match space {
+        Space::State => "space_01_state",
+        Space::Member => "space_02_member",
+        Space::Feed => "space_03_feed",
+        Space::Envelope => "space_04_envelope",
+        Space::Row => "space_05_row",
+        Space::Document => "space_06_document",
+        Space::Conflict => "space_07_conflict",
+        Space::Alias => "space_08_alias",
+        Space::Commit => "space_09_commit",
+        Space::Quarantine => "space_10_quarantine",
+        Space::RefusedChange => "space_11_refused_change",
+        Space::Note => "space_12_note",
+        Space::PackedEnvelopes => "space_13_packed_envelopes",
+        Space::PackedCommits => "space_14_packed_commits",
+    }
+}
+
+struct Noon;
+
+impl Clock for Noon {
+    fn now(&self) -> Millis {
+        1_790_000_000_000
+    }
+}
+
+/// Bytes that differ from call to call and not from run to run.
+struct Counted(u64);
+
+impl Randomness for Counted {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.0 += 1;
+        let hash = blake3::hash(&self.0.to_le_bytes());
+        bytes
+            .iter_mut()
+            .zip(hash.as_bytes().iter().cycle())
+            .for_each(|(to, from)| *to = *from);
+    }
+}
+
+fn parts(journal: Journal, kv: &MemoryKv, random: u64) -> Parts {
+    Parts {
+        journal,
+        kv: Box::new(kv.clone()),
+        key: DeviceKey::from_seed(&[1; 32]),
+        clock: Arc::new(Noon),
+        randomness: Box::new(Counted(random << 32)),
+    }
+}
+
+fn open(files: &MemoryFiles, kv: &MemoryKv, random: u64) -> Replica {
+    let (journal, _) = Journal::open(Box::new(files.duplicate())).expect("the journal opens");
+    Replica::open(parts(journal, kv, random), &mut |_| ()).expect("the replica opens")
+}
+
+fn set(replica: &mut Replica, record: RecordId, value: &str) {
+    let edit = Edit::Set {
+        path: FieldPath::parse("name").expect("a path"),
+        node: Node::Leaf(Value::String(value.into())),
+    };
+    replica
+        .edit("notes", record, &[edit])
+        .expect("it is edited");
+    replica.commit_group().expect("it is durable");
+}
+
+/// The last envelope of this process.
+fn last_envelope(replica: &Replica) -> Envelope {
+    let own = replica.incarnation.expect("it has written");
+    let place = replica.core.envelope_place(&own.feed, own.last);
+    let place = place.expect("it is read").expect("it is there");
+    let frame = replica.journal.read(place.position).expect("it is there");
+    Envelope::decode(&frame.bytes).expect("it is one")
+}
+
+/// A history with something in every space: a folder and its copy write the same field, and what the copy wrote
+/// after that is refused.
+fn history() -> (MemoryFiles, MemoryKv, Replica) {
+    let (files, kv) = (MemoryFiles::new(), MemoryKv::new());
+    let journal = Journal::create(Box::new(files.clone())).expect("it is made");
+    let mut replica = Replica::create(parts(journal, &kv, 1), "laptop").expect("it is made");
+    replica
+        .invite("ws://127.0.0.1:1", 1, 60_000)
+        .expect("an invitation");
+    let fields = parse_record(r#"{"name": "Ada", "n": 1}"#).expect("a record");
+    let (record, _) = replica.insert("notes", fields).expect("it is made");
+    replica.commit_group().expect("it is durable");
+
+    let mut copy = open(&files.duplicate(), &MemoryKv::new(), 2);
+    set(&mut copy, record, "Bea");
+    let second = last_envelope(&copy);
+    set(&mut copy, record, "Cleo");
+    let third = last_envelope(&copy);
+
+    set(&mut replica, record, "Dora");
+    let judgement = replica.core.judge(&second).expect("it is judged");
+    assert!(matches!(judgement, Judgement::Apply(_)));
+    replica.stage(&second, judgement).expect("it is staged");
+    let refused = Judgement::Quarantine(Code::ChangeRefused, "why".into());
+    replica.stage(&third, refused).expect("it is staged");
+
+    replica.set_setting("theme", b"dark").expect("it is kept");
+    let peer = DeviceKey::from_seed(&[2; 32]).device_id();
+    replica
+        .remember_peer(peer, "ws://127.0.0.1:2")
+        .expect("it is kept");
+    let known = replica.peers.entry(peer).or_default();
+    known.last_sync_ms = Some(1_790_000_000_001);
+    known.hold(FeedId([3; 16]), 300);
+    known.refuse(FeedId([3; 16]), 299, Code::NotAllowed);
+    replica.save_peer(&peer).expect("it is kept");
+    replica.commit_group().expect("it is durable");
+    (files, kv, replica)
+}
+
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
+fn entries(replica: &Replica, space: Space) -> Pairs {
+    let mut found = Vec::new();
+    let prefix = replica.core.keys.space(space);
+    let scanned = replica.core.base.scan(&prefix, &[], &mut |key, value| {
+        found.push((key.to_vec(), value.to_vec()));
+        Visit::Continue
+    });
+    scanned.expect("it is read");
+    found
+}
+
+/// A line for each entry: key, a space, value, both in hex.
+fn text_of(entries: &Pairs) -> String {
+    let hex = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    };
+    entries
+        .iter()
+        .fold(String::new(), |mut text, (key, value)| {
+            // Writing to a string does not fail.
+            let _ = writeln!(text, "{} {}", hex(key), hex(value));
+            text
+        })
+}
+
+/// Whether a value is read and written again as it is; of the spaces whose values are read as a whole.
+fn is_written_again(space: Space, value: &[u8]) -> bool {
+    match space {
+        Space::State => State::decode(value).expect("a state").encode() == value,
+        Space::Feed => Feed::decode(value).expect("a feed").encode() == value,
+        Space::Envelope => EnvelopePlace::decode(value).expect("a place").encode() == value,
+        Space::Row => StoredRow::decode(value).expect("a row").encode() == value,
+        Space::Conflict => Evidence::decode(value).expect("entries").encode() == value,
+        Space::Note => value == b"dark" || Peer::decode(value).expect("a note").encode() == value,
+        _ => true,
+    }
+}
+
+#[test]
+fn every_space_of_the_store() {
+    let (files, kv, replica) = history();
+    let mut batch = Batch::new();
+    for space in SPACES {
+        let found = entries(&replica, space);
+        assert!(!found.is_empty(), "{} has an example", file_of(space));
+        GOLDEN.holds_text(file_of(space), &text_of(&found));
+        for (key, value) in found {
+            assert!(is_written_again(space, &value), "{}", file_of(space));
+            batch.put(key, value);
+        }
+    }
+    let mut all = 0;
+    kv.read(&mut |snapshot| {
+        snapshot.scan(&[], None, &mut |_, _| {
+            all += 1;
+            Visit::Continue
+        })
+    })
+    .expect("it is read");
+    assert_eq!(
+        batch.len(),
+        all,
+        "no key lies in a space without a golden file"
+    );
+
+    // What the files hold is a store: it opens over the journal and reads the same.
+    let copy = MemoryKv::new();
+    copy.apply(&batch).expect("it is applied");
+    let again = open(&files, &copy, 3);
+    again.check_store().expect("it is whole");
+    assert_eq!(
+        again.digest().expect("a digest"),
+        replica.digest().expect("a digest")
+    );
+    let conflicts = |of: &Replica| of.conflicts(&ConflictFilter::default()).expect("conflicts");
+    assert_eq!(conflicts(&again).len(), 1);
+    assert_eq!(conflicts(&again), conflicts(&replica));
+}
+
+#[test]
+fn a_frame_with_a_setting() {
+    let (name, value) = ("theme", b"da\0rk");
+    GOLDEN.holds("note_frame", &encode_note(name, value));
+    let read = crate::core::decode_note(&GOLDEN.bytes("note_frame"));
+    assert_eq!(read.expect("a note"), (name.to_owned(), value.to_vec()));
+    assert_eq!(NOTE_FRAME.0, 3);
+}

@@ -1,0 +1,221 @@
+//! A change of a record, taken apart into columns.
+
+use driftless_document::{Action, ActorId, Change, ChangeHash, OpId, Operation, Value};
+
+use super::columns::{Column, Reader, Writer};
+use super::dictionary::{Dictionaries, History};
+
+const NULL: u64 = 1;
+const FALSE: u64 = 2;
+const TRUE: u64 = 3;
+const INT: u64 = 4;
+const UINT: u64 = 5;
+const FLOAT: u64 = 6;
+const STRING: u64 = 7;
+const BYTES: u64 = 8;
+const TIMESTAMP: u64 = 9;
+const JSON: u64 = 10;
+const OPAQUE: u64 = 11;
+/// No value: the register is emptied.
+const DELETE: u64 = 0;
+
+/// Writes a change of a record; its actor, number and roughly its time are the item's.
+pub(super) fn write(
+    writer: &mut Writer,
+    all: &mut Dictionaries,
+    record: usize,
+    time: i64,
+    change: &Change,
+) {
+    let history = &all.histories[record];
+    writer.number(Column::Change, change.deps.len() as u64);
+    for hash in &change.deps {
+        let distance = history.distance(hash);
+        writer.number(Column::Change, distance as u64);
+        if distance == 0 {
+            writer.bytes(Column::Noise, &hash.0);
+        }
+    }
+    let expected = history.next_counter(&change.deps);
+    writer.signed(Column::Change, difference(change.start_op, expected));
+    writer.signed(Column::Change, change.time.wrapping_sub(time));
+    writer.number(Column::Change, change.operations.len() as u64);
+    for (id, operation) in change.numbered() {
+        let (key, is_new) = all.keys.number(&operation.key);
+        writer.number(Column::Key, key as u64);
+        if is_new {
+            writer.text(Column::Key, Column::Text, operation.key.as_bytes());
+        }
+        if all.histories[record].live(key) == operation.pred {
+            writer.number(Column::Replaced, 0);
+        } else {
+            writer.number(Column::Replaced, operation.pred.len() as u64 + 1);
+            for replaced in &operation.pred {
+                let back = difference(change.start_op, replaced.counter);
+                writer.signed(Column::Replaced, back);
+                write_actor(writer, all, &replaced.actor);
+            }
+        }
+        write_action(writer, &operation.action);
+        all.histories[record].set_live(key, left_live(id, &operation.action));
+    }
+    all.histories[record].push(change, change.hash);
+}
+
+/// Reads what [`write`] wrote; gives the change's bytes and hash.
+pub(super) fn read(
+    reader: &mut Reader,
+    all: &mut Dictionaries,
+    record: usize,
+    time: i64,
+    (actor, seq): (ActorId, u64),
+) -> Option<(Vec<u8>, ChangeHash)> {
+    let history = all.histories.get(record)?;
+    let deps = read_deps(reader, history)?;
+    let expected = history.next_counter(&deps);
+    let start_op = expected.wrapping_add_signed(reader.signed(Column::Change)?);
+    let mut change = Change {
+        hash: ChangeHash([0; 32]),
+        actor,
+        seq,
+        start_op,
+        deps,
+        time: time.wrapping_add(reader.signed(Column::Change)?),
+        operations: Vec::new(),
+    };
+    for _ in 0..reader.number(Column::Change)? {
+        let counter = start_op.checked_add(change.operations.len() as u64)?;
+        let key = usize::try_from(reader.number(Column::Key)?).ok()?;
+        if key == all.keys.len() {
+            let text = reader.text(Column::Key, Column::Text)?.to_vec();
+            all.keys.number(&String::from_utf8(text).ok()?);
+        }
+        let name = all.keys.name(key)?.clone();
+        let pred = match reader.number(Column::Replaced)? {
+            0 => all.histories[record].live(key).to_vec(),
+            count => (1..count)
+                .map(|_| {
+                    let back = reader.signed(Column::Replaced)?;
+                    Some(OpId {
+                        counter: start_op.wrapping_sub(back.cast_unsigned()),
+                        actor: read_actor(reader, all)?,
+                    })
+                })
+                .collect::<Option<_>>()?,
+        };
+        let action = read_action(reader)?;
+        let live = left_live(OpId { counter, actor }, &action);
+        all.histories[record].set_live(key, live);
+        change.operations.push(Operation {
+            key: name,
+            action,
+            pred,
+        });
+    }
+    let (raw, hash) = change.to_raw()?;
+    all.histories[record].push(&change, hash);
+    Some((raw, hash))
+}
+
+fn read_deps(reader: &mut Reader, history: &History) -> Option<Vec<ChangeHash>> {
+    (0..reader.number(Column::Change)?)
+        .map(|_| match reader.number(Column::Change)? {
+            0 => reader.fixed(Column::Noise).map(ChangeHash),
+            distance => {
+                let place = history.changes.len();
+                let place = place.checked_sub(usize::try_from(distance).ok()?)?;
+                history.changes.get(place).map(|(hash, _)| *hash)
+            }
+        })
+        .collect()
+}
+
+fn write_actor(writer: &mut Writer, all: &mut Dictionaries, actor: &ActorId) {
+    let (number, is_new) = all.actors.number(actor);
+    writer.number(Column::Replaced, number as u64);
+    if is_new {
+        writer.bytes(Column::Id, &actor.0);
+    }
+}
+
+fn read_actor(reader: &mut Reader, all: &mut Dictionaries) -> Option<ActorId> {
+    let number = usize::try_from(reader.number(Column::Replaced)?).ok()?;
+    if number == all.actors.len() {
+        all.actors.number(&ActorId(reader.fixed(Column::Id)?));
+    }
+    all.actors.name(number).copied()
+}
+
+fn left_live(id: OpId, action: &Action) -> Option<OpId> {
+    match action {
+        Action::Put(_) => Some(id),
+        Action::Delete => None,
+    }
+}
+
+fn write_action(writer: &mut Writer, action: &Action) {
+    let column = Column::Value;
+    let mut text = |tag: u64, bytes: &[u8]| {
+        writer.number(column, tag);
+        writer.text(column, Column::Text, bytes);
+    };
+    let value = match action {
+        Action::Delete => return writer.number(column, DELETE),
+        Action::Put(value) => value,
+    };
+    match value {
+        Value::String(string) => text(STRING, string.as_bytes()),
+        Value::Bytes(bytes) => text(BYTES, bytes),
+        Value::Json(json) => text(JSON, json.as_bytes()),
+        Value::Opaque(bytes) => text(OPAQUE, bytes),
+        Value::Bool(value) => writer.number(column, if *value { TRUE } else { FALSE }),
+        Value::Int(number) => {
+            writer.number(column, INT);
+            writer.signed(column, *number);
+        }
+        Value::Uint(number) => {
+            writer.number(column, UINT);
+            writer.number(column, *number);
+        }
+        Value::Float(number) => {
+            writer.number(column, FLOAT);
+            writer.bytes(column, &number.to_bits().to_be_bytes());
+        }
+        Value::Timestamp(number) => {
+            writer.number(column, TIMESTAMP);
+            writer.signed(column, *number);
+        }
+        // Null; and a kind of value that is added some day does not come back as it was, and its segment stays as it is.
+        _ => writer.number(column, NULL),
+    }
+}
+
+fn read_action(reader: &mut Reader) -> Option<Action> {
+    let column = Column::Value;
+    let value = match reader.number(column)? {
+        DELETE => return Some(Action::Delete),
+        NULL => Value::Null,
+        FALSE => Value::Bool(false),
+        TRUE => Value::Bool(true),
+        INT => Value::Int(reader.signed(column)?),
+        UINT => Value::Uint(reader.number(column)?),
+        FLOAT => Value::Float(f64::from_bits(u64::from_be_bytes(reader.fixed(column)?))),
+        STRING => Value::String(read_string(reader)?),
+        BYTES => Value::Bytes(reader.text(column, Column::Text)?.to_vec()),
+        TIMESTAMP => Value::Timestamp(reader.signed(column)?),
+        JSON => Value::Json(read_string(reader)?),
+        OPAQUE => Value::Opaque(reader.text(column, Column::Text)?.to_vec()),
+        _ => return None,
+    };
+    Some(Action::Put(value))
+}
+
+fn read_string(reader: &mut Reader) -> Option<String> {
+    let bytes = reader.text(Column::Value, Column::Text)?;
+    String::from_utf8(bytes.to_vec()).ok()
+}
+
+/// `a - b` as it is added to `b` again, whatever they are.
+fn difference(a: u64, b: u64) -> i64 {
+    a.wrapping_sub(b).cast_signed()
+}

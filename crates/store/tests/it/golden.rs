@@ -1,0 +1,126 @@
+//! The bytes of the journal, of keys and of what the engine holds, kept in files.
+//!
+//! To make the files anew after a change that is meant: `cargo xtask golden --write`.
+
+use std::convert::Infallible;
+use std::fs;
+
+use driftless_golden::Goldens;
+use driftless_store::{
+    FrameKind, Journal, KeyBuilder, KeyError, KeyReader, Kv, MemoryFiles, Position, SledKv,
+    StoreFolder,
+};
+use tempfile::tempdir;
+
+use crate::conformance::{put, value};
+use crate::journal::{contents, open, segment, small_segments, write};
+
+const GOLDEN: Goldens = Goldens::of("store");
+
+#[test]
+fn two_segments_of_a_journal() {
+    let files = MemoryFiles::new();
+    let mut journal =
+        Journal::create_with(Box::new(files.clone()), small_segments()).expect("it is made");
+    write(&mut journal, &[&[b"abc", b""], &[b"a second group"]]);
+    let mut groups = 2;
+    while files.content(&segment(2)).is_none() {
+        journal.append(FrameKind(1), &[7; 40]).unwrap();
+        journal.commit().unwrap();
+        groups += 1;
+    }
+    assert!(groups > 2, "the first segment has several groups");
+    let all = contents(&journal);
+    drop(journal);
+
+    let other = MemoryFiles::new();
+    for number in [1, 2] {
+        let name = format!("journal_segment_{number}");
+        GOLDEN.holds(&name, &files.content(&segment(number)).unwrap());
+        other.set_content(&segment(number), &GOLDEN.bytes(&name));
+    }
+    assert_eq!(contents(&open(&other).unwrap()), all);
+}
+
+#[test]
+fn positions_and_keys() {
+    let position = Position {
+        segment: 1,
+        offset: 0x0102_0304,
+    };
+    GOLDEN.round_trip(
+        "position",
+        &position,
+        |position| position.to_bytes().to_vec(),
+        |bytes| Ok::<_, Infallible>(Position::from_bytes(bytes.try_into().unwrap())),
+    );
+
+    let tuple = (
+        1_u8,
+        2_u32,
+        3_u64,
+        -4_i64,
+        -0.5_f64,
+        vec![0, 1],
+        "h\u{e9}".to_owned(),
+        [9; 4],
+    );
+    GOLDEN.round_trip(
+        "key_tuple",
+        &tuple,
+        |(a, b, c, d, e, f, g, h)| {
+            let key = KeyBuilder::new().push_u8(*a).push_u32(*b).push_u64(*c);
+            let key = key.push_i64(*d).push_f64(*e).push_bytes(f).push_str(g);
+            key.push_fixed(h).finish()
+        },
+        |bytes| {
+            let mut reader = KeyReader::new(bytes);
+            let numbers = (reader.take_u8()?, reader.take_u32()?, reader.take_u64()?);
+            let signed = (reader.take_i64()?, reader.take_f64()?);
+            let (bytes, text) = (reader.take_bytes()?, reader.take_string()?);
+            let fixed = reader.take_fixed()?;
+            reader.finish()?;
+            let (a, b, c) = numbers;
+            Ok::<_, KeyError>((a, b, c, signed.0, signed.1, bytes, text, fixed))
+        },
+    );
+}
+
+#[test]
+fn what_sled_holds() {
+    let folder = tempdir().unwrap();
+    let store: Box<dyn Kv> = Box::new(SledKv::open(folder.path(), 1024 * 1024).unwrap());
+    put(&*store, b"small", b"a value");
+    put(&*store, b"long", &value(1, 7_000));
+    store.close().unwrap();
+    let tree = sled::Config::new()
+        .path(folder.path())
+        .flush_every_ms(None)
+        .use_compression(false)
+        .open()
+        .unwrap();
+    let entries: Vec<(Vec<u8>, Vec<u8>)> = tree
+        .iter()
+        .map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
+        .collect::<Result<_, _>>()
+        .unwrap();
+    // A head and two chunks, and the small value.
+    assert_eq!(entries.len(), 4);
+    let bytes = entries.iter().flat_map(|(key, value)| {
+        [key, value]
+            .map(|part| [&u32::try_from(part.len()).unwrap().to_be_bytes(), &part[..]].concat())
+    });
+    GOLDEN.holds("sled_tree", &bytes.flatten().collect::<Vec<u8>>());
+}
+
+#[test]
+fn the_name_of_the_live_store() {
+    let folder = tempdir().unwrap();
+    let dir = folder.path().join("device");
+    StoreFolder::create(&dir)
+        .unwrap()
+        .write_device_seed(&[1; 32])
+        .unwrap();
+    GOLDEN.holds_text("current", &fs::read_to_string(dir.join("CURRENT")).unwrap());
+    assert_eq!(StoreFolder::open(&dir).unwrap().live_name(), "store-1");
+}
