@@ -132,6 +132,7 @@ fn first_byte_of(wanted: Kind) -> u8 {
 }
 
 // tidy: table
+#[allow(clippy::too_many_lines)]
 pub(super) fn step_of(kind: Kind, [a, b, c]: [u8; 3]) -> Step {
     let who = a % NUMBERS;
     let (from, to, link) = (who, b % NUMBERS, who);

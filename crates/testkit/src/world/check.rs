@@ -88,6 +88,7 @@ impl World {
             conflicts: first.conflicts.len(),
             places: self.places.len(),
             frames: self.frames,
+            rests: self.rests,
             openings: self.openings,
             trace: *self.trace.finalize().as_bytes(),
         })

@@ -150,7 +150,7 @@ impl World {
     }
 
     /// Nothing is on its way: both sides have everything, or the session is over, or it stalls.
-    fn idle(&self, at: usize) -> Result<Pumped, Wrong> {
+    fn idle(&mut self, at: usize) -> Result<Pumped, Wrong> {
         let open = &self.links[at];
         if open.spoilt || open.link.ended.iter().all(Option::is_some) {
             return Ok(Pumped::Over);
@@ -171,6 +171,7 @@ impl World {
                 )));
             }
         }
+        self.rests += 1;
         Ok(Pumped::Level)
     }
 

@@ -62,6 +62,8 @@ pub struct Outcome {
     pub places: usize,
     /// Frames that arrived.
     pub frames: u64,
+    /// Times a session that stays open came to rest, with all of each side on the other.
+    pub rests: u64,
     /// Times a process began, those for the last check not counted.
     pub openings: u64,
     /// A hash over every frame and the last digests: equal for equal schedules.
@@ -159,6 +161,7 @@ struct World {
     handshakes: u64,
     canary: Option<Canary>,
     frames: u64,
+    rests: u64,
     openings: u64,
     trace: blake3::Hasher,
 }
@@ -174,6 +177,7 @@ impl World {
             handshakes: 0,
             canary: None,
             frames: 0,
+            rests: 0,
             openings: 0,
             trace: blake3::Hasher::new(),
         };
