@@ -15,6 +15,8 @@ mod conflicts;
 mod contract;
 #[path = "e2e/demo.rs"]
 mod demo;
+#[path = "e2e/disk.rs"]
+mod disk;
 #[path = "e2e/gate.rs"]
 mod gate;
 #[path = "e2e/help.rs"]
@@ -27,12 +29,18 @@ mod import;
 mod json;
 #[path = "e2e/malformed.rs"]
 mod malformed;
+#[path = "e2e/quarantine.rs"]
+mod quarantine;
+#[path = "e2e/races.rs"]
+mod races;
 #[path = "e2e/records.rs"]
 mod records;
 #[path = "e2e/refusals.rs"]
 mod refusals;
 #[path = "e2e/serve.rs"]
 mod serve;
+#[path = "e2e/signals.rs"]
+mod signals;
 #[path = "e2e/storage.rs"]
 mod storage;
 #[path = "e2e/support.rs"]

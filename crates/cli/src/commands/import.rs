@@ -36,7 +36,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Import) -> Result<(), 
         .collect::<Result<Vec<_>, _>>()?;
     let database = context.open_unless(&interrupt).await?;
     let result = import(context.caller(), &database, arguments, types, &interrupt).await;
-    context.close(database).await;
+    context.close_after(database, &result).await;
     print(&mut context.output, result?)
 }
 
@@ -137,7 +137,7 @@ fn check(
     format: Option<Format>,
     options: &ImportOptions,
 ) -> Result<Checked, Failure> {
-    let format = format.unwrap_or_else(|| Format::of(path, &bytes));
+    let format = format.map_or_else(|| import::format_of(path, &bytes), Ok)?;
     let mut progress = to.progress("checked", "byte").on_terminals_only();
     let mut tell = |done, total| progress.at(done, total);
     Ok(import::check(path, bytes, format, options, &mut tell)?)

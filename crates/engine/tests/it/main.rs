@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used)]
 
 mod convergence;
+mod discard;
 mod durability;
 mod history;
 mod hostile;
 mod live;
 mod membership;
 mod packing;
+mod packing_format;
 mod packing_size;
+mod quarantine;
 mod refused;
 mod support;
