@@ -70,6 +70,13 @@ impl Batch {
         self.writes.is_empty()
     }
 
+    /// Returns the bytes of all keys and values written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.iter()
+            .map(|(key, value)| (key.len() + value.map_or(0, <[u8]>::len)) as u64)
+            .sum()
+    }
+
     /// Refuses keys and values over the limits, before anything is applied.
     pub(crate) fn check(&self) -> Result<(), KvError> {
         for (key, value) in self.iter() {
@@ -138,6 +145,11 @@ pub trait Kv: Send + Sync {
 
     /// Returns the bytes the store takes on disk, or in memory for one that has no disk.
     fn size_on_disk(&self) -> Result<u64, KvError>;
+
+    /// Returns the bytes of all keys and values there are, as their writer sees them, whatever they take on disk.
+    ///
+    /// Known without reading, but where the last process was killed: then the first call reads the whole store.
+    fn live_bytes(&self) -> Result<u64, KvError>;
 }
 
 /// Returns the least key greater than every key with this prefix, or `None` if there is none (it is empty or all 0xFF).

@@ -2,10 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+mod disk_engines;
 mod folder;
 mod journal;
 mod journal_crash;
 mod journal_damage;
 mod key;
+mod rewrite;
 mod seal;
 mod sled_kv;
