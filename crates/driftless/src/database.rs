@@ -16,6 +16,7 @@ use crate::conflicts::Conflicts;
 use crate::error::Error;
 use crate::join;
 use crate::limits::{INVITE_USES, INVITE_VALID_FOR};
+use crate::live_store::StoreReport;
 use crate::net::{Identity, checked_address};
 use crate::new_folder::NewFolder;
 use crate::opening::{self, Held, Opening};
@@ -56,6 +57,20 @@ pub struct InviteOptions {
     pub valid_for: Duration,
 }
 
+/// What [`Database::compact`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompactReport {
+    /// Bytes of the store's files before.
+    pub store_before_bytes: u64,
+    /// And after.
+    pub store_after_bytes: u64,
+    /// Bytes of the journal before.
+    pub journal_before_bytes: u64,
+    /// And after.
+    pub journal_after_bytes: u64,
+}
+
 impl InviteOptions {
     /// An invitation for one device, valid for a week.
     pub fn to(address: impl Into<String>) -> Self {
@@ -93,6 +108,8 @@ impl Database {
     }
 
     /// Opens the workspace in a folder with a store that is derived again from the journal.
+    ///
+    /// [`Options::engine`] says with which engine; without it the store keeps the one it has.
     pub async fn rebuild(dir: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let dir = dir.as_ref();
         let (dir_owned, options_owned) = (dir.to_owned(), options.clone());
@@ -200,6 +217,28 @@ impl Database {
     /// How this device stands.
     pub async fn status(&self) -> Result<StatusReport, Error> {
         self.read(Replica::status).await
+    }
+
+    /// What its store takes on disk.
+    pub async fn store(&self) -> Result<StoreReport, Error> {
+        self.shared.actor.store_report().await
+    }
+
+    /// Makes the folder as small as it gets, now; other calls go on meanwhile.
+    ///
+    /// The store does this by itself when its files have outgrown its data. Dropping the future gives it up, and
+    /// leaves everything as it was.
+    pub async fn compact(&self) -> Result<CompactReport, Error> {
+        let journal_bytes = |replica: &Replica| Ok(replica.journal_bytes());
+        let journal_before_bytes = self.read(journal_bytes).await?;
+        // Whatever makes the journal smaller goes before the store, to which it writes.
+        let store = self.shared.actor.rewrite_store().await?;
+        Ok(CompactReport {
+            store_before_bytes: store.before_bytes,
+            store_after_bytes: store.after_bytes,
+            journal_before_bytes,
+            journal_after_bytes: self.read(journal_bytes).await?,
+        })
     }
 
     /// What it has in common with every device that holds the same.

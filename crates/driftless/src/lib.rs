@@ -61,6 +61,7 @@ mod error;
 mod join;
 mod keys;
 mod limits;
+mod live_store;
 mod net;
 mod new_folder;
 mod opening;
@@ -73,9 +74,10 @@ mod time;
 
 pub use collection::{Collection, IntoFields, ListOptions};
 pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
-pub use database::{Database, InviteOptions};
+pub use database::{CompactReport, Database, InviteOptions};
 pub use error::{Error, ErrorKind};
 pub use keys::{FileKeys, KeyPlace, KeyStore, MemoryKeys};
+pub use live_store::StoreReport;
 pub use net::server::Server;
 pub use opening::Opening;
 pub use options::{Options, ProgressCallback, RandomnessFactory, SystemClock, SystemRandomness};
@@ -95,6 +97,8 @@ pub use driftless_engine::{
 pub use driftless_protocol::{
     Class, DeviceId, DeviceKey, InviteLink, LinkError, Randomness, Role, WorkspaceId,
 };
+
+pub use driftless_store::{StoreEngine, UnknownEngine};
 
 /// The Rust of the README is compiled with the documentation's examples.
 #[cfg(doctest)]

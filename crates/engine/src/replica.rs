@@ -296,6 +296,11 @@ impl Replica {
         Ok(self.core.base.flush()?)
     }
 
+    /// Bytes of the journal.
+    pub fn journal_bytes(&self) -> u64 {
+        self.journal.bytes()
+    }
+
     /// The journal's counters, for tests that count barriers.
     pub fn journal_counters(&self) -> driftless_store::Counters {
         self.journal.counters()

@@ -40,13 +40,13 @@ impl StoreEngine {
         })
     }
 
-    /// Says whether files that were not closed can be believed after the machine went down.
+    /// Says whether the store in `folder`, which was not closed before the machine went down, may be opened as it is.
     ///
-    /// redb syncs what it rests on before it rests on it; sled does not.
-    pub fn outlives_power_loss(self) -> bool {
+    /// redb syncs what it rests on before it rests on it; sled does not, and is to be rebuilt.
+    pub fn outlives_power_loss(self, folder: &Path) -> bool {
         match self {
             StoreEngine::Sled => false,
-            StoreEngine::Redb => true,
+            StoreEngine::Redb => RedbKv::is_in(folder),
         }
     }
 

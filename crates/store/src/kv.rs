@@ -137,6 +137,13 @@ pub trait Kv: Send + Sync {
     /// After an error other than a limit, the store is in the state before or after the batch and should be reopened.
     fn apply(&self, batch: &Batch) -> Result<(), KvError>;
 
+    /// Applies a batch of keys that are not there yet, packed as closely as the engine can: for filling a fresh store.
+    ///
+    /// A crash in the middle may leave damaged values, so the store must not be anybody's yet.
+    fn load(&self, batch: &Batch) -> Result<(), KvError> {
+        self.apply(batch)
+    }
+
     /// Hands what was applied to the operating system: a hint, not a promise.
     fn flush(&self) -> Result<(), KvError>;
 

@@ -69,6 +69,12 @@ impl RedbKv {
         Ok(store)
     }
 
+    /// Says whether there is a store in `folder`, whatever its state.
+    pub(crate) fn is_in(folder: &Path) -> bool {
+        let length = fs::metadata(folder.join(FILE)).map(|metadata| metadata.len());
+        length.is_ok_and(|length| length > 0)
+    }
+
     fn with(
         folder: &Path,
         cache_bytes: u64,

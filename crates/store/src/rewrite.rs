@@ -184,7 +184,7 @@ impl State {
         }
         let copy = self.copy.as_mut().ok_or(CopyError::NoCopy)?;
         if !piece.is_empty() {
-            copy.target.apply(&piece).map_err(CopyError::Target)?;
+            copy.target.load(&piece).map_err(CopyError::Target)?;
         }
         copy.copied_bytes += bytes as u64;
         copy.next = match piece.iter().last() {

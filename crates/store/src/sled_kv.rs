@@ -76,6 +76,31 @@ impl SledKv {
         })
     }
 
+    /// Returns what a batch does to sled's keys, and to the count of live bytes.
+    fn writes_of(&self, batch: &Batch) -> Result<(Writes, Difference), KvError> {
+        batch.check()?;
+        let mut writes = Writes::new();
+        let mut difference = Difference::none();
+        for (key, value) in batch.iter() {
+            let old = if let Some(value) = value {
+                difference.add(key, value.len());
+                self.put(key, value, &mut writes)?
+            } else {
+                writes.push((head_key(key), None));
+                self.remove_chunks(key, 0, &mut writes)?
+            };
+            match old {
+                Old::Nothing => {}
+                Old::Value(length) => difference.remove(key, length),
+                Old::Unreadable => difference.lose(),
+            }
+        }
+        if self.live.is_stored() {
+            writes.push((LIVE.to_vec(), None));
+        }
+        Ok((writes, difference))
+    }
+
     fn snapshot(&self) -> TreeSnapshot<'_> {
         TreeSnapshot {
             tree: &self.tree,
@@ -84,12 +109,7 @@ impl SledKv {
     }
 
     /// Removes all chunks of `key` from `index` on; says what was there.
-    fn remove_chunks(
-        &self,
-        key: &[u8],
-        index: u32,
-        batch: &mut sled::Batch,
-    ) -> Result<Old, KvError> {
+    fn remove_chunks(&self, key: &[u8], index: u32, writes: &mut Writes) -> Result<Old, KvError> {
         let head_key = head_key(key);
         let Some(stored) = self.tree.get(&head_key).map_err(from_sled)? else {
             return Ok(Old::Nothing);
@@ -105,18 +125,18 @@ impl SledKv {
         let start = chunk_key(&prefix, index);
         let end = prefix_end(&prefix).expect("it begins with 0x01");
         for entry in self.tree.range(start..end) {
-            batch.remove(entry.map_err(from_sled)?.0);
+            writes.push((entry.map_err(from_sled)?.0.to_vec(), None));
         }
         Ok(old)
     }
 
     /// Adds what stores a value; says what it replaces.
-    fn put(&self, key: &[u8], value: &[u8], batch: &mut sled::Batch) -> Result<Old, KvError> {
+    fn put(&self, key: &[u8], value: &[u8], writes: &mut Writes) -> Result<Old, KvError> {
         let head_key = head_key(key);
         if value.len() <= CONTENT_BYTES {
-            let old = self.remove_chunks(key, 0, batch)?;
+            let old = self.remove_chunks(key, 0, writes)?;
             let stored = seal(&head_key, Shape::Whole, value);
-            batch.insert(head_key, stored);
+            writes.push((head_key, Some(stored)));
             return Ok(old);
         }
         let prefix = chunk_prefix(key);
@@ -124,16 +144,30 @@ impl SledKv {
         for chunk in value.chunks(CONTENT_BYTES) {
             let chunk_key = chunk_key(&prefix, count);
             let stored = seal(&chunk_key, Shape::Chunk, chunk);
-            batch.insert(chunk_key, stored);
+            writes.push((chunk_key, Some(stored)));
             count += 1;
         }
-        let old = self.remove_chunks(key, count, batch)?;
+        let old = self.remove_chunks(key, count, writes)?;
         let length = u32::try_from(value.len()).expect("the batch was checked for its limits");
         let head = Head::of(length, value).encode();
         let stored = seal(&head_key, Shape::Head, &head);
-        batch.insert(head_key, stored);
+        writes.push((head_key, Some(stored)));
         Ok(old)
     }
+}
+
+/// What is done to sled's keys, in order; `None` removes.
+type Writes = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+fn sled_batch(writes: Writes) -> sled::Batch {
+    let mut batch = sled::Batch::default();
+    for (key, stored) in writes {
+        match stored {
+            Some(stored) => batch.insert(key, stored),
+            None => batch.remove(key),
+        }
+    }
+    batch
 }
 
 /// What a key had before a batch.
@@ -154,28 +188,31 @@ impl Kv for SledKv {
     }
 
     fn apply(&self, batch: &Batch) -> Result<(), KvError> {
-        batch.check()?;
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
-        let mut writes = sled::Batch::default();
-        let mut difference = Difference::none();
-        for (key, value) in batch.iter() {
-            let old = if let Some(value) = value {
-                difference.add(key, value.len());
-                self.put(key, value, &mut writes)?
-            } else {
-                writes.remove(head_key(key));
-                self.remove_chunks(key, 0, &mut writes)?
-            };
-            match old {
-                Old::Nothing => {}
-                Old::Value(length) => difference.remove(key, length),
-                Old::Unreadable => difference.lose(),
-            }
+        let (writes, difference) = self.writes_of(batch)?;
+        self.tree
+            .apply_batch(sled_batch(writes))
+            .map_err(from_sled)?;
+        self.live.applied(difference);
+        Ok(())
+    }
+
+    /// The keys come first and without values, so that the leaves are split while they are small; the values then lie
+    /// once each in the log, and hardly anything dead between them: half the bytes that `apply` takes.
+    fn load(&self, batch: &Batch) -> Result<(), KvError> {
+        let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
+        let (writes, difference) = self.writes_of(batch)?;
+        let empty = writes
+            .iter()
+            .map(|(key, stored)| (key.clone(), stored.as_ref().map(|_| Vec::new())))
+            .collect();
+        for writes in [empty, writes] {
+            self.tree
+                .apply_batch(sled_batch(writes))
+                .map_err(from_sled)?;
+            // What is dead can be used again only after that.
+            self.tree.flush().map_err(from_sled)?;
         }
-        if self.live.is_stored() {
-            writes.remove(LIVE);
-        }
-        self.tree.apply_batch(writes).map_err(from_sled)?;
         self.live.applied(difference);
         Ok(())
     }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use driftless_engine::Replica;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::{Access, Finish, Job, Message, Notes, guarded, panicked};
 use crate::error::Error;
-use crate::limits::{JOBS_PER_GROUP, STORE_FLUSH_AFTER};
+use crate::limits::{JOBS_PER_GROUP, REWRITE_PAUSE, REWRITE_SHARE_MAX, STORE_FLUSH_AFTER};
+use crate::live_store::{LiveStore, Suspect};
 use crate::opening::Held;
 
 /// The thread's side.
@@ -20,6 +21,22 @@ pub(super) struct Thread {
     notes: Arc<Notes>,
     /// Since when the store may hold writes that its engine keeps to itself.
     unflushed_since: Option<Instant>,
+    pace: Pace,
+}
+
+/// How often a store is rewritten a little while there are jobs: a third of the time.
+struct Pace {
+    /// What the last step took, and when it was over.
+    took: Duration,
+    ended: Instant,
+}
+
+impl Pace {
+    /// The time that may be spent now, if it is enough for a step.
+    fn share(&self) -> Option<Duration> {
+        let share = self.ended.elapsed() / 2;
+        (share >= self.took).then_some(share)
+    }
 }
 
 /// Tells whoever waits for a place in the queue, or for the end, that the thread has ended.
@@ -54,6 +71,10 @@ impl Thread {
             jobs,
             notes,
             unflushed_since: None,
+            pace: Pace {
+                took: Duration::ZERO,
+                ended: Instant::now(),
+            },
         }
     }
 
@@ -61,9 +82,9 @@ impl Thread {
     pub(super) fn live(&mut self, held: Held) {
         let Held {
             mut replica,
-            mut folder,
+            mut store,
         } = held;
-        match self.serve(&mut replica) {
+        match self.serve(&mut replica, &mut store) {
             End::Failed(error) => {
                 tracing::error!(%error, "the replica is given up; open it again");
                 let _ = self.notes.ended.set(error);
@@ -72,13 +93,19 @@ impl Thread {
                 let _ = self.notes.ended.set(panicked());
                 // Dropping it may well panic again.
                 let _ = guarded(|| drop(replica));
-                if let Err(error) = folder.set_aside("a panic while it was in use") {
+                let folder = guarded(|| store.into_folder());
+                if let Some(mut folder) = folder
+                    && let Err(error) = folder.set_aside("a panic while it was in use")
+                {
                     tracing::error!(%error, "the store cannot be set aside");
                 }
             }
             End::Closed(waiting) => {
-                let suspect = self.notes.suspect.get().map(String::as_str);
-                let closed = guarded(|| Held { replica, folder }.close(suspect));
+                let closed = guarded(|| {
+                    self.settle(&mut store);
+                    let suspect = self.notes.suspect.get().map(String::as_str);
+                    Held { replica, store }.close(suspect)
+                });
                 let closed = closed.unwrap_or_else(|| Err(panicked()));
                 if let Err(error) = &closed {
                     tracing::warn!(%error, "closing failed; the next opening replays the journal");
@@ -90,10 +117,12 @@ impl Thread {
         }
     }
 
-    fn serve(&mut self, replica: &mut Replica) -> End {
+    fn serve(&mut self, replica: &mut Replica, store: &mut LiveStore) -> End {
+        store.begin_if_due();
         loop {
-            let Some(first) = self.next(replica) else {
-                return End::Closed(None);
+            let first = match self.next(replica, store) {
+                Ok(first) => first,
+                Err(end) => return end,
             };
             let mut finishes = Vec::new();
             let mut close = None;
@@ -101,6 +130,7 @@ impl Thread {
             while let Some(taken) = message {
                 match taken {
                     Message::Close(waiting) => close = Some(waiting),
+                    Message::Store(ask) => ask(store),
                     Message::Job(job) => {
                         if job.access == Access::Write {
                             self.unflushed_since.get_or_insert_with(Instant::now);
@@ -120,25 +150,76 @@ impl Thread {
             if close.is_some() {
                 return End::Closed(close);
             }
+            // Even if nobody ever pauses, a rewrite gets done.
+            if let Err(end) = self.rewrite_between(store) {
+                return end;
+            }
         }
     }
 
-    /// The next message; `None` when no handle is left. Has the store written when that is due.
-    fn next(&mut self, replica: &Replica) -> Option<Message> {
+    /// The next message. While there is none, has the store rewritten, and flushed when that is due.
+    fn next(&mut self, replica: &Replica, store: &mut LiveStore) -> Result<Message, End> {
+        while store.is_at_work() {
+            match self.jobs.recv_timeout(REWRITE_PAUSE) {
+                Ok(message) => return Ok(message),
+                Err(RecvTimeoutError::Disconnected) => return Err(End::Closed(None)),
+                Err(RecvTimeoutError::Timeout) => self.rewrite_step(store)?,
+            }
+        }
         if let Some(since) = self.unflushed_since {
             let left = STORE_FLUSH_AFTER.saturating_sub(since.elapsed());
             match self.jobs.recv_timeout(left) {
-                Ok(message) if !left.is_zero() => return Some(message),
-                Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(message) if !left.is_zero() => return Ok(message),
+                Err(RecvTimeoutError::Disconnected) => return Err(End::Closed(None)),
                 waiting => {
                     self.flush(replica);
+                    store.begin_if_due();
                     if let Ok(message) = waiting {
-                        return Some(message);
+                        return Ok(message);
                     }
+                    return self.next(replica, store);
                 }
             }
         }
-        self.jobs.recv().ok()
+        self.jobs.recv().map_err(|_| End::Closed(None))
+    }
+
+    /// Goes on with a rewrite while there are jobs, for half the time that these have taken.
+    fn rewrite_between(&mut self, store: &mut LiveStore) -> Result<(), End> {
+        let Some(share) = self.pace.share() else {
+            return Ok(());
+        };
+        let begun = Instant::now();
+        while store.is_at_work() {
+            self.rewrite_step(store)?;
+            if begun.elapsed() >= share.min(REWRITE_SHARE_MAX) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a little of a store that is being rewritten.
+    fn rewrite_step(&mut self, store: &mut LiveStore) -> Result<(), End> {
+        let begun = Instant::now();
+        let stepped = guarded(|| store.step()).ok_or(End::Panicked)?;
+        self.pace = Pace {
+            took: begun.elapsed(),
+            ended: Instant::now(),
+        };
+        if let Err(Suspect(reason)) = stepped {
+            let _ = self.notes.suspect.set(reason);
+        }
+        Ok(())
+    }
+
+    /// Finishes what the store should not be closed without.
+    fn settle(&self, store: &mut LiveStore) {
+        if self.notes.suspect.get().is_none()
+            && let Err(Suspect(reason)) = store.settle()
+        {
+            let _ = self.notes.suspect.set(reason);
+        }
     }
 
     fn flush(&mut self, replica: &Replica) {

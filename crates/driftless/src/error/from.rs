@@ -3,7 +3,7 @@
 use driftless_document::{JsonError, PathError};
 use driftless_engine::{EngineError, SessionFailure};
 use driftless_protocol::{Code, LinkError};
-use driftless_store::{FolderError, JournalError, KvError, SealError};
+use driftless_store::{CopyError, FolderError, JournalError, KvError, SealError};
 
 use super::Error;
 use super::cases;
@@ -55,9 +55,14 @@ impl From<FolderError> for Error {
                 };
                 cases::FOLDER_BUSY.says(format!("{} is in use by {who}", dir.display()))
             }
-            FolderError::Incomplete { .. }
-            | FolderError::BadCurrent { .. }
-            | FolderError::BadSeed { .. } => cases::FOLDER_DAMAGED.says(message),
+            FolderError::BadCurrent { .. }
+            | FolderError::UnknownEngine { .. }
+            | FolderError::Incomplete {
+                missing: "CURRENT", ..
+            } => cases::STORE_UNNAMED.says(message),
+            FolderError::Incomplete { .. } | FolderError::BadSeed { .. } => {
+                cases::FOLDER_DAMAGED.says(message)
+            }
             FolderError::SeedExists { dir } => {
                 let place = dir.display().to_string();
                 Self::key_store(&place, "there is one already")
@@ -112,6 +117,20 @@ impl From<KvError> for Error {
             KvError::UnknownFormat { .. } | KvError::UnknownKey { .. } => {
                 cases::NEWER_FORMAT.says(message)
             }
+            _ => cases::STORAGE_FAILED.says(message),
+        }
+    }
+}
+
+impl From<CopyError> for Error {
+    fn from(error: CopyError) -> Self {
+        let message = error.to_string();
+        match error {
+            CopyError::Source(error) | CopyError::Target(error) => {
+                Self::from(error).during(&message)
+            }
+            CopyError::Flip(error) => Self::from(error).during(&message),
+            CopyError::Differs { .. } => Self::bug(message),
             _ => cases::STORAGE_FAILED.says(message),
         }
     }

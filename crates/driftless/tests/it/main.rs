@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod folders;
+mod growth;
 mod records;
 mod refusals;
 mod sockets;

@@ -26,6 +26,7 @@ on_every_disk_engine!(
     files_cut_short_do_not_open_or_show_a_prefix,
     a_folder_that_cannot_be_made_is_the_disks_failure,
     the_size_on_disk_is_that_of_the_files,
+    what_was_loaded_is_what_would_have_been_applied_and_lies_close,
 );
 
 fn open(engine: StoreEngine, folder: &Path) -> Box<dyn Kv> {
@@ -214,4 +215,32 @@ fn the_size_on_disk_is_that_of_the_files(engine: StoreEngine) {
         .sum();
     assert_eq!(store.size_on_disk().unwrap(), sum);
     assert!(sum > store.live_bytes().unwrap());
+}
+
+fn what_was_loaded_is_what_would_have_been_applied_and_lies_close(engine: StoreEngine) {
+    let folder = tempfile::tempdir().unwrap();
+    let applied = open(engine, &folder.path().join("applied"));
+    let loaded = open(engine, &folder.path().join("loaded"));
+    for first in (0..6_000_u32).step_by(250) {
+        let mut batch = Batch::new();
+        for key in first..first + 250 {
+            let length = if key % 1_000 == 7 { 20_000 } else { 300 };
+            batch.put(key.to_be_bytes(), value(1, length));
+        }
+        applied.apply(&batch).unwrap();
+        loaded.load(&batch).unwrap();
+    }
+    assert!(scan(&*loaded, b"", None) == scan(&*applied, b"", None));
+    let live = loaded.live_bytes().unwrap();
+    assert_eq!(live, scanned_bytes(&*applied));
+    loaded.flush().unwrap();
+    let bytes = loaded.size_on_disk().unwrap();
+    assert!(bytes < 3 * live, "{bytes} bytes for {live}");
+    // It is a store as any other, whose values can be replaced.
+    put(&*loaded, &7_u32.to_be_bytes(), b"small now");
+    put(&*loaded, &8_u32.to_be_bytes(), &value(2, 30_000));
+    loaded.close().unwrap();
+    let loaded = open(engine, &folder.path().join("loaded"));
+    assert_eq!(loaded.live_bytes().unwrap(), scanned_bytes(&*loaded));
+    assert!(loaded.get(&8_u32.to_be_bytes()).unwrap().unwrap() == value(2, 30_000));
 }
