@@ -15,6 +15,8 @@ mod conflicts;
 mod contract;
 #[path = "e2e/demo.rs"]
 mod demo;
+#[path = "e2e/engines.rs"]
+mod engines;
 #[path = "e2e/gate.rs"]
 mod gate;
 #[path = "e2e/help.rs"]

@@ -3,7 +3,7 @@
 use crate::support::run;
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "",
     "init",
     "import",
@@ -27,6 +27,7 @@ const COMMANDS: [&str; 24] = [
     "digest",
     "verify",
     "rebuild",
+    "compact",
     "demo",
 ];
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use driftless::{Database, Options};
+use driftless::{Database, Options, StoreEngine};
 
 use crate::args::Global;
 use crate::failure::Failure;
@@ -106,8 +106,10 @@ pub(crate) fn options(device_name: &str) -> Options {
 }
 
 /// The same for an opening that is known to read the whole journal.
-pub(crate) fn rebuild_options() -> Options {
-    telling("", 0)
+pub(crate) fn rebuild_options(engine: Option<StoreEngine>) -> Options {
+    let mut options = telling("", 0);
+    options.engine = engine;
+    options
 }
 
 /// Tells of replays of at least so many bytes.
@@ -126,6 +128,7 @@ struct Meters {
     replay_bytes: u64,
     replayed: Progress,
     verified: Progress,
+    rewritten: Progress,
     synced: Progress,
 }
 
@@ -135,6 +138,7 @@ impl Meters {
             replay_bytes,
             replayed: Progress::new("replayed", "journal byte"),
             verified: Progress::new("verified", "journal byte"),
+            rewritten: Progress::new("rewrote", "byte"),
             synced: Progress::new("synced", "record"),
         }
     }
@@ -153,6 +157,10 @@ impl Meters {
                 done_bytes,
                 total_bytes,
             } => self.verified.at(done_bytes, total_bytes),
+            P::Rewriting {
+                done_bytes,
+                total_bytes,
+            } => self.rewritten.at(done_bytes, total_bytes),
             P::Syncing {
                 records_received,
                 records_sent,

@@ -27,6 +27,8 @@ pub(crate) struct LiveStore {
     rewrite: Option<Rewrite>,
     /// A rewrite that failed is not tried again below this size.
     again_over_bytes: u64,
+    /// Bytes of the files when it was opened, or became live.
+    begun_bytes: u64,
 }
 
 /// What the store of a database takes on disk.
@@ -67,12 +69,14 @@ struct Rewrite {
 impl LiveStore {
     /// Of the open store `kv` at the live path of the folder.
     pub(crate) fn new(folder: StoreFolder, kv: RewritableKv, options: Options) -> Self {
+        let begun_bytes = kv.size_on_disk().unwrap_or(0);
         Self {
             folder,
             kv,
             options,
             rewrite: None,
             again_over_bytes: 0,
+            begun_bytes,
         }
     }
 
@@ -187,7 +191,15 @@ impl LiveStore {
     /// What is left to do before the store is closed: a rewrite that is due is finished, unless the store is large and
     /// can wait for a longer process.
     pub(crate) fn settle(&mut self) -> Result<(), Suspect> {
-        self.begin_if_over(STORE_GROWTH_AT_CLOSE);
+        let has_grown = self
+            .kv
+            .size_on_disk()
+            .is_ok_and(|bytes| bytes.saturating_sub(self.begun_bytes) >= bytes / 4);
+        self.begin_if_over(if has_grown {
+            STORE_GROWTH_AT_CLOSE
+        } else {
+            STORE_GROWTH
+        });
         let Some(rewrite) = &self.rewrite else {
             return Ok(());
         };
@@ -257,6 +269,7 @@ impl LiveStore {
         }
         // Should a fresh store look outgrown, as a small one may, it has to grow first all the same.
         self.again_over_bytes = after_bytes.saturating_mul(3) / 2;
+        self.begun_bytes = after_bytes;
     }
 
     fn give_up(&mut self, error: &Error) {

@@ -10,7 +10,12 @@ use crate::output::clean;
 
 pub(crate) async fn run(context: &mut Context, arguments: &Join) -> Result<(), Failure> {
     let dir = context.dir()?.to_owned();
-    let database = Database::join(&dir, &arguments.link, options(&arguments.name)).await?;
+    let database = Database::join(
+        &dir,
+        &arguments.link,
+        options(&arguments.name).with_engine(arguments.engine),
+    )
+    .await?;
     let status = database.status().await;
     close(database).await;
     let status = status?;

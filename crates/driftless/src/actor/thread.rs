@@ -160,6 +160,12 @@ impl Thread {
     /// The next message. While there is none, has the store rewritten, and flushed when that is due.
     fn next(&mut self, replica: &Replica, store: &mut LiveStore) -> Result<Message, End> {
         while store.is_at_work() {
+            if self
+                .unflushed_since
+                .is_some_and(|since| since.elapsed() >= STORE_FLUSH_AFTER)
+            {
+                self.flush(replica);
+            }
             match self.jobs.recv_timeout(REWRITE_PAUSE) {
                 Ok(message) => return Ok(message),
                 Err(RecvTimeoutError::Disconnected) => return Err(End::Closed(None)),

@@ -170,6 +170,9 @@ async fn compacting_that_is_given_up_leaves_the_store_as_it_was() {
         });
         assert!(polled.await, "it takes several steps");
     }
+    assert_eq!(stores(&dir), ["store-1", "store-2"]);
+    let killed = folder.path().join("killed");
+    copied(&dir, &killed);
     drop(compacting);
     database.close().await.unwrap();
     assert_eq!(current(&dir), "store-1 redb\n");
@@ -181,6 +184,30 @@ async fn compacting_that_is_given_up_leaves_the_store_as_it_was() {
     assert_eq!(database.digest().await.unwrap(), digest);
     assert_eq!(title(&database, ids[9]).await, "note 9");
     database.close().await.unwrap();
+
+    // The same where the process was killed in the middle.
+    let database = Database::open(&killed, options(StoreEngine::Redb))
+        .await
+        .unwrap();
+    assert_eq!(database.opening().rebuilt, None);
+    assert_eq!(stores(&killed), ["store-1"], "half a copy is removed");
+    assert_eq!(database.digest().await.unwrap(), digest);
+    assert!(database.verify().await.unwrap().problems.is_empty());
+    database.close().await.unwrap();
+}
+
+/// What a process that is killed leaves: the files as they are while it runs.
+fn copied(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copied(&path, &target);
+        } else {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -344,17 +371,7 @@ async fn a_redb_file_that_was_spoilt_while_it_was_open_is_never_believed() {
     for place in (0..length).step_by(length / 24) {
         let image = scratch();
         let copy = image.path().join("d");
-        for name in ["CURRENT", "device.key", "store-1.seal"] {
-            fs::create_dir_all(&copy).unwrap();
-            fs::copy(dir.join(name), copy.join(name)).unwrap();
-        }
-        for name in ["journal", "store-1"] {
-            fs::create_dir_all(copy.join(name)).unwrap();
-            for entry in fs::read_dir(dir.join(name)).unwrap() {
-                let entry = entry.unwrap();
-                fs::copy(entry.path(), copy.join(name).join(entry.file_name())).unwrap();
-            }
-        }
+        copied(&dir, &copy);
         as_after_a_restart(&copy, "store-1");
         let mut bytes = whole.clone();
         bytes[place] ^= 0x10;
