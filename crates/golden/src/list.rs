@@ -120,7 +120,7 @@ pub const LIST: &[Entry] = &[
     engine(
         "space_11_refused_change",
         "a change that is not applied",
-        &[],
+        &["RefusedChange"],
     ),
     engine(
         "space_12_note",
