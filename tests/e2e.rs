@@ -17,6 +17,8 @@ mod contract;
 mod demo;
 #[path = "e2e/disk.rs"]
 mod disk;
+#[path = "e2e/engines.rs"]
+mod engines;
 #[path = "e2e/gate.rs"]
 mod gate;
 #[path = "e2e/help.rs"]

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 39] = [
+const COMMANDS: [&str; 40] = [
     "",
     "init",
     "import",
@@ -44,6 +44,7 @@ const COMMANDS: [&str; 39] = [
     "digest",
     "verify",
     "rebuild",
+    "compact",
     "demo",
 ];
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use driftless::StoreEngine;
 
 use crate::duration;
 use crate::help;
@@ -118,7 +119,10 @@ pub(crate) enum Command {
     Verify,
     /// Set the store aside and derive it again from the journal
     #[command(after_help = help::REBUILD)]
-    Rebuild,
+    Rebuild(Rebuild),
+    /// Make the folder as small as it gets, now
+    #[command(after_help = help::COMPACT)]
+    Compact,
     /// Show the whole of it: two devices, edits apart, one conflict log
     #[command(after_help = help::DEMO)]
     Demo(Demo),
@@ -129,6 +133,9 @@ pub(crate) struct Init {
     /// What other devices call this one
     #[arg(long, value_name = "NAME")]
     pub(crate) name: String,
+    /// What keeps the store: sled or redb
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    pub(crate) engine: StoreEngine,
 }
 
 #[derive(Debug, Args)]
@@ -249,6 +256,9 @@ pub(crate) struct Join {
     /// What other devices call this one
     #[arg(long, value_name = "NAME")]
     pub(crate) name: String,
+    /// What keeps the store: sled or redb
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    pub(crate) engine: StoreEngine,
 }
 
 #[derive(Debug, Args)]
@@ -364,6 +374,13 @@ pub(crate) struct Decision {
     /// Take another value, given as JSON
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     pub(crate) value: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// What keeps the store from now on: sled or redb [default: what keeps it now]
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<StoreEngine>,
 }
 
 #[derive(Debug, Args)]

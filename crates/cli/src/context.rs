@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use driftless::{Database, Options};
+use driftless::{Database, Options, StoreEngine};
 
 use crate::args::Global;
 use crate::caller::Caller;
@@ -134,13 +134,19 @@ impl Context {
     }
 
     /// Opens the device with a store that is derived again; [`Context::close`] is to be called afterwards.
-    pub(crate) async fn rebuild(&self) -> Result<Database, Failure> {
+    ///
+    /// An engine that is given is the store's from then on.
+    pub(crate) async fn rebuild(&self, engine: Option<StoreEngine>) -> Result<Database, Failure> {
         if let Some(database) = &self.served {
             let tell = telling(self.caller.standard_error().clone(), 0);
-            database.with_progress(tell).rebuild_in_place().await?;
+            database
+                .with_progress(tell)
+                .rebuild_in_place(engine)
+                .await?;
             return Ok(database.clone());
         }
-        let options = self.telling("", 0);
+        let mut options = self.telling("", 0);
+        options.engine = engine;
         Ok(Database::rebuild(self.dir()?, options).await?)
     }
 
@@ -216,6 +222,7 @@ struct Meters {
     replay_bytes: u64,
     replayed: Progress,
     verified: Progress,
+    rewritten: Progress,
     synced: Progress,
 }
 
@@ -225,6 +232,7 @@ impl Meters {
             replay_bytes,
             replayed: to.progress("replayed", "journal byte"),
             verified: to.progress("verified", "journal byte"),
+            rewritten: to.progress("rewrote", "byte"),
             synced: to.progress("synced", "record"),
             to,
         }
@@ -244,6 +252,10 @@ impl Meters {
                 done_bytes,
                 total_bytes,
             } => self.verified.at(done_bytes, total_bytes),
+            P::Rewriting {
+                done_bytes,
+                total_bytes,
+            } => self.rewritten.at(done_bytes, total_bytes),
             P::Syncing {
                 records_received,
                 records_sent,

@@ -13,8 +13,12 @@ Exit codes: 2 usage, 3 not found, 4 refused, 5 network, 6 busy, 7 conflict, 8 st
 `driftless demo` shows all of it in a few seconds.";
 
 pub(crate) const INIT: &str = "\
-Example:
-  driftless init --dir laptop --name laptop";
+sled is the engine that is tried longest here; redb takes less room and mends itself after a power loss.
+`rebuild` changes it later.
+
+Examples:
+  driftless init --dir laptop --name laptop
+  driftless init --dir laptop --name laptop --engine redb";
 
 pub(crate) const IMPORT: &str = "\
 The whole file is checked first: a malformed one imports nothing. Then it is imported in blocks.
@@ -221,8 +225,16 @@ Example:
 pub(crate) const REBUILD: &str = "\
 Nothing is lost: the journal holds the truth, and the store is derived from it.
 
+Examples:
+  driftless rebuild --dir laptop
+  driftless rebuild --dir laptop --engine redb";
+
+pub(crate) const COMPACT: &str = "\
+A store whose files have outgrown its data is rewritten by itself, sooner or later; this does it now.
+Interrupting it leaves everything as it was.
+
 Example:
-  driftless rebuild --dir laptop";
+  driftless compact --dir laptop";
 
 pub(crate) const DEMO: &str = "\
 It makes folders of its own, so --dir is not used.

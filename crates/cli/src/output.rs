@@ -130,6 +130,18 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", thousands(number))
 }
 
+/// A number of bytes a person can read: `412 bytes`, `36 kB`, `3.4 MB`.
+pub(crate) fn bytes(number: u64) -> String {
+    match number {
+        0..1_000 => count(number, "byte"),
+        1_000..1_000_000 => format!("{} kB", number / 1_000),
+        _ => {
+            let tenths = number / 100_000;
+            format!("{}.{} MB", thousands(tenths / 10), tenths % 10)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,6 +155,34 @@ mod tests {
         assert_eq!(
             clean("a\u{1b}[31mb\r\n\u{9b}\u{202e}"),
             "a\\u{1b}[31mb\\r\\n\\u{9b}\\u{202e}"
+        );
+    }
+
+    #[test]
+    fn bytes_are_said_in_the_unit_that_fits() {
+        let said = [
+            0,
+            1,
+            999,
+            1_000,
+            999_999,
+            1_000_000,
+            3_456_789,
+            12_345_678_901,
+        ]
+        .map(bytes);
+        assert_eq!(
+            said,
+            [
+                "0 bytes",
+                "1 byte",
+                "999 bytes",
+                "1 kB",
+                "999 kB",
+                "1.0 MB",
+                "3.4 MB",
+                "12,345.6 MB"
+            ]
         );
     }
 

@@ -1,5 +1,6 @@
 //! One function a command: it asks the library and prints the answer.
 
+mod compact;
 mod conflicts;
 mod history;
 mod import;
@@ -102,7 +103,8 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<(), Failure
         Command::Status => maintenance::status(context).await,
         Command::Digest => maintenance::digest(context).await,
         Command::Verify => maintenance::verify(context).await,
-        Command::Rebuild => maintenance::rebuild(context).await,
+        Command::Rebuild(arguments) => maintenance::rebuild(context, &arguments).await,
+        Command::Compact => compact::run(context).await,
         Command::Demo(arguments) => demo::run(&mut context.output, arguments).await,
     }
 }
