@@ -15,6 +15,8 @@ mod conflicts;
 mod contract;
 #[path = "e2e/demo.rs"]
 mod demo;
+#[path = "e2e/disk.rs"]
+mod disk;
 #[path = "e2e/gate.rs"]
 mod gate;
 #[path = "e2e/help.rs"]
@@ -27,6 +29,10 @@ mod import;
 mod json;
 #[path = "e2e/malformed.rs"]
 mod malformed;
+#[path = "e2e/quarantine.rs"]
+mod quarantine;
+#[path = "e2e/races.rs"]
+mod races;
 #[path = "e2e/records.rs"]
 mod records;
 #[path = "e2e/refusals.rs"]
@@ -36,6 +42,8 @@ mod serve;
 #[cfg(unix)]
 #[path = "e2e/served.rs"]
 mod served;
+#[path = "e2e/signals.rs"]
+mod signals;
 #[path = "e2e/storage.rs"]
 mod storage;
 #[path = "e2e/support.rs"]

@@ -7,9 +7,12 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
+use crate::support::DEADLINE;
+
 /// A gate; what it holds is let go when it is dropped, with the connection.
 pub struct Gate {
     pub url: String,
+    full: Receiver<()>,
     _closing: Sender<()>,
 }
 
@@ -20,6 +23,7 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (closing, closed) = channel();
+        let (fill, full) = channel();
         std::thread::spawn(move || {
             // One connection: whoever is let through has no reason for a second.
             let outer = listener.accept().unwrap().0;
@@ -28,6 +32,7 @@ impl Gate {
             std::thread::spawn(move || copy(inward.0, inward.1, usize::MAX));
             // A side that hangs up is part of the test.
             let _ = copy(&inner, &outer, bytes);
+            let _ = fill.send(());
             hold(&closed);
             for socket in [outer, inner] {
                 let _ = socket.shutdown(Shutdown::Both);
@@ -35,8 +40,17 @@ impl Gate {
         });
         Self {
             url: format!("ws://{address}"),
+            full,
             _closing: closing,
         }
+    }
+}
+
+impl Gate {
+    /// Waits until it has let out all that it lets out.
+    pub fn wait_until_full(&self) {
+        let waited = self.full.recv_timeout(DEADLINE);
+        waited.expect("so many bytes come out");
     }
 }
 

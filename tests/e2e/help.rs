@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 26] = [
+const COMMANDS: [&str; 39] = [
     "",
     "init",
     "import",
@@ -27,6 +27,19 @@ const COMMANDS: [&str; 26] = [
     "conflicts show",
     "conflicts resolve",
     "conflicts export",
+    "quarantine",
+    "quarantine list",
+    "quarantine show",
+    "quarantine retry",
+    "quarantine export",
+    "quarantine discard",
+    "outbox",
+    "outbox list",
+    "outbox show",
+    "outbox retry",
+    "outbox export",
+    "outbox discard",
+    "outbox apply",
     "status",
     "digest",
     "verify",

@@ -128,62 +128,10 @@ fn every_command_answers_with_the_shape_that_is_kept() {
         seen: BTreeSet::new(),
     };
     let laptop = world.device("laptop");
-    answers.of("init", &laptop, &["--name", "laptop"]);
-    let file = world.file("rows.csv", "k,v,zip\na,1.5,00501\nb,,10001\n");
-    answers.of(
-        "import",
-        &laptop,
-        &[&file, "--collection", "c", "--key", "k"],
-    );
-    let id = text(&answers.of("insert", &laptop, &["c", "n=1", "address.city=Bern"])[0]["id"]);
-    answers.of("set", &laptop, &["c", &id, "n=2"]);
-    answers.of("unset", &laptop, &["c", &id, "address.city"]);
-    answers.of("delete", &laptop, &["c", &id]);
-    answers.of("restore", &laptop, &["c", &id]);
-    answers.of("get", &laptop, &["c", &id]);
-    answers.of("history", &laptop, &["c", &id]);
-    answers.of("list", &laptop, &["c"]);
-    answers.of("invite", &laptop, &["--address", "ws://127.0.0.1:7717"]);
-
-    let mut serving = laptop.start(["serve", "--listen", "127.0.0.1:0", "--invite", "--json"]);
-    let lines: Vec<Json> = [serving.stdout_line(), serving.stdout_line()]
-        .iter()
-        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
-        .collect();
-    answers.take("serve", &lines);
-    let (url, link) = (text(&lines[0]["listening"]), text(&lines[1]["link"]));
+    tell_of_records(&mut answers, &laptop);
     let phone = world.device("phone");
-    answers.of("join", &phone, &[&link, "--name", "phone"]);
-    answers.of("sync", &phone, &[&url]);
-    serving.interrupt();
-    serving.wait().succeeded();
-
-    // One write more on one side, so that the order of the two is not that of random ids.
-    phone.json(["set", "c", "key:a", "other=1"]);
-    for (device, value) in [(&laptop, "n=3"), (&phone, "n=4")] {
-        device.json(["set", "c", "key:a", value]);
-    }
-    let serving = laptop.serve();
-    phone.json(["sync", &serving.url]);
-    serving.stop();
-    let entry = text(&answers.of("conflicts list", &phone, &[])[0]["id"]);
-    answers.of("conflicts show", &phone, &[&entry]);
-    // Whoever watches carries out the commands of others, and sees what they change.
-    let mut watching = phone.start(["watch", "c", "--json"]);
-    watching.stderr_line_with("watching");
-    answers.of("conflicts resolve", &phone, &[&entry, "--keep", "0"]);
-    let lines: Vec<Json> = [watching.stdout_line(), watching.stdout_line()]
-        .iter()
-        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
-        .collect();
-    answers.take("watch", &lines);
-    watching.interrupt();
-    watching.wait().succeeded();
-    answers.of("conflicts export", &phone, &[]);
-    answers.of("status", &phone, &[]);
-    answers.of("digest", &phone, &[]);
-    answers.of("verify", &phone, &[]);
-    answers.of("rebuild", &phone, &[]);
+    tell_of_devices(&mut answers, &laptop, &phone);
+    tell_of_conflicts(&mut answers, &laptop, &phone);
     let demo = run(["demo", "--json"]).succeeded().lines();
     answers.take("demo", &demo);
 
@@ -212,6 +160,70 @@ fn every_command_answers_with_the_shape_that_is_kept() {
         files,
         "and no snapshot is without its command"
     );
+}
+
+fn tell_of_records(answers: &mut Answers, laptop: &Device) {
+    answers.of("init", laptop, &["--name", "laptop"]);
+    let file = answers
+        .world
+        .file("rows.csv", "k,v,zip\na,1.5,00501\nb,,10001\n");
+    answers.of(
+        "import",
+        laptop,
+        &[&file, "--collection", "c", "--key", "k"],
+    );
+    let id = text(&answers.of("insert", laptop, &["c", "n=1", "address.city=Bern"])[0]["id"]);
+    answers.of("set", laptop, &["c", &id, "n=2"]);
+    answers.of("unset", laptop, &["c", &id, "address.city"]);
+    answers.of("delete", laptop, &["c", &id]);
+    answers.of("restore", laptop, &["c", &id]);
+    answers.of("get", laptop, &["c", &id]);
+    answers.of("history", laptop, &["c", &id]);
+    answers.of("list", laptop, &["c"]);
+    answers.of("invite", laptop, &["--address", "ws://127.0.0.1:7717"]);
+}
+
+fn tell_of_devices(answers: &mut Answers, laptop: &Device, phone: &Device) {
+    let mut serving = laptop.start(["serve", "--listen", "127.0.0.1:0", "--invite", "--json"]);
+    let lines: Vec<Json> = [serving.stdout_line(), serving.stdout_line()]
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect();
+    answers.take("serve", &lines);
+    let (url, link) = (text(&lines[0]["listening"]), text(&lines[1]["link"]));
+    answers.of("join", phone, &[&link, "--name", "phone"]);
+    answers.of("sync", phone, &[&url]);
+    serving.interrupt();
+    serving.wait().succeeded();
+}
+
+fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
+    // One write more on one side, so that the order of the two is not that of random ids.
+    phone.json(["set", "c", "key:a", "other=1"]);
+    for (device, value) in [(laptop, "n=3"), (phone, "n=4")] {
+        device.json(["set", "c", "key:a", value]);
+    }
+    let serving = laptop.serve();
+    phone.json(["sync", &serving.url]);
+    serving.stop();
+    let entry = text(&answers.of("conflicts list", phone, &[])[0]["id"]);
+    answers.of("conflicts show", phone, &[&entry]);
+    // Whoever watches carries out the commands of others, and sees what they change.
+    let mut watching = phone.start(["watch", "c", "--json"]);
+    watching.stderr_line_with("watching");
+    answers.of("conflicts resolve", phone, &[&entry, "--keep", "0"]);
+    let lines: Vec<Json> = [watching.stdout_line(), watching.stdout_line()]
+        .iter()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"))
+        .collect();
+    answers.take("watch", &lines);
+    watching.interrupt();
+    watching.wait().succeeded();
+    answers.of("conflicts export", phone, &[]);
+    answers.of("status", phone, &[]);
+    answers.of("digest", phone, &[]);
+    answers.of("verify", phone, &[]);
+    answers.of("rebuild", phone, &[]);
 }
 
 #[test]

@@ -66,6 +66,68 @@ const MALFORMED: &[Case] = &[
         "not of type integer",
     ),
     ("empty.csv", b"", &[], None, "empty"),
+    ("mark.csv", b"\xef\xbb\xbf", &[], None, "empty"),
+    (
+        "marked.csv",
+        b"\xef\xbb\xbfa,b\n1,\"2\n",
+        &[],
+        Some(2),
+        "never closed",
+    ),
+    ("zero.csv", b"a,b\n1,x\0y\n", &[], Some(2), "zero byte"),
+    ("utf16.csv", b"\xff\xfea\0,\0b\0\n\0", &[], Some(1), "UTF-8"),
+    ("picture.csv", b"\x89PNG\r\n\x1a\n", &[], Some(1), "UTF-8"),
+    ("array.csv", b" [{\"a\":1}]", &[], None, "a JSON array"),
+    (
+        "lines.csv",
+        b"{\"a\":1}\n{\"a\":2}\n",
+        &[],
+        None,
+        "JSON lines",
+    ),
+    ("table.json", b"a,b\n1,2\n", &[], Some(1), "array"),
+    ("lines.json", b"{\"a\":1}\n", &[], Some(1), "array"),
+    ("array.jsonl", b"[{\"a\":1}]\n", &[], Some(1), "object"),
+    ("three.json", b"3", &[], Some(1), "array"),
+    ("behind.json", b"[{\"a\":1}]\nx", &[], Some(2), "not JSON"),
+    (
+        "two.jsonl",
+        b"{\"a\":1}\n\n{\"a\":2} {\"a\":3}\n",
+        &[],
+        Some(3),
+        "not JSON",
+    ),
+    ("half.json", b"[{\"a\":\"x", &[], Some(1), "not JSON"),
+    (
+        "surrogate.json",
+        b"[{\"a\":1},\n{\"a\":\"\\ud800\"}]",
+        &[],
+        Some(2),
+        "not JSON",
+    ),
+    (
+        "surrogate.jsonl",
+        b"{\"a\":\"\\udc00x\"}\n",
+        &[],
+        Some(1),
+        "surrogate",
+    ),
+    ("range.json", b"[{\"a\":1e999}]", &[], Some(1), "too large"),
+    ("nan.json", b"[{\"a\":NaN}]", &[], Some(1), "not JSON"),
+    (
+        "inner.json",
+        b"[{\"a\":{\"b\":1,\"b\":2}}]",
+        &[],
+        Some(1),
+        "twice",
+    ),
+    (
+        "controls.jsonl",
+        b"{\"a\":\"x\ty\"}\n",
+        &[],
+        Some(1),
+        "control character",
+    ),
     ("empty.json", b" \n", &[], None, "empty"),
     (
         "open.json",
@@ -174,6 +236,75 @@ fn a_malformed_file_imports_nothing_and_says_where_it_is_wrong() {
 }
 
 #[test]
+fn what_is_too_large_or_too_deep_says_where_and_imports_nothing() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let long = "x".repeat(600_000);
+    let header: Vec<String> = (0..5_000).map(|n| format!("c{n}")).collect();
+    let deep =
+        |open: &str, close: &str, levels: usize| open.repeat(levels) + "1" + &close.repeat(levels);
+    let lists = deep("[", "]", 100_000);
+    let cases = [
+        (
+            "cell.csv",
+            format!("a,b\n1,2\n3,{long}\n"),
+            3,
+            "at most 524288",
+        ),
+        (
+            "text.jsonl",
+            format!("{{\"a\":1}}\n{{\"a\":\"{long}\"}}\n"),
+            2,
+            "at most 524288",
+        ),
+        (
+            "wide.csv",
+            format!("{0}\n{0}\n", header.join(",")),
+            1,
+            "at most 4096",
+        ),
+        (
+            "lists.json",
+            format!("[\n{{\"a\":{lists}}}]"),
+            2,
+            "nested deeper than 32",
+        ),
+        (
+            "objects.jsonl",
+            deep("{\"a\":", "}", 40),
+            1,
+            "nested deeper than 32",
+        ),
+    ];
+    for (name, content, line, reason) in cases {
+        let file = world.file(name, content);
+        let error = laptop.fails(4, ["import", &file, "--collection", "rows"]);
+        let message = text(&error["message"]);
+        assert!(message.contains(&format!("{name}:{line}: ")), "{message}");
+        assert!(message.contains(reason), "{message}");
+        assert!(message.len() < 500, "{name}: a sentence, not the file");
+    }
+    assert_eq!(laptop.json(["status"])["records"], 0);
+}
+
+#[test]
+fn a_name_that_says_the_wrong_format_is_overruled_by_the_option() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let array = world.file("array.csv", "[{\"a\":1}]");
+    let error = laptop.fails(4, ["import", &array, "--collection", "rows"]);
+    assert!(text(&error["remedy"]).contains("--format json"), "{error}");
+    let import = |file: &str, format: &str| {
+        laptop.json(["import", file, "--collection", "rows", "--format", format])["imported"].take()
+    };
+    assert_eq!(import(&array, "json"), 1);
+    let lines = world.file("lines.csv", "{\"a\":1}\n{\"a\":2}\n");
+    assert_eq!(import(&lines, "jsonl"), 2);
+    // A header that is JSON is a header to whoever says so.
+    assert_eq!(import(&lines, "csv"), 1);
+}
+
+#[test]
 fn options_that_do_not_fit_the_file_are_usage_errors() {
     let world = World::new();
     let laptop = world.init("laptop");
@@ -208,4 +339,14 @@ fn a_file_that_is_not_there_is_not_found() {
     assert!(text(&error["message"]).contains("nowhere.csv"), "{error}");
     let folder = world.path("").to_str().unwrap().to_owned();
     laptop.fails(8, ["import", &folder, "--collection", "rows"]);
+    // A file that cannot be read, whoever runs the test: a link that leads to itself.
+    let link = world.path("loop.csv");
+    std::os::unix::fs::symlink(&link, &link).unwrap();
+    let error = laptop.fails(
+        8,
+        ["import", link.to_str().unwrap(), "--collection", "rows"],
+    );
+    assert_eq!(error["code"], "file");
+    assert!(text(&error["message"]).contains("loop.csv"), "{error}");
+    assert_eq!(laptop.json(["status"])["records"], 0);
 }

@@ -15,7 +15,7 @@ use serde_json::Value as Json;
 use tempfile::TempDir;
 
 /// Longer than anything here takes on a slow machine; what waits longer hangs.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A folder for one test, gone at its end.
 pub struct World {

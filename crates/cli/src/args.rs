@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::duration;
 use crate::help;
 use crate::import::Format;
+use crate::item_args::{Outbox, Quarantine};
 
 /// Where a device is met when nobody says otherwise.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7717";
@@ -100,6 +101,12 @@ pub(crate) enum Command {
     /// Review the conflict log and decide its entries
     #[command(after_help = help::CONFLICTS)]
     Conflicts(Conflicts),
+    /// Look at what is held and not applied: explain, retry, export or discard it
+    #[command(after_help = help::QUARANTINE)]
+    Quarantine(Quarantine),
+    /// Look at what no other device holds yet, or has refused
+    #[command(after_help = help::OUTBOX)]
+    Outbox(Outbox),
     /// Show what this device holds and whom it knows
     #[command(after_help = help::STATUS)]
     Status,

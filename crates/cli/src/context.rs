@@ -16,6 +16,8 @@ use crate::standard_error::StandardError;
 
 /// Names the folder where `--dir` is not given.
 pub(crate) const DIR_VARIABLE: &str = "DRIFTLESS_DIR";
+/// The exit code of errors of the disk.
+const STORAGE: u8 = 8;
 /// A replay of fewer journal bytes is over before anybody wonders.
 const QUIET_REPLAY_BYTES: u64 = 1024 * 1024;
 
@@ -61,8 +63,8 @@ impl Context {
     }
 
     /// Whoever typed the command.
-    pub(crate) fn caller(&self) -> &dyn Caller {
-        &*self.caller
+    pub(crate) fn caller(&self) -> Arc<dyn Caller> {
+        self.caller.clone()
     }
 
     /// From now on being asked to end is the command's to answer.
@@ -103,7 +105,7 @@ impl Context {
     ) -> Result<T, Failure> {
         let database = self.open().await?;
         let result = work(&database, &mut self.output).await;
-        self.close(database).await;
+        self.close_after(database, &result).await;
         result
     }
 
@@ -166,6 +168,18 @@ impl Context {
             self.say(&format!(
                 "closing the folder failed ({error}); what was done is durable, the next command mends the rest"
             ));
+        }
+    }
+
+    /// Closes the device after a command; a disk that failed the command fails the closing too, and is told once.
+    pub(crate) async fn close_after<T>(&self, database: Database, result: &Result<T, Failure>) {
+        let is_told = result
+            .as_ref()
+            .is_err_and(|failure| failure.exit_code() == STORAGE);
+        if is_told {
+            drop(database.close().await);
+        } else {
+            self.close(database).await;
         }
     }
 

@@ -132,6 +132,78 @@ pub(crate) const CONFLICTS_EXPORT: &str = "\
 Example:
   driftless conflicts export --dir phone > conflicts.jsonl";
 
+pub(crate) const QUARANTINE: &str = "\
+What is refused is held and passed on, and stops nothing else.
+
+Examples:
+  driftless quarantine --dir laptop
+  driftless quarantine --dir laptop show 5b1f0c…:3";
+
+pub(crate) const QUARANTINE_LIST: &str = "\
+Example:
+  driftless quarantine list --dir laptop --all --limit 20";
+
+pub(crate) const QUARANTINE_SHOW: &str = "\
+Example:
+  driftless quarantine show --dir laptop 5b1f0c…:3";
+
+pub(crate) const QUARANTINE_RETRY: &str = "\
+The verdict depends on nothing but the change, what it rests on and the list of members: this helps
+after an update. A change in the list of members needs no command.
+
+Example:
+  driftless quarantine retry --dir laptop 5b1f0c…:3";
+
+pub(crate) const QUARANTINE_EXPORT: &str = "\
+Example:
+  driftless quarantine export --dir laptop 5b1f0c…:3 > refused.json";
+
+pub(crate) const QUARANTINE_DISCARD: &str = "\
+What this device made is taken back for everybody, and its writes are printed as a draft; what another
+device made is left out of the list here. There is no undo: export it first.
+
+Examples:
+  driftless quarantine discard --dir laptop 5b1f0c…:3
+  driftless quarantine discard --dir laptop 5b1f0c…:3 --draft draft.json";
+
+pub(crate) const OUTBOX: &str = "\
+Examples:
+  driftless outbox --dir laptop
+  driftless outbox --dir laptop discard 5b1f0c…:3 --draft draft.json";
+
+pub(crate) const OUTBOX_LIST: &str = "\
+Example:
+  driftless outbox list --dir laptop --limit 20";
+
+pub(crate) const OUTBOX_SHOW: &str = "\
+Example:
+  driftless outbox show --dir laptop 5b1f0c…:3";
+
+pub(crate) const OUTBOX_RETRY: &str = "\
+Nothing has to be done for what was not sent yet: it goes out with the next sync. What a device has
+refused only that device can judge again.
+
+Example:
+  driftless outbox retry --dir laptop 5b1f0c…:3";
+
+pub(crate) const OUTBOX_EXPORT: &str = "\
+Example:
+  driftless outbox export --dir laptop 5b1f0c…:3 > refused.json";
+
+pub(crate) const OUTBOX_DISCARD: &str = "\
+Only what a device has refused, and no device has applied or built on. It is taken back for everybody,
+with what rests on it. There is no undo: its writes are printed as a draft, to be edited and written
+again with `outbox apply`; discarding it once more prints the draft again.
+
+Example:
+  driftless outbox discard --dir laptop 5b1f0c…:3 --draft draft.json";
+
+pub(crate) const OUTBOX_APPLY: &str = "\
+Edits that no longer fit are skipped and named; the rest is written.
+
+Example:
+  driftless outbox apply --dir laptop draft.json";
+
 pub(crate) const STATUS: &str = "\
 Example:
   driftless status --dir laptop --json";

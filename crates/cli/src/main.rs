@@ -15,6 +15,7 @@ mod failure;
 mod help;
 mod import;
 mod interrupt;
+mod item_args;
 mod output;
 mod progress;
 mod served;
@@ -31,7 +32,7 @@ use std::sync::Arc;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::Arguments;
+use crate::args::{Arguments, Command};
 use crate::caller::{Caller, ThisProcess};
 use crate::failure::Failure;
 
@@ -58,7 +59,7 @@ fn run(typed: &[OsString], json: bool, caller: Arc<dyn Caller>) -> Result<u8, Fa
         Ok(arguments) => arguments,
         Err(error) => return usage::answer(error, json, &*caller).map(|()| 0),
     };
-    log_to_standard_error();
+    log_to_standard_error(&arguments.command);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2) // one for the socket, one for signals and output
         .enable_all()
@@ -69,9 +70,13 @@ fn run(typed: &[OsString], json: bool, caller: Arc<dyn Caller>) -> Result<u8, Fa
     result
 }
 
-fn log_to_standard_error() {
-    let filter =
-        EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+fn log_to_standard_error(command: &Command) {
+    let default = match command {
+        Command::Serve(_) => DEFAULT_LOG.to_owned(),
+        // What goes wrong is what the command ends with.
+        _ => format!("{DEFAULT_LOG},driftless::actor=off"),
+    };
+    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new(default));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)

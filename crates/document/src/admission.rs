@@ -140,6 +140,14 @@ pub(crate) fn admit(
     Ok(Admission::Admitted(admitted))
 }
 
+/// Takes raw bytes apart as a change, without judging whether it may be applied anywhere.
+///
+/// For showing what a change that is not applied would have done.
+pub fn read_change(raw: &[u8]) -> Result<Change, Refusal> {
+    prescan::check(raw)?;
+    Ok(parse(raw)?.change)
+}
+
 /// Parses and decodes; a panic of the parser is a refusal.
 pub(crate) fn parse(raw: &[u8]) -> Result<Admitted, Refusal> {
     quiet::catch(|| {

@@ -28,7 +28,7 @@ mod row;
 mod value;
 mod write;
 
-pub use admission::{Admission, Admitted, Refusal};
+pub use admission::{Admission, Admitted, Refusal, read_change};
 pub use change::{Action, Change, Operation, change_hash};
 pub use codec::DecodeError;
 pub use conflict::{
@@ -42,7 +42,7 @@ pub use history::{
 pub use ids::{ActorId, ChangeHash, EntryId, OpId, RecordId, Version};
 pub use json::{
     JsonError, JsonFault, Nested, Node, Position, canonical_number, is_canonical, matches_text,
-    nest, node_from_json, number_text, parse_node, parse_record, value_to_json,
+    nest, node_from_json, number_text, parse_node, parse_record, read_json, value_to_json,
 };
 pub use path::{DELETED, FieldPath, PathError, REVIEW};
 pub use record::{ApplyError, LoadError, Record};

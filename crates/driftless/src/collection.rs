@@ -3,10 +3,11 @@
 use driftless_document::{
     FieldPath, Fields, HistoryOptions, Node, RecordId, Row, Value, node_from_json,
 };
-use driftless_engine::{Commit, Edit, EngineError, Filter, ImportCounts, Replica};
+use driftless_engine::{Edit, EngineError, Filter, ImportCounts, RecordKey, RecordSync, Replica};
 use serde_json::Value as Json;
 
 use crate::actor::Actor;
+use crate::commit::Commit;
 use crate::error::Error;
 use crate::history::History;
 use crate::limits::{IMPORT_BYTES, IMPORT_ROWS};
@@ -80,8 +81,10 @@ impl Collection {
     /// Makes a record and says its id.
     pub async fn insert(&self, fields: impl IntoFields) -> Result<(RecordId, Commit), Error> {
         let fields = fields.into_fields()?;
-        self.write(move |replica, name| replica.insert(name, fields))
-            .await
+        let (id, commit) = self
+            .write(move |replica, name| replica.insert(name, fields))
+            .await?;
+        Ok((id, self.committed(id, commit)))
     }
 
     /// Sets the fields that are given and leaves the others; an object sets the fields inside it.
@@ -95,8 +98,10 @@ impl Collection {
 
     /// Makes all the edits in one change.
     pub async fn edit(&self, id: RecordId, edits: Vec<Edit>) -> Result<Commit, Error> {
-        self.write(move |replica, name| replica.edit(name, id, &edits))
-            .await
+        let commit = self
+            .write(move |replica, name| replica.edit(name, id, &edits))
+            .await?;
+        Ok(self.committed(id, commit))
     }
 
     /// Removes fields, and everything below them, by their paths, such as `address.city`.
@@ -111,14 +116,18 @@ impl Collection {
 
     /// Deletes a record; it can be restored.
     pub async fn delete(&self, id: RecordId) -> Result<Commit, Error> {
-        self.write(move |replica, name| replica.delete(name, id))
-            .await
+        let commit = self
+            .write(move |replica, name| replica.delete(name, id))
+            .await?;
+        Ok(self.committed(id, commit))
     }
 
     /// Restores a deleted record.
     pub async fn restore(&self, id: RecordId) -> Result<Commit, Error> {
-        self.write(move |replica, name| replica.restore(name, id))
-            .await
+        let commit = self
+            .write(move |replica, name| replica.restore(name, id))
+            .await?;
+        Ok(self.committed(id, commit))
     }
 
     /// The record with this id, deleted or not; `None` where there never was one.
@@ -189,6 +198,20 @@ impl Collection {
             }
         }
         Ok(total)
+    }
+
+    /// How the record stands with the devices this one has met.
+    pub async fn sync_state(&self, id: RecordId) -> Result<RecordSync, Error> {
+        self.read(move |replica, name| replica.record_sync(name, id))
+            .await
+    }
+
+    fn committed(&self, id: RecordId, commit: driftless_engine::Commit) -> Commit {
+        let key = RecordKey {
+            collection: self.name.clone(),
+            record: id,
+        };
+        Commit::new(&self.actor, commit, key)
     }
 
     fn view(&self, id: RecordId, row: Row) -> RecordView {

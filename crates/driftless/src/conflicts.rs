@@ -1,11 +1,12 @@
 //! [`Conflicts`]: what overlapped, and how it was decided.
 
 use driftless_document::{Candidate, EntryId, Kind, RecordId, Shown, Status, value_to_json};
-use driftless_engine::{Commit, ConflictFilter, ConflictView, Decision, DeviceName, Replica};
+use driftless_engine::{ConflictFilter, ConflictView, Decision, DeviceName, Replica};
 use driftless_protocol::DeviceId;
 use serde_json::{Value as Json, json};
 
 use crate::actor::Actor;
+use crate::commit::Commit;
 use crate::error::Error;
 use crate::time::rfc3339;
 
@@ -50,7 +51,8 @@ impl Conflicts {
         let id = conflict.id();
         let seen = conflict.view.entry.members.len();
         let resolve = move |replica: &mut Replica| replica.resolve(id, Some(seen), &resolution);
-        self.actor.write(resolve).await
+        let commit = self.actor.write(resolve).await?;
+        Ok(Commit::new(&self.actor, commit, conflict.view.key.clone()))
     }
 
     /// Every entry, whatever its status, as one line of JSON each; equal on equal devices.

@@ -16,12 +16,15 @@ use crate::commits::Commits;
 use crate::conflicts::Conflicts;
 use crate::error::Error;
 use crate::join;
-use crate::limits::{INVITE_USES, INVITE_VALID_FOR};
-use crate::net::{Identity, checked_address};
+use crate::limits::{INVITE_USES, INVITE_VALID_FOR, SUSPEND_TIMEOUT};
+use crate::net::{Network, checked_address};
 use crate::new_folder::NewFolder;
 use crate::opening::{self, Held, Opening};
 use crate::options::Options;
+use crate::outbox::Outbox;
 use crate::progress::Progress;
+use crate::quarantine::Quarantine;
+use crate::status::StatusWatch;
 use crate::sync::Sync;
 
 /// One device's replica of a workspace: records, their conflicts, and sync with other devices.
@@ -38,7 +41,7 @@ pub struct Database {
 
 struct Shared {
     actor: Actor,
-    identity: Identity,
+    network: Network,
     dir: PathBuf,
     workspace: WorkspaceId,
     device: DeviceId,
@@ -134,7 +137,7 @@ impl Database {
         let shared = Shared {
             actor,
             device: key.device_id(),
-            identity: Identity::new(key, &options),
+            network: Network::new(key, &options),
             dir: dir.to_owned(),
             workspace,
             opening,
@@ -158,11 +161,11 @@ impl Database {
         progress: impl Fn(Progress) + Send + std::marker::Sync + 'static,
     ) -> Self {
         let options = self.shared.options.clone().with_progress(progress);
-        let mut identity = self.shared.identity.clone();
-        identity.progress.clone_from(&options.progress);
+        let mut network = self.shared.network.clone();
+        network.progress.clone_from(&options.progress);
         let shared = Shared {
             actor: self.shared.actor.clone(),
-            identity,
+            network,
             dir: self.shared.dir.clone(),
             workspace: self.shared.workspace,
             device: self.shared.device,
@@ -185,9 +188,19 @@ impl Database {
         Conflicts::new(self.shared.actor.clone())
     }
 
+    /// What is held of other devices, and of this one, and not applied.
+    pub fn quarantine(&self) -> Quarantine {
+        Quarantine::new(self.shared.actor.clone())
+    }
+
+    /// What was made here and is not yet everywhere it should be.
+    pub fn outbox(&self) -> Outbox {
+        Outbox::new(self.shared.actor.clone())
+    }
+
     /// Sync with other devices.
     pub fn sync(&self) -> Sync {
-        Sync::new(self.shared.actor.clone(), self.shared.identity.clone())
+        Sync::new(self.shared.actor.clone(), self.shared.network.clone())
     }
 
     /// The folder it lives in, as it was given.
@@ -244,6 +257,38 @@ impl Database {
     /// How this device stands.
     pub async fn status(&self) -> Result<StatusReport, Error> {
         self.read(Replica::status).await
+    }
+
+    /// How this device and its connections stand, told whenever that changes.
+    pub fn watch_status(&self) -> StatusWatch {
+        StatusWatch::new(&self.shared.actor, self.shared.network.links.clone())
+    }
+
+    /// Ends all connections politely, stops listening, and has the store hand what it holds to the disk.
+    ///
+    /// Until it is resumed nothing is sent, and what needs a network is refused with the code `suspended`, but
+    /// for [`Sync::sync_for`]. Reading and writing go on as ever, and ending the process at any moment loses
+    /// nothing. It takes at most five seconds, whatever the other sides do.
+    pub async fn suspend(&self) -> Result<(), Error> {
+        let links = &self.shared.network.links;
+        links.suspend(true);
+        if !links.all_closed(SUSPEND_TIMEOUT).await {
+            tracing::warn!("a connection did not end in time");
+        }
+        self.shared.actor.flush().await
+    }
+
+    /// Listens again where servers listened, and makes every connection again at once.
+    ///
+    /// An error says that an address is not free; it is tried again until it is, or the server is stopped.
+    pub async fn resume(&self) -> Result<(), Error> {
+        let links = &self.shared.network.links;
+        links.suspend(false);
+        if links.all_listening(SUSPEND_TIMEOUT).await {
+            Ok(())
+        } else {
+            Err(Error::cannot_listen_again())
+        }
     }
 
     /// What it has in common with every device that holds the same.

@@ -5,10 +5,10 @@ use std::path::Path;
 use driftless_engine::Replica;
 use driftless_protocol::{InviteLink, limits::DEVICE_NAME_CHARS};
 
-use crate::blocking::blocking;
+use crate::background::blocking;
 use crate::database::Database;
 use crate::error::Error;
-use crate::net::{Identity, client};
+use crate::net::{Network, client};
 use crate::new_folder::NewFolder;
 use crate::opening::Opening;
 use crate::options::Options;
@@ -22,8 +22,8 @@ pub(crate) async fn join(dir: &Path, link: &str, options: Options) -> Result<Dat
     check_device_name(&options.device_name)?;
     let (dir_owned, options_owned) = (dir.to_owned(), options.clone());
     let folder = blocking(move || NewFolder::begin(&dir_owned, &options_owned)).await?;
-    let identity = Identity::new(folder.key().clone(), &options);
-    let welcome = match client::join(&link, &identity, &options.device_name).await {
+    let network = Network::new(folder.key().clone(), &options);
+    let welcome = match client::join(&link, &network, &options.device_name).await {
         Ok(welcome) => welcome,
         Err(failure) => {
             let undo = move || {

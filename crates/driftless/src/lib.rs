@@ -45,8 +45,11 @@
 //! | what was committed since | [`Commits`], [`Database::changes_since`] |
 //! | who did what, and the past | [`History`], [`Collection::history`], [`Collection::get_at`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`] |
-//! | other devices | [`Sync`], [`Server`], [`Database::invite`], [`Database::join`] |
-//! | what is given from outside | [`Options`], [`KeyStore`], [`Clock`], [`Randomness`] |
+//! | what is refused, what is not sent yet | [`Quarantine`], [`Outbox`], [`Draft`] |
+//! | other devices | [`Sync`], [`Server`], [`Connection`], [`Database::invite`], [`Database::join`] |
+//! | how it stands | [`Database::watch_status`], [`Collection::sync_state`], [`Commit::reached`] |
+//! | without async | [`blocking`] |
+//! | what is given from outside | [`Options`], [`KeyStore`], [`Clock`], [`Randomness`], [`Transport`] |
 //! | what can go wrong | [`Error`], [`ErrorKind`] |
 //! | tests of programs | [`testing`] |
 //!
@@ -55,8 +58,10 @@
 //! fit it is set aside and derived again.
 
 mod actor;
-mod blocking;
+mod background;
+pub mod blocking;
 mod collection;
+mod commit;
 mod commits;
 mod conflicts;
 mod database;
@@ -69,25 +74,40 @@ mod net;
 mod new_folder;
 mod opening;
 mod options;
+mod outbox;
+mod packing;
 mod progress;
+mod quarantine;
 mod record;
+mod status;
 mod sync;
+mod sync_for;
 pub mod testing;
 mod time;
 
 pub use collection::{Collection, IntoFields, ListOptions};
+pub use commit::{Commit, Reach};
 pub use commits::Commits;
 pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
 pub use database::{Database, InviteOptions};
 pub use error::{Error, ErrorKind};
 pub use history::{History, HistoryEntry};
 pub use keys::{FileKeys, KeyPlace, KeyStore, MemoryKeys};
+pub use net::connection::{ConnectOptions, Connection, SyncTrigger};
 pub use net::server::Server;
+pub use net::state::{ConnectionState, ConnectionStatus, Direction, SyncStage};
+pub use net::transport::{
+    Bidirectional, ByteStream, Listener, TcpTransport, Transport, TransportFuture,
+};
 pub use opening::Opening;
 pub use options::{Options, ProgressCallback, RandomnessFactory, SystemClock, SystemRandomness};
+pub use outbox::Outbox;
 pub use progress::Progress;
+pub use quarantine::Quarantine;
 pub use record::RecordView;
+pub use status::{DatabaseStatus, StatusWatch};
 pub use sync::{Sync, SyncReport};
+pub use sync_for::BudgetReport;
 
 pub use driftless_document::{
     ChangeHash, Decided, Deletion, EntryId, FieldPath, FieldWrite, Fields, HistoryOptions,
@@ -96,12 +116,14 @@ pub use driftless_document::{
     number_text, parse_node, parse_record, value_to_json,
 };
 pub use driftless_engine::{
-    ChangeEvent, Clock, Commit, ConflictFilter, ConflictView, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, Millis, PeerView, RecordKey, RecordSync, StatusReport,
-    SyncState, VerifyReport,
+    ChangeEvent, Clock, ConflictFilter, ConflictView, DeviceName, DigestReport, Discarded, Draft,
+    DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError, Filter,
+    ImportCounts, ItemPage, ItemState, MemberView, Millis, OutboxItem, OutboxPeer, PeerState,
+    PeerView, QuarantineItem, RecordKey, RecordSync, Retried, StatusReport, SyncState,
+    VerifyReport, WaitsFor,
 };
 pub use driftless_protocol::{
-    Class, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,
+    Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,
 };
 
 /// The Rust of the README is compiled with the documentation's examples.

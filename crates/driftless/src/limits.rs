@@ -17,17 +17,45 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time in which a connection must have become a secure channel, HTTP upgrade included.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time without a sign of life of the other side after which a session is given up.
-pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Time without a sign of life of the other side after which a session is given up: two heartbeats and some.
+pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Time after which a side that is at work says so; well below [`IDLE_TIMEOUT`].
-pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
+/// Time without a message of its own after which a side says that it is there: below what routers and
+/// proxies forget a connection after, which is 30 seconds at the least.
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(25);
+
+/// Time after a live session was woken in which further edits wait to be sent together; the first goes at once.
+pub(crate) const LIVE_WINDOW: Duration = Duration::from_millis(25);
+
+/// Longest wait after the first failure to connect; it doubles with each one.
+pub(crate) const BACKOFF_FIRST: Duration = Duration::from_millis(500);
+
+/// Longest wait between two attempts to connect, and the wait after a refusal that only a person can lift.
+pub(crate) const BACKOFF_LONGEST: Duration = Duration::from_secs(5 * 60);
+
+/// Longest wait that another device can ask for.
+pub(crate) const RETRY_AFTER_LONGEST: Duration = Duration::from_secs(60 * 60);
+
+/// Shortest interval between two syncs of a connection: a shorter one is a live connection.
+pub(crate) const INTERVAL_SHORTEST: Duration = Duration::from_secs(1);
+
+/// Time between two looks at the status by whoever watches it: a look reads the conflict log.
+pub(crate) const STATUS_WINDOW: Duration = Duration::from_millis(100);
 
 /// Time between two looks at whether a session is silent.
 pub(crate) const TICK: Duration = Duration::from_secs(1);
 
 /// Time to wait for the other side to close a socket that has nothing more to carry.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Time a session that is told to stop has to send what it holds; then it closes all the same.
+pub(crate) const STOP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Time a database that is suspended or resumed waits for its servers and sessions.
+pub(crate) const SUSPEND_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Devices that are synced with at the same time when there is little time: a few share the network well.
+pub(crate) const BUDGET_PEERS: usize = 8;
 
 /// Time a running session has to end when its server stops; what is left then is cut off.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(4);

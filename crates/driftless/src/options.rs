@@ -9,6 +9,7 @@ use driftless_protocol::Randomness;
 use driftless_store::DEFAULT_CACHE_BYTES;
 
 use crate::keys::{FileKeys, KeyStore};
+use crate::net::transport::{TcpTransport, Transport};
 use crate::progress::Progress;
 
 /// Makes a source of randomness; each use gets its own.
@@ -31,6 +32,8 @@ pub struct Options {
     pub randomness: RandomnessFactory,
     /// Where the device key is kept.
     pub keys: Arc<dyn KeyStore>,
+    /// How other devices are reached.
+    pub transport: Arc<dyn Transport>,
     /// Bytes of the store's page cache; the process uses a few times as much.
     pub cache_bytes: u64,
     /// Is told how far long work is.
@@ -70,6 +73,13 @@ impl Options {
         self
     }
 
+    /// Reaches other devices by `transport`.
+    #[must_use]
+    pub fn with_transport(mut self, transport: impl Transport + 'static) -> Self {
+        self.transport = Arc::new(transport);
+        self
+    }
+
     /// Gives the store's page cache `cache_bytes` bytes.
     #[must_use]
     pub fn with_cache_bytes(mut self, cache_bytes: u64) -> Self {
@@ -98,6 +108,7 @@ impl Default for Options {
             clock: Arc::new(SystemClock),
             randomness: Arc::new(|| Box::new(SystemRandomness)),
             keys: Arc::new(FileKeys),
+            transport: Arc::new(TcpTransport),
             cache_bytes: DEFAULT_CACHE_BYTES,
             progress: None,
         }

@@ -1,19 +1,26 @@
 //! [`Sync`]: bringing this device and others to the same state.
 
+use std::time::Duration;
+
 use driftless_engine::{PeerView, Replica};
 use driftless_protocol::DeviceId;
 use serde_json::{Value as Json, json};
 
 use crate::actor::Actor;
 use crate::error::Error;
+use crate::net::Network;
+use crate::net::address::Address;
+use crate::net::connection::{self, ConnectOptions, Connection};
+use crate::net::party::quiet;
 use crate::net::server::Server;
-use crate::net::{Identity, client};
+use crate::net::state::ConnectionStatus;
+use crate::sync_for::{self, BudgetReport};
 
 /// Sync with other devices.
 #[derive(Clone)]
 pub struct Sync {
     actor: Actor,
-    identity: Identity,
+    network: Network,
 }
 
 /// What a sync did and what it cost.
@@ -53,8 +60,8 @@ impl SyncReport {
 }
 
 impl Sync {
-    pub(crate) fn new(actor: Actor, identity: Identity) -> Self {
-        Self { actor, identity }
+    pub(crate) fn new(actor: Actor, network: Network) -> Self {
+        Self { actor, network }
     }
 
     /// Listens on `HOST:PORT` and serves every member that connects, until the server is stopped.
@@ -62,28 +69,54 @@ impl Sync {
     /// With port 0 the operating system gives one: [`Server::local_addr`] says which. The database stays open
     /// while it is served.
     pub async fn serve(&self, address: &str) -> Result<Server, Error> {
-        Server::start(self.actor.clone(), self.identity.clone(), address).await
+        Server::start(self.actor.clone(), self.network.clone(), address).await
     }
 
     /// Connects to the device at `ws://HOST:PORT` and syncs until both sides have everything the other had.
     ///
     /// The address is remembered. What arrived before a failure is kept, and the next sync goes on there.
     pub async fn once(&self, address: &str) -> Result<SyncReport, Error> {
-        let synced = client::sync(&self.actor, &self.identity, address).await?;
-        let (peer, remembered) = (synced.peer, synced.address.clone());
-        self.actor
-            .write(move |replica| replica.remember_peer(peer, &remembered))
-            .await?;
-        Ok(SyncReport {
-            peer,
-            address: synced.address,
-            records_sent: synced.summary.records_sent,
-            records_received: synced.summary.records_received,
-            bytes_sent: synced.bytes.sent,
-            bytes_received: synced.bytes.received,
-            handshake_bytes: synced.handshake_bytes,
-            round_trips: synced.summary.round_trips,
-        })
+        let address = Address::parse(address)?;
+        let options = ConnectOptions::default();
+        let tell = quiet(self.network.progress.clone());
+        connection::once(&self.actor, &self.network, &address, options, tell).await
+    }
+
+    /// Keeps in touch with the device at `ws://HOST:PORT`: what is written on either side arrives at once.
+    ///
+    /// It waits for no network: [`Connection::status`] says how the connection stands, which is made again
+    /// whenever it is lost. A database may have any number of them, and serve too.
+    pub async fn connect(&self, address: &str) -> Result<Connection, Error> {
+        self.connect_with(address, ConnectOptions::default()).await
+    }
+
+    /// Keeps in touch with a device as the options say: at intervals, when asked, in one direction.
+    pub async fn connect_with(
+        &self,
+        address: &str,
+        options: ConnectOptions,
+    ) -> Result<Connection, Error> {
+        // A closed database keeps in touch with nobody.
+        self.actor.read(|_| Ok(())).await?;
+        Connection::start(self.actor.clone(), self.network.clone(), address, options)
+    }
+
+    /// Every connection, oldest first: the ones this device makes, and the ones others made to it.
+    pub fn connections(&self) -> Vec<ConnectionStatus> {
+        self.network.links.all()
+    }
+
+    /// Has every connection that waits for its next attempt make it now: the network is back.
+    pub fn retry_now(&self) {
+        self.network.links.nudge();
+    }
+
+    /// Catches up with every device whose address is known, and returns when that is done or the time is over.
+    ///
+    /// It returns within 110 % of `budget`, and says what is left: what came until then is kept, and the next
+    /// sync goes on there. It works on a suspended database as well.
+    pub async fn sync_for(&self, budget: Duration) -> Result<BudgetReport, Error> {
+        sync_for::run(&self.actor, &self.network, budget).await
     }
 
     /// Syncs with the device that was synced with last.

@@ -231,12 +231,17 @@ impl Replica {
         let count = updates.len();
         let envelope = self.seal(incarnation, time, atomic, &updates)?;
         self.stage(&envelope, Judgement::Apply(updates))?;
+        self.advance(incarnation, &envelope);
+        Ok(count)
+    }
+
+    /// This process's feed ends with this envelope now.
+    pub(crate) fn advance(&mut self, incarnation: Incarnation, envelope: &Envelope) {
         self.incarnation = Some(Incarnation {
             last: envelope.header().n,
             head: envelope.hash(),
             ..incarnation
         });
-        Ok(count)
     }
 
     /// One change on one record, admitted and applied to a copy of it; none where nothing would change.
@@ -302,6 +307,16 @@ impl Replica {
         }
         let mut meta = Meta::changes(time);
         meta.atomic = atomic;
+        self.sign_envelope(incarnation, Body { meta, groups }, payload)
+    }
+
+    /// Signs the next envelope of this process's feed.
+    pub(crate) fn sign_envelope(
+        &self,
+        incarnation: Incarnation,
+        body: Body,
+        payload: Payload,
+    ) -> Result<Envelope, EngineError> {
         let draft = HeaderDraft {
             workspace: self.workspace(),
             feed: incarnation.feed,
@@ -310,16 +325,14 @@ impl Replica {
             predecessor: incarnation.predecessor.filter(|_| incarnation.last == 0),
             membership: self.core.log.heads(),
         };
-        Envelope::seal(&self.key, draft, Body { meta, groups }, payload).map_err(|error| {
-            EngineError::Peer {
-                code: driftless_protocol::Code::ChangeRefused,
-                detail: error.to_string(),
-            }
+        Envelope::seal(&self.key, draft, body, payload).map_err(|error| EngineError::Peer {
+            code: driftless_protocol::Code::ChangeRefused,
+            detail: error.to_string(),
         })
     }
 
     /// The feed of this process: begun with its first commit, after the one this folder last wrote to.
-    fn incarnation(&mut self) -> Incarnation {
+    pub(crate) fn incarnation(&mut self) -> Incarnation {
         // A feed that went on elsewhere (a memory image that was resumed twice) is left alone.
         let is_current = |own: &Incarnation| match self.core.feeds.get(&own.feed) {
             Some(feed) => (feed.last, feed.head) == (own.last, own.head),
@@ -352,7 +365,7 @@ impl Replica {
     }
 
     /// Joins the heads of the membership log where they are more than an envelope may name.
-    fn merge_membership(&mut self) -> Result<(), EngineError> {
+    pub(crate) fn merge_membership(&mut self) -> Result<(), EngineError> {
         while self.core.log.needs_merge() {
             let most = driftless_protocol::limits::MEMBERSHIP_HEADS;
             let some = self.core.log.parents_for(&self.device(), most);

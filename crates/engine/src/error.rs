@@ -6,6 +6,7 @@ use driftless_document::{
 use driftless_protocol::Code;
 use driftless_store::{JournalError, KeyError, KvError};
 
+use crate::quarantine::EnvelopeId;
 use crate::types::ConflictView;
 
 /// Why a replica did not do what was asked. Nothing was written, unless the variant says otherwise.
@@ -108,6 +109,14 @@ pub enum EngineError {
     NotAllowed {
         /// What.
         action: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// What was to be discarded cannot be.
+    #[error("{id} cannot be discarded: {reason}")]
+    NotDiscardable {
+        /// The envelope.
+        id: EnvelopeId,
         /// Why not.
         reason: &'static str,
     },

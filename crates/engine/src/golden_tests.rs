@@ -2,6 +2,7 @@
 //!
 //! To make the files anew after a change that is meant: `cargo xtask golden --write`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -14,13 +15,14 @@ use crate::clock::{Clock, Millis};
 use crate::core::{EnvelopePlace, Judgement, NOTE_FRAME, State, StoredRow, encode_note};
 use crate::feeds::Feed;
 use crate::peers::Peer;
+use crate::quarantine::EnvelopeId;
 use crate::replica::{Parts, Replica};
 use crate::space::Space;
 use crate::types::{ConflictFilter, Edit};
 
 const GOLDEN: Goldens = Goldens::of("engine");
 
-const SPACES: [Space; 12] = [
+const SPACES: [Space; 13] = [
     Space::State,
     Space::Member,
     Space::Feed,
@@ -33,6 +35,7 @@ const SPACES: [Space; 12] = [
     Space::Quarantine,
     Space::RefusedChange,
     Space::Note,
+    Space::TakeBack,
 ];
 
 /// The golden file of a space; a space that is added has none until it is named here and above.
@@ -52,6 +55,7 @@ fn file_of(space: Space) -> &'static str {
         Space::Note => "space_12_note",
         Space::PackedEnvelopes => "space_13_packed_envelopes",
         Space::PackedCommits => "space_14_packed_commits",
+        Space::TakeBack => "space_15_take_back",
     }
 }
 
@@ -113,7 +117,7 @@ fn last_envelope(replica: &Replica) -> Envelope {
 }
 
 /// A history with something in every space: a folder and its copy write the same field, and what the copy wrote
-/// after that is refused.
+/// after that is refused, and taken back.
 fn history() -> (MemoryFiles, MemoryKv, Replica) {
     let (files, kv) = (MemoryFiles::new(), MemoryKv::new());
     let journal = Journal::create(Box::new(files.clone())).expect("it is made");
@@ -135,7 +139,7 @@ fn history() -> (MemoryFiles, MemoryKv, Replica) {
     let judgement = replica.core.judge(&second).expect("it is judged");
     assert!(matches!(judgement, Judgement::Apply(_)));
     replica.stage(&second, judgement).expect("it is staged");
-    let refused = Judgement::Quarantine(Code::ChangeRefused, "why".into());
+    let refused = Judgement::Quarantine(Code::ChangeRefused, "why".into(), BTreeSet::new());
     replica.stage(&third, refused).expect("it is staged");
 
     replica.set_setting("theme", b"dark").expect("it is kept");
@@ -149,6 +153,8 @@ fn history() -> (MemoryFiles, MemoryKv, Replica) {
     known.refuse(FeedId([3; 16]), 299, Code::NotAllowed);
     replica.save_peer(&peer).expect("it is kept");
     replica.commit_group().expect("it is durable");
+    let discarded = replica.discard(EnvelopeId::of(&third));
+    discarded.expect("it is taken back");
     (files, kv, replica)
 }
 

@@ -11,8 +11,11 @@ mod clock;
 mod commit;
 mod conflicts;
 mod core;
+mod discard;
 mod documents;
+mod draft;
 mod error;
+mod export;
 mod feeds;
 #[cfg(test)]
 mod golden_tests;
@@ -20,9 +23,11 @@ mod history;
 mod invites;
 pub mod limits;
 mod membership;
+mod outbox;
 mod pack;
 mod packing;
 mod peers;
+mod quarantine;
 mod records;
 mod replica;
 mod session;
@@ -31,8 +36,14 @@ mod status;
 mod types;
 
 pub use clock::{Clock, Millis};
+pub use discard::Discarded;
+pub use draft::{Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped};
 pub use error::EngineError;
+pub use outbox::{OutboxItem, OutboxPeer, PeerState};
 pub use pack::history_codec;
+pub use quarantine::{
+    EnvelopeId, EnvelopeIdError, ItemPage, ItemState, QuarantineItem, Retried, WaitsFor,
+};
 pub use replica::{Parts, Replica};
 pub use session::{
     DismissedSessions, JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart,

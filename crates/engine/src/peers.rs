@@ -13,6 +13,8 @@ use crate::clock::Millis;
 use crate::error::EngineError;
 use crate::feeds::Run;
 use crate::limits;
+use crate::outbox::PeerState;
+use crate::quarantine::EnvelopeId;
 use crate::replica::Replica;
 use crate::space::{self, Space};
 use crate::types::{ConflictFilter, PeerView, RecordKey, RecordSync, SyncState};
@@ -140,9 +142,36 @@ impl Replica {
             address: (!peer.address.is_empty()).then(|| peer.address.clone()),
             last_sync_ms: peer.last_sync_ms,
             lacks: self.lacking(peer).iter().map(Run::len).sum(),
-            refused: peer.refused.len() as u64,
+            refused: self.refused_by(peer),
         };
         self.peers.iter().map(view).collect()
+    }
+
+    /// How much of what is applied here a peer has refused.
+    fn refused_by(&self, peer: &Peer) -> u64 {
+        let is_applied = |(feed, n): &&(FeedId, u64)| {
+            let quarantined = self.core.is_quarantined(feed, *n);
+            !quarantined.unwrap_or(false)
+        };
+        peer.refused.keys().filter(is_applied).count() as u64
+    }
+
+    /// How an envelope stands with one peer.
+    pub(crate) fn peer_state(&self, device: &DeviceId, id: &EnvelopeId) -> PeerState {
+        match self.peers.get(device) {
+            None => PeerState::Pending,
+            Some(peer) => match peer.refused.get(&(id.feed, id.n)) {
+                Some(code) => PeerState::Refused(*code),
+                None if self
+                    .lacking(peer)
+                    .iter()
+                    .any(|run| run.contains(&id.feed, id.n)) =>
+                {
+                    PeerState::Pending
+                }
+                None => PeerState::Held,
+            },
+        }
     }
 
     /// What a peer is not known to hold.
@@ -264,7 +293,8 @@ impl Replica {
     /// Whether a peer has refused something that touches the record.
     fn refused_of(&self, key: &RecordKey, peer: &Peer) -> Result<Option<Code>, EngineError> {
         for ((feed, n), code) in &peer.refused {
-            if self.touches(feed, *n, key)? {
+            // What is not applied here either is no part of the record.
+            if !self.core.is_quarantined(feed, *n)? && self.touches(feed, *n, key)? {
                 return Ok(Some(*code));
             }
         }

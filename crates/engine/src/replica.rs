@@ -245,6 +245,14 @@ impl Replica {
         Ok(())
     }
 
+    /// Derives everything again from the journal; nothing may be staged.
+    pub(crate) fn rederive(&mut self) -> Result<(), EngineError> {
+        let derived = self.core.rederive(&self.journal);
+        self.broken |= derived.is_err();
+        self.incarnation = None;
+        derived
+    }
+
     /// Refuses writes after a failed commit.
     pub(crate) fn check_usable(&self) -> Result<(), EngineError> {
         if self.broken {

@@ -7,6 +7,8 @@ use driftless_document::{EntryId, RecordId};
 use driftless_protocol::{FeedId, Hash, WorkspaceId};
 use driftless_store::{KeyBuilder, KeyError, KeyReader};
 
+use crate::core::TakenBack;
+use crate::quarantine::EnvelopeId;
 use crate::types::RecordKey;
 
 /// The parts of the store.
@@ -33,7 +35,7 @@ pub(crate) enum Space {
     Commit = 9,
     /// Refused envelope by feed and number.
     Quarantine = 10,
-    /// Refused envelope by the hash of a change in it.
+    /// Refused envelope, and what was taken back below it, by the hash of a change in it.
     RefusedChange = 11,
     /// Local setting by name.
     Note = 12,
@@ -41,6 +43,8 @@ pub(crate) enum Space {
     PackedEnvelopes = 13,
     /// Stretch of committed changes in a packed segment, by its first sequence number.
     PackedCommits = 14,
+    /// Whether a take-back counts, by the envelope that is taken back: feed, number, hash.
+    TakeBack = 15,
 }
 
 /// The keys of one workspace.
@@ -66,6 +70,14 @@ impl Keys {
 
     pub(crate) fn numbered(self, space: Space, feed: &FeedId, n: u64) -> Vec<u8> {
         self.begin(space).push_fixed(&feed.0).push_u64(n).finish()
+    }
+
+    pub(crate) fn take_back(self, named: &TakenBack) -> Vec<u8> {
+        self.begin(Space::TakeBack)
+            .push_fixed(&named.id.feed.0)
+            .push_u64(named.id.n)
+            .push_fixed(&named.hash.0)
+            .finish()
     }
 
     pub(crate) fn collection(self, space: Space, collection: &str) -> Vec<u8> {
@@ -127,6 +139,17 @@ pub(crate) fn numbered_of(key: &[u8]) -> Result<(FeedId, u64), KeyError> {
     let mut reader = after_space(key)?;
     let feed = FeedId(reader.take_fixed()?);
     Ok((feed, reader.take_u64()?))
+}
+
+/// The envelope a key of the take-back space names.
+pub(crate) fn take_back_of(key: &[u8]) -> Result<TakenBack, KeyError> {
+    let mut reader = after_space(key)?;
+    let id = EnvelopeId {
+        feed: FeedId(reader.take_fixed()?),
+        n: reader.take_u64()?,
+    };
+    let hash = Hash(reader.take_fixed()?);
+    Ok(TakenBack { id, hash })
 }
 
 /// The feed a key names.

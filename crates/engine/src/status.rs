@@ -28,11 +28,7 @@ impl Replica {
             ..ConflictFilter::default()
         };
         let (pending, pending_changes) = self.pending()?;
-        let quarantined = self
-            .core
-            .base
-            .keys(&self.core.keys.space(Space::Quarantine))?
-            .len();
+        let quarantined = self.quarantined_open()?;
         Ok(StatusReport {
             workspace: self.workspace(),
             device,
@@ -52,7 +48,7 @@ impl Replica {
                 })
                 .collect(),
             cursor_entries: self.core.feeds.cursor().len() as u64,
-            quarantined: quarantined as u64,
+            quarantined,
             journal_bytes: self.journal.bytes(),
             needs_newer_version: self.core.log.has_unknown() || self.has_unknown_envelope()?,
         })
@@ -137,6 +133,8 @@ impl Replica {
             (Space::Commit, "commit"),
             (Space::Quarantine, "quarantined envelope"),
             (Space::Note, "setting"),
+            (Space::RefusedChange, "refused change"),
+            (Space::TakeBack, "envelope that was taken back"),
             (Space::PackedEnvelopes, "stretch of packed envelopes"),
             (Space::PackedCommits, "stretch of packed commits"),
         ];

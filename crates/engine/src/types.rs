@@ -247,7 +247,7 @@ pub struct StatusReport {
     pub members: Vec<MemberView>,
     /// How many entries the cursor has: one a device, however often it was restarted.
     pub cursor_entries: u64,
-    /// Envelopes that were refused, or wait for an admission.
+    /// Envelopes that were refused, or wait for an admission, and that nobody has discarded.
     pub quarantined: u64,
     /// Bytes of the journal.
     pub journal_bytes: u64,

@@ -127,6 +127,7 @@ pub const LIST: &[Entry] = &[
         "settings, the note on a peer among them",
         &["Peer"],
     ),
+    engine("space_15_take_back", "what its author took back", &[]),
     entry(
         "cli",
         "import_types",

@@ -338,6 +338,10 @@ fn check_no_blobs(folder: &Path) -> Result<(), KvError> {
 
 fn from_sled(error: sled::Error) -> KvError {
     match error {
+        // sled keeps the kind and wraps what the system said into text for programmers.
+        sled::Error::Io(error) if error.kind() != io::ErrorKind::Other => {
+            KvError::Io(error.kind().into())
+        }
         sled::Error::Io(error) => KvError::Io(error),
         error => KvError::Engine(Box::new(error)),
     }

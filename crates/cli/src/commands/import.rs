@@ -35,8 +35,8 @@ pub(crate) async fn run(context: &mut Context, arguments: Import) -> Result<(), 
         .map(|argument| column_type(argument))
         .collect::<Result<Vec<_>, _>>()?;
     let database = context.open_unless(&interrupt).await?;
-    let result = import(context.caller(), &database, arguments, types, &interrupt).await;
-    context.close(database).await;
+    let result = import(&*context.caller(), &database, arguments, types, &interrupt).await;
+    context.close_after(database, &result).await;
     print(&mut context.output, result?)
 }
 
@@ -116,7 +116,7 @@ async fn read(
     options: ImportOptions,
 ) -> Result<Checked, Failure> {
     let path = path.to_owned();
-    let content = caller.read_file(&path).await;
+    let content = caller.read_file(&path, u64::MAX).await;
     let bytes = content.map_err(|source| Failure::File {
         action: "read",
         path: path.clone(),
@@ -137,7 +137,7 @@ fn check(
     format: Option<Format>,
     options: &ImportOptions,
 ) -> Result<Checked, Failure> {
-    let format = format.unwrap_or_else(|| Format::of(path, &bytes));
+    let format = format.map_or_else(|| import::format_of(path, &bytes), Ok)?;
     let mut progress = to.progress("checked", "byte").on_terminals_only();
     let mut tell = |done, total| progress.at(done, total);
     Ok(import::check(path, bytes, format, options, &mut tell)?)

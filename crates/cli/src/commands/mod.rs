@@ -7,6 +7,8 @@ mod init;
 mod invite;
 mod join;
 mod maintenance;
+mod outbox;
+mod quarantine;
 mod records;
 mod serve;
 mod sync;
@@ -95,6 +97,8 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<(), Failure
         Command::Sync(arguments) => sync::run(context, arguments).await,
         Command::Watch(arguments) => watch::run(context, arguments).await,
         Command::Conflicts(arguments) => conflicts::run(context, arguments).await,
+        Command::Quarantine(arguments) => quarantine::run(context, arguments).await,
+        Command::Outbox(arguments) => outbox::run(context, arguments).await,
         Command::Status => maintenance::status(context).await,
         Command::Digest => maintenance::digest(context).await,
         Command::Verify => maintenance::verify(context).await,

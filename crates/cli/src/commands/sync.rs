@@ -17,7 +17,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Sync) -> Result<(), Fa
         report = sync(context, &database, arguments.url) => report,
         () = interrupt.wait() => Err(interrupted()),
     };
-    context.close(database).await;
+    context.close_after(database, &result).await;
     print(&mut context.output, &result?)
 }
 

@@ -41,6 +41,17 @@ pub(crate) enum ImportFault {
     /// A byte is no UTF-8.
     #[error("the line is not UTF-8")]
     NotUtf8,
+    /// A CSV file has a zero byte, as text in UTF-16 and what is no text at all have.
+    #[error("the line has a zero byte, which no text in UTF-8 has")]
+    ZeroByte,
+    /// The name of the file says CSV, its content JSON.
+    #[error("the name of the file says CSV, and its content is {found}")]
+    NamedOtherwise {
+        /// What it is.
+        found: &'static str,
+        /// The format to ask for.
+        format: &'static str,
+    },
     /// A column has no name.
     #[error("column {number} of the header has no name")]
     UnnamedColumn {
@@ -149,7 +160,10 @@ impl ImportFault {
     fn remedy(&self) -> String {
         match self {
             Self::Empty => "A CSV file needs a header, JSON lines at least one object.".into(),
-            Self::NotUtf8 => "Save the file as UTF-8, then import it again.".into(),
+            Self::NotUtf8 | Self::ZeroByte => "Save the file as UTF-8, then import it again.".into(),
+            Self::NamedOtherwise { format, .. } => {
+                format!("Use --format {format}; if it is CSV all the same, --format csv.")
+            }
             Self::UnnamedColumn { .. } => "Give every column of the header a name.".into(),
             Self::DuplicateColumn { .. } => "Rename or remove one of the two columns.".into(),
             Self::BadColumnName { .. } => "Give the column a shorter name.".into(),
@@ -180,7 +194,7 @@ impl ImportFault {
             }
             Self::BadKeyPath { .. } => "Write the key as a field, such as `address.city`.".into(),
             Self::NotAnArray => {
-                "Put the objects into one array; for one object a line use --format jsonl.".into()
+                "Put the objects into one array; for one object a line use --format jsonl, for CSV --format csv.".into()
             }
             Self::Json { reason } => json_remedy(&reason.fault).into(),
             Self::RecordTooLarge { .. } => "Split the record, or keep large content outside.".into(),
@@ -200,7 +214,7 @@ fn because(reason: Option<&JsonError>) -> String {
 fn json_remedy(fault: &JsonFault) -> &'static str {
     match fault {
         JsonFault::Syntax { .. } | JsonFault::NotAnObject { .. } => {
-            "Mend the JSON there: every record is one object."
+            "Mend the JSON there: every record is one object; for one array of objects use --format json."
         }
         JsonFault::DuplicateKey { .. } => "Remove or rename one of the two.",
         JsonFault::NumberLosesDigits { .. } | JsonFault::NumberOutOfRange { .. } => {

@@ -53,6 +53,36 @@ impl Format {
     }
 }
 
+/// The format of a file that nobody gave one: what [`Format::of`] says, unless the content says otherwise.
+///
+/// Almost any text is CSV, so a JSON file with the wrong name would be a header without rows, and no error.
+pub(crate) fn format_of(path: &Path, bytes: &[u8]) -> Result<Format, ImportError> {
+    let format = Format::of(path, bytes);
+    let content = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let content = content.trim_ascii_start();
+    let found = match content.first() {
+        Some(b'[') if is_json(content) => ("a JSON array", "json"),
+        Some(b'{') if is_json(first_line(content)) => ("JSON lines", "jsonl"),
+        _ => return Ok(format),
+    };
+    match format {
+        Format::Csv => {
+            let (found, format) = found;
+            let fault = ImportFault::NamedOtherwise { found, format };
+            Err(ImportError::new(&path.display().to_string(), None, fault))
+        }
+        format => Ok(format),
+    }
+}
+
+fn is_json(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<&serde_json::value::RawValue>(bytes).is_ok()
+}
+
+fn first_line(bytes: &[u8]) -> &[u8] {
+    bytes.split(|byte| *byte == b'\n').next().unwrap_or(bytes)
+}
+
 impl FromStr for Format {
     type Err = String;
 
@@ -163,6 +193,10 @@ pub(crate) fn check(
     };
     let (content, column_types) = match format {
         Format::Csv => {
+            if let Some(at) = text.bytes().position(|byte| byte == 0) {
+                let line = 1 + count_lines(&text.as_bytes()[..at]);
+                return Err(named((Some(line), ImportFault::ZeroByte)));
+            }
             let columns = csv::Columns::survey(body(&text), options, &mut survey).map_err(named)?;
             let types = columns.types();
             (Content::Csv(columns), types)

@@ -9,7 +9,7 @@ pub(crate) enum ServedError {
     #[error("{busy}, and no process listens at {} to carry out commands", .path.display())]
     NobodyListens {
         /// What opening it said.
-        busy: driftless::Error,
+        busy: Box<driftless::Error>,
         /// The socket.
         path: PathBuf,
     },

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
-use super::limits::PART_BYTES_MAX;
+use super::limits::{FILE_BYTES_MAX, PART_BYTES_MAX};
 use super::terminal::{DRAWS_PER_SECOND, Terminal};
 use super::wire::{FromHost, Request};
 use crate::caller::{Caller, FileContent};
@@ -20,6 +20,7 @@ use crate::standard_error::{Sink, StandardError};
 /// Whoever typed a command at the other end of the socket.
 pub(super) struct Remote {
     frames: Sender<FromHost>,
+    directory: PathBuf,
     columns: Option<usize>,
     standard_error: StandardError,
     interrupt: Interrupt,
@@ -41,6 +42,7 @@ impl Remote {
         let bars = MultiProgress::with_draw_target(target);
         Self {
             frames,
+            directory: PathBuf::from(&request.directory),
             columns: Some(usize::from(request.output_columns)).filter(|columns| *columns > 0),
             standard_error: StandardError::new(bars, is_terminal, errors),
             interrupt: Interrupt::of_another_process(),
@@ -89,16 +91,20 @@ impl Caller for Remote {
         Ok(self.interrupt.clone())
     }
 
-    fn read_file(&self, path: &Path) -> FileContent {
+    fn read_file(&self, path: &Path, most: u64) -> FileContent {
         let (wanted, content) = oneshot::channel();
         *self.wanted() = Some(wanted);
         let frames = self.frames.clone();
-        let asks = FromHost::ReadFile(path.as_os_str().to_owned());
+        let asks = FromHost::ReadFile(most.min(FILE_BYTES_MAX), path.as_os_str().to_owned());
         Box::pin(async move {
             let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
             frames.send(asks).await.map_err(|_| gone())?;
             content.await.unwrap_or_else(|_| Err(gone()))
         })
+    }
+
+    fn place_of(&self, path: &Path) -> PathBuf {
+        self.directory.join(path)
     }
 }
 

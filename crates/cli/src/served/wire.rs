@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -16,6 +16,9 @@ use super::limits::{ARGUMENTS_MAX, PART_BYTES_MAX, REQUEST_BYTES_MAX};
 const MAGIC: [u8; 8] = *b"DRFTSOCK";
 /// The version of these bytes; the magic, this, and the process id stay where they are.
 const VERSION: u16 = 1;
+
+/// A file that has more bytes than are wanted.
+pub(super) const TOO_LARGE: i32 = -1;
 
 /// Who listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +99,8 @@ pub(super) struct Request {
     pub(super) output_columns: u16,
     /// The same of standard error.
     pub(super) error_columns: u16,
+    /// The client's current directory.
+    pub(super) directory: OsString,
     /// The arguments as they were typed, the program's name first.
     pub(super) arguments: Vec<OsString>,
 }
@@ -111,7 +116,7 @@ pub(super) enum FromClient {
     FilePart(Vec<u8>),
     /// That was all of it.
     FileEnd,
-    /// It cannot be read: the number the system gives the error, 0 where it gives none, and its text.
+    /// It cannot be read: the number the system gives the error, [`TOO_LARGE`], or 0; and the error's text.
     FileFailed(i32, String),
 }
 
@@ -124,8 +129,8 @@ pub(super) enum FromHost {
     ErrorOutput(Vec<u8>),
     /// From now on the client passes the wish to end on instead of obeying it.
     Listens,
-    /// The content of this file is wanted.
-    ReadFile(OsString),
+    /// The content of this file is wanted, if it has at most so many bytes.
+    ReadFile(u64, OsString),
     /// The command has ended, with this exit code; the last frame.
     Exit(u8),
     /// It carries out too many commands; the only frame.
@@ -173,7 +178,9 @@ impl FromHost {
             Self::Output(bytes) => frame(1, bytes),
             Self::ErrorOutput(bytes) => frame(2, bytes),
             Self::Listens => frame(3, &[]),
-            Self::ReadFile(path) => frame(4, path.as_bytes()),
+            Self::ReadFile(most, path) => {
+                frame(4, &[&most.to_be_bytes(), path.as_bytes()].concat())
+            }
             Self::Exit(code) => frame(5, &[*code]),
             Self::TooMany => frame(6, &[]),
         }
@@ -189,7 +196,11 @@ impl FromHost {
             (1, _) => Self::Output(content),
             (2, _) => Self::ErrorOutput(content),
             (3, []) => Self::Listens,
-            (4, _) => Self::ReadFile(OsString::from_vec(content)),
+            (4, [_, _, _, _, _, _, _, _, ..]) => {
+                let mut rest = &content[..];
+                let most = u64::from_be_bytes(take(&mut rest)?);
+                Self::ReadFile(most, OsStr::from_bytes(rest).to_owned())
+            }
             (5, &[code]) => Self::Exit(code),
             (6, []) => Self::TooMany,
             _ => return Err(malformed("a frame of a kind that is not known")),
@@ -201,7 +212,7 @@ impl Request {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = self.output_columns.to_be_bytes().to_vec();
         bytes.extend(self.error_columns.to_be_bytes());
-        for argument in &self.arguments {
+        for argument in std::iter::once(&self.directory).chain(&self.arguments) {
             let argument = argument.as_bytes();
             // What is too long for a length is far too long for a request, which is checked before it is sent.
             let length = u32::try_from(argument.len()).unwrap_or(u32::MAX);
@@ -212,31 +223,27 @@ impl Request {
     }
 
     /// Bytes of the request, before it is made.
-    pub(super) fn encoded_len(arguments: &[OsString]) -> usize {
-        let arguments = arguments.iter().map(|argument| 4 + argument.len());
-        4 + arguments.sum::<usize>()
+    pub(super) fn encoded_len(&self) -> usize {
+        let arguments = self.arguments.iter().map(|argument| 4 + argument.len());
+        4 + 4 + self.directory.len() + arguments.sum::<usize>()
     }
 
     fn decode(content: &[u8]) -> io::Result<Self> {
         let mut rest = content;
         let output_columns = u16::from_be_bytes(take(&mut rest)?);
         let error_columns = u16::from_be_bytes(take(&mut rest)?);
+        let directory = take_text(&mut rest)?;
         let mut arguments = Vec::new();
         while !rest.is_empty() {
             if arguments.len() == ARGUMENTS_MAX {
                 return Err(malformed("too many arguments"));
             }
-            let length = u32::from_be_bytes(take(&mut rest)?);
-            let (argument, behind) = usize::try_from(length)
-                .ok()
-                .and_then(|length| rest.split_at_checked(length))
-                .ok_or_else(|| malformed("an argument that is cut off"))?;
-            arguments.push(OsStr::from_bytes(argument).to_owned());
-            rest = behind;
+            arguments.push(take_text(&mut rest)?);
         }
         Ok(Self {
             output_columns,
             error_columns,
+            directory,
             arguments,
         })
     }
@@ -287,18 +294,31 @@ fn take<const N: usize>(rest: &mut &[u8]) -> io::Result<[u8; N]> {
     Ok(*taken)
 }
 
+fn take_text(rest: &mut &[u8]) -> io::Result<OsString> {
+    let length = u32::from_be_bytes(take(rest)?);
+    let (text, behind) = usize::try_from(length)
+        .ok()
+        .and_then(|length| rest.split_at_checked(length))
+        .ok_or_else(|| malformed("an argument that is cut off"))?;
+    *rest = behind;
+    Ok(OsStr::from_bytes(text).to_owned())
+}
+
 fn malformed(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn request() -> FromClient {
         FromClient::Request(Request {
             output_columns: 80,
             error_columns: 0,
+            directory: "/a".into(),
             arguments: vec![
                 "driftless".into(),
                 OsString::from_vec(vec![0xff, 0]),
@@ -330,7 +350,7 @@ mod tests {
             FromHost::Output(b"a\n".to_vec()),
             FromHost::ErrorOutput(Vec::new()),
             FromHost::Listens,
-            FromHost::ReadFile("rows.csv".into()),
+            FromHost::ReadFile(258, "rows.csv".into()),
             FromHost::Exit(7),
             FromHost::TooMany,
         ];
@@ -354,9 +374,9 @@ mod tests {
         };
         assert_eq!(
             FromClient::Request(request.clone()).encode(),
-            b"\x01\0\0\0\x1b\0\x50\0\0\0\0\0\x09driftless\0\0\0\x02\xff\0\0\0\0\0"
+            b"\x01\0\0\0\x21\0\x50\0\0\0\0\0\x02/a\0\0\0\x09driftless\0\0\0\x02\xff\0\0\0\0\0"
         );
-        assert_eq!(Request::encoded_len(&request.arguments), 0x1b);
+        assert_eq!(request.encoded_len(), 0x21);
         let hello = Hello {
             version: 1,
             pid: 258,
@@ -382,6 +402,7 @@ mod tests {
             b"\x02\0\0\0\x01x",
             b"\x05\0\0\0\x03abc",
             b"\x01\0\0\0\x08\0\0\0\0\0\0\0\x01",
+            b"\x01\0\0\0\x04\0\0\0\0",
         ] {
             assert!(FromClient::read(&mut &lie[..]).await.is_err(), "{lie:?}");
             assert!(FromHost::read(&mut &lie[..3]).await.is_err(), "{lie:?}");

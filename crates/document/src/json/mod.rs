@@ -61,6 +61,11 @@ impl Node {
     }
 }
 
+/// Reads any JSON text as it stands: nothing is rounded, and a key that stands twice is an error.
+pub fn read_json(text: &str) -> Result<Json, JsonError> {
+    exact::read(text, READ_LEVELS)
+}
+
 /// Reads any JSON text.
 pub fn parse_node(text: &str) -> Result<Node, JsonError> {
     node_from_json(&exact::read(text, READ_LEVELS)?)

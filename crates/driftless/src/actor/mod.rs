@@ -10,6 +10,7 @@
 //! what the replica holds in memory may not be what the journal says: it is dropped, after a panic its store is
 //! set aside, and every later call gets the reason. Opening the folder again starts from the journal.
 
+mod listeners;
 mod thread;
 
 #[cfg(test)]
@@ -25,7 +26,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use crate::error::{Error, is_store_damage};
 use crate::limits::JOBS_QUEUED;
 use crate::opening::Held;
+use listeners::Listeners;
 use thread::Thread;
+
+pub(crate) use listeners::{Condition, Wake};
 
 /// A handle on the thread that owns a replica.
 #[derive(Clone)]
@@ -54,7 +58,16 @@ struct Shared {
     /// Never has a permit: waiting for one is waiting for the thread's end.
     gone: Arc<Semaphore>,
     notes: Arc<Notes>,
+    listeners: Arc<Listeners>,
+    /// Counts the groups that wrote; closed when the thread has ended.
+    groups: watch::Receiver<u64>,
     clock: Arc<dyn Clock>,
+}
+
+impl std::fmt::Debug for WeakActor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WeakActor").finish_non_exhaustive()
+    }
 }
 
 /// What either side has to tell the other.
@@ -66,12 +79,21 @@ struct Notes {
     suspect: OnceLock<String>,
     /// How many groups were committed.
     commits: watch::Sender<u64>,
+    /// How the thread reaches its own queue, without keeping it open.
+    queue: OnceLock<Weak<Shared>>,
 }
 
 impl Notes {
     fn take_note(&self, error: &EngineError) {
         if is_store_damage(error) {
             let _ = self.suspect.set(error.to_string());
+        }
+    }
+
+    /// Has the thread go round once more, after what waits already.
+    fn wake(&self) {
+        if let Some(shared) = self.queue.get().and_then(Weak::upgrade) {
+            Actor { shared }.post_as(Access::Read, |_| ());
         }
     }
 }
@@ -118,7 +140,9 @@ impl Actor {
         let gone = Arc::new(Semaphore::new(0));
         let notes = Arc::new(Notes::default());
         let (opened, answer) = oneshot::channel();
-        let mut thread = Thread::new(jobs, notes.clone(), [room.clone(), gone.clone()]);
+        let (listeners, groups) = Listeners::new();
+        let closes = thread::ClosesOnDrop([room.clone(), gone.clone()], listeners.clone());
+        let mut thread = Thread::new(jobs, notes.clone(), closes);
         std::thread::Builder::new()
             .name("driftless".to_owned())
             .spawn(move || {
@@ -141,11 +165,16 @@ impl Actor {
             room,
             gone,
             notes,
+            listeners,
+            groups,
             clock,
         };
         let actor = Self {
             shared: Arc::new(shared),
         };
+        let _ = actor.shared.notes.queue.set(Arc::downgrade(&actor.shared));
+        // What the thread began before it could be reached may be done.
+        actor.shared.notes.wake();
         Ok((actor, told))
     }
 
@@ -159,6 +188,38 @@ impl Actor {
     /// Wall time as the options have it.
     pub(crate) fn now(&self) -> Millis {
         self.shared.clock.now()
+    }
+
+    /// Who is told when a group is durable.
+    pub(crate) fn listeners(&self) -> &Listeners {
+        &self.shared.listeners
+    }
+
+    /// Whether the replica is closed.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.shared.gone.is_closed()
+    }
+
+    /// Counts the groups that wrote; closed when the replica is.
+    pub(crate) fn groups(&self) -> watch::Receiver<u64> {
+        self.shared.groups.clone()
+    }
+
+    /// Answers when `condition` holds, with an error when it never will; dropping the answer forgets it.
+    pub(crate) async fn when(&self, condition: Condition) -> Result<oneshot::Receiver<()>, Error> {
+        let (answer, answered) = oneshot::channel();
+        let own = self.shared.listeners.clone();
+        self.read(move |replica| {
+            own.when(replica, condition, answer);
+            Ok(())
+        })
+        .await?;
+        Ok(answered)
+    }
+
+    /// Has the store hand what it holds to the operating system.
+    pub(crate) async fn flush(&self) -> Result<(), Error> {
+        self.read(Replica::flush).await
     }
 
     /// Reads; what other jobs staged before is durable when this answers.
@@ -207,12 +268,16 @@ impl Actor {
 
     /// Leaves a job that nobody waits for.
     pub(crate) fn post(&self, job: impl FnOnce(&mut Replica) + Send + 'static) {
+        self.post_as(Access::Write, job);
+    }
+
+    fn post_as(&self, access: Access, job: impl FnOnce(&mut Replica) + Send + 'static) {
         let run = Box::new(|replica: &mut Replica| {
             job(replica);
             Box::new(|_: &mut Replica, _| {}) as Finish
         });
         let job = Job {
-            access: Access::Write,
+            access,
             run,
             permit: None,
         };
@@ -290,7 +355,7 @@ impl Actor {
     }
 
     /// Why nobody answers.
-    fn reason(&self) -> Error {
+    pub(crate) fn reason(&self) -> Error {
         self.shared
             .notes
             .ended

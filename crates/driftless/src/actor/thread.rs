@@ -7,29 +7,33 @@ use std::time::Instant;
 use driftless_engine::Replica;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::listeners::Listeners;
 use super::{Access, Finish, Job, Message, Notes, Rebuild, guarded, panicked};
 use crate::error::Error;
 use crate::limits::{JOBS_PER_GROUP, STORE_FLUSH_AFTER};
 use crate::opening::Held;
+use crate::packing::Packing;
 
 /// The thread's side.
 pub(super) struct Thread {
     /// Before the jobs: whoever finds a job dropped may see that the thread has ended.
-    _closes: ClosesOnDrop,
+    closes: ClosesOnDrop,
     jobs: Receiver<Message>,
     notes: Arc<Notes>,
     /// Since when the store may hold writes that its engine keeps to itself.
     unflushed_since: Option<Instant>,
 }
 
-/// Tells whoever waits for a place in the queue, or for the end, that the thread has ended.
-struct ClosesOnDrop([Arc<Semaphore>; 2]);
+/// Tells whoever waits for a place in the queue, for the end, or for news, that the thread has ended.
+pub(super) struct ClosesOnDrop(pub(super) [Arc<Semaphore>; 2], pub(super) Arc<Listeners>);
 
 impl Drop for ClosesOnDrop {
     fn drop(&mut self) {
         for semaphore in &self.0 {
             semaphore.close();
         }
+        // After the semaphores: whoever asks then is told why.
+        self.1.end();
     }
 }
 
@@ -46,13 +50,9 @@ enum End {
 }
 
 impl Thread {
-    pub(super) fn new(
-        jobs: Receiver<Message>,
-        notes: Arc<Notes>,
-        close_at_end: [Arc<Semaphore>; 2],
-    ) -> Self {
+    pub(super) fn new(jobs: Receiver<Message>, notes: Arc<Notes>, closes: ClosesOnDrop) -> Self {
         Self {
-            _closes: ClosesOnDrop(close_at_end),
+            closes,
             jobs,
             notes,
             unflushed_since: None,
@@ -72,7 +72,9 @@ impl Thread {
             mut replica,
             mut folder,
         } = held;
-        match self.serve(&mut replica) {
+        let wake = self.notes.clone();
+        let mut packing = Packing::new(&replica, Arc::new(move || wake.wake()));
+        match self.serve(&mut replica, &mut packing) {
             End::Failed(error) => {
                 tracing::error!(%error, "the replica is given up; open it again");
                 let _ = self.notes.ended.set(error);
@@ -102,7 +104,10 @@ impl Thread {
             }
             End::Closed(waiting) => {
                 let suspect = self.notes.suspect.get().map(String::as_str);
-                let closed = guarded(|| Held { replica, folder }.close(suspect));
+                let closed = guarded(|| {
+                    packing.finish(&mut replica);
+                    Held { replica, folder }.close(suspect)
+                });
                 let closed = closed.unwrap_or_else(|| Err(panicked()));
                 if let Err(error) = &closed {
                     tracing::warn!(%error, "closing failed; the next opening replays the journal");
@@ -115,12 +120,18 @@ impl Thread {
         None
     }
 
-    fn serve(&mut self, replica: &mut Replica) -> End {
+    fn serve(&mut self, replica: &mut Replica, packing: &mut Packing) -> End {
+        // One that took another's place may have something to say.
+        self.closes.1.after_group(replica);
         loop {
+            if guarded(|| packing.step(replica)).is_none() {
+                return End::Panicked;
+            }
             let Some(first) = self.next(replica) else {
                 return End::Closed(None);
             };
             let mut finishes = Vec::new();
+            let mut wrote = false;
             let mut end = None;
             let mut message = Some(first);
             while let Some(taken) = message {
@@ -129,6 +140,7 @@ impl Thread {
                     Message::Rebuild(rebuild) => end = Some(End::Rebuild(rebuild)),
                     Message::Job(job) => {
                         if job.access == Access::Write {
+                            wrote = true;
                             self.unflushed_since.get_or_insert_with(Instant::now);
                         }
                         match run_one(job, replica) {
@@ -142,6 +154,10 @@ impl Thread {
             }
             if let Err(end) = self.commit(replica, finishes) {
                 return end;
+            }
+            let listeners = &self.closes.1;
+            if wrote && guarded(|| listeners.after_group(replica)).is_none() {
+                return End::Panicked;
             }
             if let Some(end) = end {
                 return end;

@@ -25,6 +25,7 @@ impl Case {
             message: message.into(),
             remedy: Cow::Borrowed(self.remedy),
             retry: self.retry,
+            retry_after: None,
             source: None,
         }
     }
@@ -89,6 +90,14 @@ cases! {
         "Open the folder again: the store is then rebuilt from the journal, and nothing is lost.";
     STORAGE_FAILED = "storage_failed", Storage, Storage, true,
         "Check that the folder is there and may be written, and that the disk has space and is sound; what was acknowledged is safe.";
+    DISK_FULL = "disk_full", Storage, Storage, false,
+        "Free some space on the disk, then try again; what was acknowledged is safe.";
+    NOT_WRITABLE = "not_writable", Storage, Storage, false,
+        "Make the folder and everything in it readable and writable for this user, then try again; what was acknowledged is safe.";
+    BAD_DRAFT = "bad_draft", Validation, Usage, false,
+        "Give a draft as `driftless outbox discard` wrote it; only its values are to be edited.";
+    NOT_DISCARDABLE = "not_discardable", Conflict, Refused, false,
+        "Nothing was changed. To undo what a record says, edit the record.";
     NEWER_FORMAT = "needs_newer_version", Storage, Storage, false,
         "Update Driftless on this device.";
     KEY_MISSING = "device_key_missing", Storage, Storage, false,
@@ -105,6 +114,12 @@ cases! {
         "Check the address: another program answers there.";
     CLOSED = "closed", Validation, Other, false,
         "Open the database again.";
+    SUSPENDED = "suspended", Validation, Other, false,
+        "Resume the database first.";
+    STOPPED = "stopped", Validation, Other, false,
+        "Connect again.";
+    SWITCHED_OFF = "switched_off", Validation, Usage, false,
+        "Switch push or pull of the connection on.";
     NO_THREAD = "no_thread", Storage, Other, true,
         "Close some programs, then try again.";
 }
@@ -197,6 +212,11 @@ impl Error {
         case.says(message).with_source(source)
     }
 
+    /// An address that was listened on before is not free any more.
+    pub(crate) fn cannot_listen_again() -> Self {
+        PORT_IN_USE.says("an address that this database served at is in use by another program")
+    }
+
     /// The port of a running server could not be told.
     pub(crate) fn no_local_address(source: std::io::Error) -> Self {
         CANNOT_LISTEN
@@ -207,6 +227,21 @@ impl Error {
     /// The database was closed.
     pub(crate) fn closed() -> Self {
         CLOSED.says("the database is closed")
+    }
+
+    /// The database is suspended.
+    pub(crate) fn suspended() -> Self {
+        SUSPENDED.says("the database is suspended: nothing is sent")
+    }
+
+    /// A sync in no direction.
+    pub(crate) fn switched_off() -> Self {
+        SWITCHED_OFF.says("the connection neither sends nor fetches")
+    }
+
+    /// This side ended it on purpose.
+    pub(crate) fn stopped() -> Self {
+        STOPPED.says("the connection was ended by this device")
     }
 
     /// Whether the database was closed.

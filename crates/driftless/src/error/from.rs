@@ -1,12 +1,15 @@
 //! From the errors of the crates below to ours: the one place.
 
+use std::io::ErrorKind;
+use std::time::Duration;
+
 use driftless_document::{HistoryError, JsonError, PathError};
-use driftless_engine::{EngineError, SessionFailure};
+use driftless_engine::{DraftError, EngineError, SessionFailure};
 use driftless_protocol::{Code, LinkError};
 use driftless_store::{FolderError, JournalError, KvError, SealError};
 
 use super::Error;
-use super::cases;
+use super::cases::{self, Case};
 
 impl From<EngineError> for Error {
     fn from(error: EngineError) -> Self {
@@ -30,6 +33,7 @@ impl From<EngineError> for Error {
             E::ConflictGrown { .. } => cases::CONFLICT_GROWN.says(message),
             E::NoSuchCandidate { .. } => cases::NO_SUCH_CANDIDATE.says(message),
             E::NotAllowed { .. } => Self::of_code(Code::NotAllowed, Some(&message)),
+            E::NotDiscardable { .. } => cases::NOT_DISCARDABLE.says(message),
             E::Journal(error) => error.into(),
             E::Store(error) => error.into(),
             E::StoreDamaged { .. } | E::JournalShort { .. } => cases::STORE_DAMAGED.says(message),
@@ -67,7 +71,7 @@ impl From<FolderError> for Error {
                 Self::key_store(&place, "there is one already")
             }
             FolderError::Journal(error) => error.into(),
-            FolderError::Io { source, .. } => cases::STORAGE_FAILED
+            FolderError::Io { source, .. } => storage(source.kind())
                 .says(format!("{message}: {source}"))
                 .with_source(source),
             _ => cases::STORAGE_FAILED.says(message),
@@ -80,10 +84,9 @@ impl From<JournalError> for Error {
         let message = error.to_string();
         match error {
             JournalError::Files(error) => {
-                let reason = std::error::Error::source(&error)
-                    .map_or_else(String::new, |source| format!(": {source}"));
-                cases::STORAGE_FAILED
-                    .says(format!("the journal: {message}{reason}"))
+                let reason = &error.source;
+                storage(reason.kind())
+                    .says(format!("the journal: {message}: {reason}"))
                     .with_source(error)
             }
             JournalError::Absent => cases::FOLDER_DAMAGED.says(message),
@@ -116,6 +119,7 @@ impl From<KvError> for Error {
             KvError::UnknownFormat { .. } | KvError::UnknownKey { .. } => {
                 cases::NEWER_FORMAT.says(message)
             }
+            KvError::Io(source) => storage(source.kind()).says(message).with_source(source),
             _ => cases::STORAGE_FAILED.says(message),
         }
     }
@@ -125,7 +129,7 @@ impl From<SealError> for Error {
     fn from(error: SealError) -> Self {
         let message = error.to_string();
         match error {
-            SealError::Io { source, .. } => cases::STORAGE_FAILED
+            SealError::Io { source, .. } => storage(source.kind())
                 .says(format!("{message}: {source}"))
                 .with_source(source),
             _ => cases::STORE_DAMAGED.says(message),
@@ -147,6 +151,12 @@ impl From<PathError> for Error {
     }
 }
 
+impl From<DraftError> for Error {
+    fn from(error: DraftError) -> Self {
+        cases::BAD_DRAFT.says(error.to_string()).with_source(error)
+    }
+}
+
 impl From<LinkError> for Error {
     fn from(error: LinkError) -> Self {
         let mut ours = cases::BAD_LINK.says(error.to_string());
@@ -157,7 +167,21 @@ impl From<LinkError> for Error {
 
 impl From<SessionFailure> for Error {
     fn from(failure: SessionFailure) -> Self {
-        Self::of_code(failure.code, Some(&failure.detail))
+        let mut error = Self::of_code(failure.code, Some(&failure.detail));
+        let seconds = u64::from(failure.retry_after_s);
+        error.retry_after = (seconds > 0).then(|| Duration::from_secs(seconds));
+        error
+    }
+}
+
+/// What a person does about a disk depends on what the system says.
+fn storage(kind: ErrorKind) -> &'static Case {
+    match kind {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            &cases::DISK_FULL
+        }
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => &cases::NOT_WRITABLE,
+        _ => &cases::STORAGE_FAILED,
     }
 }
 

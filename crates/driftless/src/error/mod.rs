@@ -8,6 +8,7 @@ mod from;
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use driftless_protocol::Class;
 
@@ -24,6 +25,7 @@ pub struct Error {
     message: String,
     remedy: Cow<'static, str>,
     retry: bool,
+    retry_after: Option<Duration>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -79,6 +81,11 @@ impl Error {
         self.retry
     }
 
+    /// After what time the other side asked to be tried again, where it did.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
     /// The same error, with what was being done in front of its message.
     fn during(mut self, what: &str) -> Self {
         self.message = format!("{what}: {}", self.message);
@@ -88,6 +95,13 @@ impl Error {
     fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(source));
         self
+    }
+}
+
+/// Errors are equal when they say the same.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        (self.code, &self.message) == (other.code, &other.message)
     }
 }
 

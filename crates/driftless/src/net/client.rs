@@ -1,54 +1,62 @@
-//! The side that dials: one sync, or one request to join.
+//! The side that dials: one session, or one request to join.
+
+use std::future::Future;
 
 use driftless_engine::{Joiner, SessionStart, SessionSummary, Side, Wishes};
 use driftless_protocol::{DeviceId, InviteLink, Record};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::Identity;
+use super::Network;
 use super::address::Address;
 use super::counting::Bytes;
 use super::driver::{self, End, Stop};
 use super::handshake::{self, Secured};
-use super::party::ReplicaParty;
+use super::party::{News, ReplicaParty, Tell};
 use crate::actor::Actor;
 use crate::error::Error;
 use crate::limits::CONNECT_TIMEOUT;
 
-/// How a sync went.
+/// How a session went that came to its end.
 pub(crate) struct Synced {
     pub(crate) peer: DeviceId,
     pub(crate) summary: SessionSummary,
     pub(crate) bytes: Bytes,
     pub(crate) handshake_bytes: u64,
-    /// The address in its plain form.
-    pub(crate) address: String,
 }
 
-/// Connects to a device and syncs until both sides have everything.
-pub(crate) async fn sync(
+/// Connects to a device and runs a session as it is wished, until it ends or `stop` is done.
+///
+/// What was stopped is an error like one of the network; whoever stopped it knows better.
+pub(crate) async fn session(
     actor: &Actor,
-    identity: &Identity,
-    address: &str,
+    network: &Network,
+    address: &Address,
+    wishes: Wishes,
+    tell: Tell,
+    stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<Synced, Error> {
-    let address = Address::parse(address)?;
-    let secured = connect(&address, identity).await?;
-    let start = SessionStart {
-        side: Side::Dialer,
-        peer: secured.peer.device,
-        handshake_hash: secured.peer.handshake_hash,
-        wishes: Wishes::default(),
+    let _open = network.links.session();
+    let mut stop: Stop = Box::pin(stop);
+    let secured = tokio::select! {
+        secured = connect(address, network) => secured?,
+        () = &mut stop => return Err(Error::stopped()),
     };
     let (peer, handshake_bytes) = (secured.peer.device, secured.handshake_bytes);
-    let mut party = ReplicaParty::begin(actor, start, identity.progress.clone()).await?;
-    let driven = driver::drive(secured, &mut party, End::Dialer, never(), || {}).await;
-    let summary = driven.result.map_err(|error| error.at_address(&address))?;
+    tell(News::Met(peer));
+    let start = SessionStart {
+        side: Side::Dialer,
+        peer,
+        handshake_hash: secured.peer.handshake_hash,
+        wishes,
+    };
+    let mut party = ReplicaParty::begin(actor, start, tell).await?;
+    let driven = driver::drive(secured, &mut party, End::Dialer, stop, || {}).await;
+    let summary = driven.result.map_err(|error| error.at_address(address))?;
     Ok(Synced {
         peer,
         summary,
         bytes: driven.bytes,
         handshake_bytes,
-        address: address.to_string(),
     })
 }
 
@@ -69,7 +77,7 @@ pub(crate) struct JoinFailure {
 /// Connects to the device of an invitation and asks to be let in.
 pub(crate) async fn join(
     link: &InviteLink,
-    identity: &Identity,
+    network: &Network,
     device_name: &str,
 ) -> Result<Welcome, JoinFailure> {
     let sure = |error| JoinFailure {
@@ -77,9 +85,10 @@ pub(crate) async fn join(
         in_doubt: false,
     };
     let address = Address::parse(&link.address).map_err(sure)?;
-    let secured = connect(&address, identity).await.map_err(sure)?;
+    let secured = connect(&address, network).await.map_err(sure)?;
     let peer = secured.peer;
-    let mut joiner = Joiner::new(link, &identity.key, device_name, &peer.handshake_hash);
+    let key = &network.identity.key;
+    let mut joiner = Joiner::new(link, key, device_name, &peer.handshake_hash);
     let driven = driver::drive(secured, &mut joiner, End::Dialer, never(), || {}).await;
     match driven.result {
         Ok(records) => Ok(Welcome {
@@ -95,8 +104,10 @@ pub(crate) async fn join(
     }
 }
 
-async fn connect(address: &Address, identity: &Identity) -> Result<Secured, Error> {
-    let stream = match timeout(CONNECT_TIMEOUT, TcpStream::connect(address.host_and_port())).await {
+async fn connect(address: &Address, network: &Network) -> Result<Secured, Error> {
+    let (host, port) = address.host_and_port();
+    let dialled = timeout(CONNECT_TIMEOUT, network.transport.dial(host, port)).await;
+    let stream = match dialled {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return Err(Error::unreachable(address, error)),
         Err(_) => {
@@ -104,7 +115,7 @@ async fn connect(address: &Address, identity: &Identity) -> Result<Secured, Erro
             return Err(Error::unreachable_in_time(address, seconds));
         }
     };
-    handshake::dial(stream, address, identity)
+    handshake::dial(stream, address, &network.identity)
         .await
         .map_err(|error| error.at(address))
 }

@@ -3,8 +3,12 @@
 //! * At most [`INBOUND_MESSAGES`] messages wait for the session and at most [`OUTBOUND_MESSAGES`] for the
 //!   network; beyond that the socket is not read, or the session is not asked for more. Reading never waits
 //!   for writing, so two devices that send at the same time do not wait for each other.
-//! * A side that is at work says so with a ping every [`HEARTBEAT`]; a side that hears nothing for
-//!   [`IDLE_TIMEOUT`], or gets nothing sent for as long, gives up.
+//! * A side that has said nothing for [`HEARTBEAT`] sends a ping, and whoever gets one answers; a side that
+//!   hears nothing for [`IDLE_TIMEOUT`], or gets nothing sent for as long, gives up. Nothing else is sent while
+//!   there is nothing to say.
+//! * A session that is woken, because something was committed, sends at once; wakes that follow within
+//!   [`LIVE_WINDOW`] are taken together.
+//! * A side that is told to stop sends what it holds, for [`STOP_PATIENCE`] at most.
 //! * What the peer said before its connection ended is handled first, for it may be the reason.
 
 use std::collections::VecDeque;
@@ -15,7 +19,7 @@ use std::time::Duration;
 
 use driftless_engine::SessionFailure;
 use driftless_protocol::{Channel, Code};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval, sleep};
 
 use super::counting::Bytes;
 use super::handshake::Secured;
@@ -23,7 +27,8 @@ use super::party::{Party, Step, StepFuture};
 use super::socket::{Received, Socket, SocketError};
 use crate::error::Error;
 use crate::limits::{
-    CLOSE_TIMEOUT, HEARTBEAT, IDLE_TIMEOUT, INBOUND_MESSAGES, OUTBOUND_MESSAGES, TICK,
+    CLOSE_TIMEOUT, HEARTBEAT, IDLE_TIMEOUT, INBOUND_MESSAGES, LIVE_WINDOW, OUTBOUND_MESSAGES,
+    STOP_PATIENCE, TICK,
 };
 
 /// Which side made the connection; it is also the one that closes it.
@@ -110,6 +115,8 @@ impl<D> Outcome<D> {
 enum Event<D> {
     /// The party can be given something to do.
     Idle,
+    /// The party may have something to send that it had not before.
+    Woken,
     Stepped(Result<Step<D>, Error>),
     Received(Result<Received, SocketError>),
     /// All that was to be sent is with the operating system, and nothing more comes.
@@ -130,10 +137,13 @@ struct Driver<D> {
     outbound: VecDeque<Vec<u8>>,
     /// Whether the party may have more to send; true before its first step.
     more: bool,
+    /// While it runs, wakes are left for its end.
+    window: Option<Pin<Box<Sleep>>>,
     end: Option<Result<D, SessionFailure>>,
     /// Why nothing more comes from the peer.
     lost: Option<Error>,
-    stopping: bool,
+    /// Since when this side has been told to stop.
+    stopping: Option<Instant>,
     heard: Instant,
     said: Instant,
     /// Bytes sent when last looked at.
@@ -161,7 +171,8 @@ impl<D: Send + 'static> Driver<D> {
             more: true,
             end: None,
             lost: None,
-            stopping: false,
+            window: None,
+            stopping: None,
             heard: now,
             said: now,
             heartbeat_due: false,
@@ -176,12 +187,16 @@ impl<D: Send + 'static> Driver<D> {
         let mut served = Some(served);
         let mut took_frames = false;
         loop {
-            match poll_fn(|context| self.poll(context)).await {
+            match poll_fn(|context| self.poll(party, context)).await {
                 Event::Idle => {
                     let frames = Vec::from(std::mem::take(&mut self.inbound));
                     took_frames |= !frames.is_empty();
                     let room = OUTBOUND_MESSAGES.saturating_sub(self.outbound.len());
                     self.step = Some(party.step(frames, room));
+                }
+                Event::Woken => {
+                    self.more = true;
+                    self.window = Some(Box::pin(sleep(LIVE_WINDOW)));
                 }
                 Event::Stepped(step) => {
                     if let Err(outcome) = self.take(step) {
@@ -202,16 +217,27 @@ impl<D: Send + 'static> Driver<D> {
                 Event::Sent => return self.over(),
                 Event::Tick => {
                     if let Some(error) = self.silence() {
-                        return Outcome::GivenUp(error);
+                        // Nobody would hear a goodbye.
+                        return Outcome::Lost(error);
+                    }
+                    if self
+                        .stopping
+                        .is_some_and(|since| since.elapsed() >= STOP_PATIENCE)
+                    {
+                        return Outcome::Stopped;
                     }
                 }
-                Event::Stop => self.stopping = true,
+                Event::Stop => self.stopping = Some(Instant::now()),
             }
         }
     }
 
     /// Moves what can be moved and says what to do next; everything it leaves pending wakes the context.
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Event<D>> {
+    fn poll<P: Party<Done = D>>(
+        &mut self,
+        party: &mut P,
+        context: &mut Context<'_>,
+    ) -> Poll<Event<D>> {
         // First, for a peer that is never quiet must not put it off.
         if let Some(stop) = &mut self.stop
             && stop.as_mut().poll(context).is_ready()
@@ -231,6 +257,8 @@ impl<D: Send + 'static> Driver<D> {
             }
         } else if self.can_step() {
             return Poll::Ready(Event::Idle);
+        } else if !self.more && self.poll_wake(party, context).is_ready() {
+            return Poll::Ready(Event::Woken);
         }
         if self.lost.is_none()
             && self.inbound.len() < INBOUND_MESSAGES
@@ -239,6 +267,19 @@ impl<D: Send + 'static> Driver<D> {
             return Poll::Ready(Event::Received(received));
         }
         self.ticks.poll_tick(context).map(|_| Event::Tick)
+    }
+
+    /// Ready when the party was woken, and the last time is long enough ago.
+    fn poll_wake<P: Party<Done = D>>(
+        &mut self,
+        party: &mut P,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        if let Some(window) = &mut self.window {
+            std::task::ready!(window.as_mut().poll(context));
+            self.window = None;
+        }
+        party.poll_wake(context)
     }
 
     /// Hands over what waits; true when the operating system has all of it.
@@ -263,7 +304,7 @@ impl<D: Send + 'static> Driver<D> {
 
     fn is_over(&self) -> bool {
         let heard_all = self.lost.is_some() && self.inbound.is_empty() && !self.more;
-        self.end.is_some() || self.stopping || heard_all
+        self.end.is_some() || self.stopping.is_some() || heard_all
     }
 
     fn can_step(&self) -> bool {
@@ -280,7 +321,7 @@ impl<D: Send + 'static> Driver<D> {
                 return Err(Outcome::GivenUp(error));
             }
         };
-        if self.outbound.is_empty() {
+        if self.outbound.is_empty() && !self.socket.is_unflushed() {
             self.moved = Instant::now();
         }
         for frame in step.frames {
@@ -299,7 +340,11 @@ impl<D: Send + 'static> Driver<D> {
     fn hear(&mut self, received: Result<Received, SocketError>) -> Result<(), Outcome<D>> {
         self.heard = Instant::now();
         match received {
-            Ok(Received::Alive) => {}
+            Ok(Received::Alive { answered }) => {
+                if answered {
+                    self.said = self.heard;
+                }
+            }
             Ok(Received::Message(sealed)) => {
                 let frame = self.channel.open(&sealed).map_err(|error| {
                     let detail = error.to_string();
@@ -342,14 +387,14 @@ impl<D: Send + 'static> Driver<D> {
             self.sent = sent;
             self.moved = now;
         }
-        let busy = self.step.is_some();
-        if busy {
-            // The peer has nothing to say while it waits for us.
+        if self.step.is_some() {
+            // Not reading is our own doing while the replica is at work.
             self.heard = now;
-            self.heartbeat_due |= now - self.said >= HEARTBEAT;
         }
-        let silent = now - self.heard.max(self.moved) >= IDLE_TIMEOUT;
-        let stuck = !self.outbound.is_empty() && now - self.moved >= IDLE_TIMEOUT;
+        self.heartbeat_due |= now - self.said >= HEARTBEAT;
+        let silent = now - self.heard >= IDLE_TIMEOUT;
+        let waits = !self.outbound.is_empty() || self.socket.is_unflushed();
+        let stuck = waits && now - self.moved >= IDLE_TIMEOUT;
         (silent || stuck).then(|| {
             let seconds = IDLE_TIMEOUT.as_secs();
             Error::timeout(format!("nothing came through for {seconds} s"))

@@ -1,14 +1,14 @@
-//! From a TCP connection to a secure channel: the HTTP upgrade, then three Noise messages, within a deadline.
+//! From a stream of bytes to a secure channel: the HTTP upgrade, then three Noise messages, within a deadline.
 
 use std::future::Future;
 
 use driftless_protocol::{Channel, Code, Handshake, NoiseError, PeerIdentity};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::Identity;
 use super::address::Address;
 use super::socket::{Received, Socket, SocketError};
+use super::transport::ByteStream;
 use crate::error::Error;
 use crate::limits::HANDSHAKE_TIMEOUT;
 
@@ -17,7 +17,7 @@ pub(crate) struct Secured {
     pub(crate) socket: Socket,
     pub(crate) channel: Channel,
     pub(crate) peer: PeerIdentity,
-    /// Bytes that passed the TCP socket up to the last Noise handshake message, both ways, upgrade included.
+    /// Bytes that passed the stream up to the last Noise handshake message, both ways, upgrade included.
     pub(crate) handshake_bytes: u64,
 }
 
@@ -58,7 +58,7 @@ impl HandshakeError {
 
 /// The side that made the connection.
 pub(crate) async fn dial(
-    stream: TcpStream,
+    stream: ByteStream,
     address: &Address,
     identity: &Identity,
 ) -> Result<Secured, HandshakeError> {
@@ -75,7 +75,7 @@ pub(crate) async fn dial(
 
 /// The side that was called.
 pub(crate) async fn accept(
-    stream: TcpStream,
+    stream: ByteStream,
     identity: &Identity,
 ) -> Result<Secured, HandshakeError> {
     in_time(async {
@@ -111,7 +111,7 @@ async fn message(socket: &mut Socket) -> Result<Vec<u8>, HandshakeError> {
     loop {
         match socket.receive().await? {
             Received::Message(message) => return Ok(message),
-            Received::Alive => {}
+            Received::Alive { .. } => {}
             Received::Closed { going_away } => return Err(HandshakeError::Closed { going_away }),
         }
     }

@@ -2,14 +2,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use driftless_engine::{
     JoinOutput, Joiner, Replica, SessionFailure, SessionId, SessionOutput, SessionStart,
-    SessionSummary,
+    SessionSummary, SyncProgress,
 };
-use driftless_protocol::Record;
+use driftless_protocol::{DeviceId, Record};
 
-use crate::actor::Actor;
+use crate::actor::{Actor, Wake};
 use crate::error::Error;
 use crate::options::ProgressCallback;
 use crate::progress::Progress;
@@ -23,6 +25,37 @@ pub(crate) trait Party {
     ///
     /// What is given to be sent is durable here. No step begins before the one before it has ended.
     fn step(&mut self, frames: Vec<Vec<u8>>, room: usize) -> StepFuture<Self::Done>;
+
+    /// Ready when there may be something to send although nothing came; if not, the context is woken then.
+    fn poll_wake(&mut self, _context: &mut Context<'_>) -> Poll<()> {
+        Poll::Pending
+    }
+}
+
+/// What a session tells those who are interested in how it goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum News {
+    /// The handshake showed who the other device is.
+    Met(DeviceId),
+    /// Records went to and fro.
+    Progress(SyncProgress),
+    /// Both sides have what there was.
+    CaughtUp,
+}
+
+/// Is told the news of one session; called on the replica's thread, so it must be quick.
+pub(crate) type Tell = Arc<dyn Fn(News) + Send + Sync>;
+
+/// Tells the callback for progress, and nobody else.
+pub(crate) fn quiet(progress: Option<ProgressCallback>) -> Tell {
+    Arc::new(move |news| {
+        if let (News::Progress(now), Some(progress)) = (news, &progress) {
+            progress(Progress::Syncing {
+                records_received: now.records_received,
+                records_sent: now.records_sent,
+            });
+        }
+    })
 }
 
 /// A step under way.
@@ -52,18 +85,20 @@ impl<D> Step<D> {
 pub(crate) struct ReplicaParty {
     actor: Actor,
     open: OpenSession,
-    progress: Option<ProgressCallback>,
+    tell: Tell,
 }
 
 /// Ends the session when nobody has its socket any more, wherever that was dropped.
 struct OpenSession {
     id: SessionId,
     actor: Actor,
+    wake: Arc<Wake>,
 }
 
 impl Drop for OpenSession {
     fn drop(&mut self) {
         let id = self.id;
+        self.actor.listeners().remove_session(id);
         self.actor.post(move |replica| {
             if let Err(error) = replica.end_session(id) {
                 tracing::warn!(%error, "what a session learnt of its peer is forgotten");
@@ -77,19 +112,26 @@ impl ReplicaParty {
     pub(crate) async fn begin(
         actor: &Actor,
         start: SessionStart,
-        progress: Option<ProgressCallback>,
+        tell: Tell,
     ) -> Result<Self, Error> {
         let own = actor.clone();
         let open = actor
             .write_then(
                 move |replica| replica.start_session(start),
-                move |_, id| OpenSession { id, actor: own },
+                move |_, id| {
+                    let wake = own.listeners().add_session(id);
+                    OpenSession {
+                        id,
+                        actor: own,
+                        wake,
+                    }
+                },
             )
             .await?;
         Ok(Self {
             actor: actor.clone(),
             open,
-            progress,
+            tell,
         })
     }
 }
@@ -101,7 +143,7 @@ impl Party for ReplicaParty {
         let id = self.open.id;
         let now = self.actor.now();
         let actor = self.actor.clone();
-        let progress = self.progress.clone();
+        let tell = self.tell.clone();
         Box::pin(async move {
             let handle = move |replica: &mut Replica| {
                 for frame in &frames {
@@ -109,21 +151,18 @@ impl Party for ReplicaParty {
                 }
             };
             actor
-                .write_then(handle, move |replica, ()| {
-                    drain(replica, id, room, progress.as_ref())
-                })
+                .write_then(handle, move |replica, ()| drain(replica, id, room, &tell))
                 .await
         })
+    }
+
+    fn poll_wake(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.open.wake.poll(context)
     }
 }
 
 /// Takes what the session gives, as far as there is room.
-fn drain(
-    replica: &mut Replica,
-    id: SessionId,
-    room: usize,
-    progress: Option<&ProgressCallback>,
-) -> Step<SessionSummary> {
+fn drain(replica: &mut Replica, id: SessionId, room: usize, tell: &Tell) -> Step<SessionSummary> {
     let mut step = Step::nothing();
     while step.frames.len() < room {
         match replica.poll_session(id) {
@@ -134,14 +173,8 @@ fn drain(
                 return step;
             }
             Some(SessionOutput::Send(frame)) => step.frames.push(frame),
-            Some(SessionOutput::Progress(now)) => {
-                if let Some(callback) = progress {
-                    callback(Progress::Syncing {
-                        records_received: now.records_received,
-                        records_sent: now.records_sent,
-                    });
-                }
-            }
+            Some(SessionOutput::Progress(progress)) => tell(News::Progress(progress)),
+            Some(SessionOutput::CaughtUp(_)) => tell(News::CaughtUp),
             Some(SessionOutput::Finished(summary)) => {
                 step.end = Some(Ok(summary));
                 return step;

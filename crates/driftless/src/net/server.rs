@@ -9,20 +9,25 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use driftless_engine::{SessionStart, Side, Wishes};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::Identity;
+use super::Network;
 use super::driver::{self, End};
 use super::handshake;
-use super::party::ReplicaParty;
+use super::keeper::note;
+use super::links::{Holding, Link};
+use super::party::{News, ReplicaParty, Tell};
+use super::state::{ConnectionStatus, Direction};
+use super::transport::{ByteStream, Listener};
 use crate::actor::Actor;
 use crate::error::Error;
 use crate::limits::{ACCEPT_AGAIN_AFTER, CLOSE_TIMEOUT, CONNECTIONS, STOP_TIMEOUT, STRANGERS};
 
 /// Serves other devices until it is stopped; dropping it stops it too, without waiting.
+///
+/// A device that keeps its connection open hears at once of what is committed here, and the other way round.
 #[derive(Debug)]
 pub struct Server {
     local_addr: SocketAddr,
@@ -33,26 +38,34 @@ pub struct Server {
 impl Server {
     pub(crate) async fn start(
         actor: Actor,
-        identity: Identity,
+        network: Network,
         address: &str,
     ) -> Result<Self, Error> {
+        if network.links.is_suspended() {
+            return Err(Error::suspended());
+        }
         let plain = address.strip_prefix("ws://").unwrap_or(address);
         let plain = plain.strip_suffix('/').unwrap_or(plain);
-        let listener = TcpListener::bind(plain)
+        let listener = network
+            .transport
+            .listen(plain)
             .await
             .map_err(|error| Error::cannot_listen(address, error))?;
         let local_addr = listener.local_addr().map_err(Error::no_local_address)?;
         let (stop, stopped) = watch::channel(false);
         let host = Host {
+            suspended: network.links.suspended(),
+            _there: network.links.server(),
             actor,
-            identity,
+            network,
+            local_addr,
             strangers: Strangers::default(),
             stopped,
         };
         Ok(Self {
             local_addr,
             stop,
-            accepting: tokio::spawn(host.accept_all(listener)),
+            accepting: tokio::spawn(host.serve(listener)),
         })
     }
 
@@ -79,19 +92,50 @@ impl Server {
 /// What every connection needs.
 struct Host {
     actor: Actor,
-    identity: Identity,
+    network: Network,
+    local_addr: SocketAddr,
     strangers: Strangers,
     stopped: watch::Receiver<bool>,
+    suspended: watch::Receiver<bool>,
+    _there: Holding,
 }
 
 impl Host {
-    async fn accept_all(self, listener: TcpListener) {
+    /// Listens whenever the database is not suspended, until the server is stopped.
+    async fn serve(self, listener: Box<dyn Listener>) {
+        let mut listener = Some(listener);
+        loop {
+            if let Some(listener) = listener.take() {
+                self.accept_all(listener).await;
+            }
+            let (mut stopped, mut suspended) = (self.stopped.clone(), self.suspended.clone());
+            tokio::select! {
+                () = told(&mut stopped) => return,
+                _ = suspended.wait_for(|suspended| !suspended) => {}
+            }
+            let address = self.local_addr.to_string();
+            match self.network.transport.listen(&address).await {
+                Ok(again) => listener = Some(again),
+                Err(error) => {
+                    tracing::warn!(%address, %error, "listening again is not possible yet");
+                    tokio::select! {
+                        () = told(&mut stopped) => return,
+                        () = sleep(ACCEPT_AGAIN_AFTER) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Serves until the server is stopped or the database suspended.
+    async fn accept_all(&self, listener: Box<dyn Listener>) {
+        let listening = self.network.links.listening();
         let mut sessions = JoinSet::new();
-        let mut stopped = self.stopped.clone();
+        let mut ending = Ending::of(self);
         let mut number = 0_u64;
         loop {
             tokio::select! {
-                () = told_to_stop(&mut stopped) => break,
+                () = ending.told() => break,
                 Some(_) = sessions.join_next() => {}
                 accepted = listener.accept() => match accepted {
                     Ok((stream, from)) => {
@@ -106,6 +150,7 @@ impl Host {
             }
         }
         drop(listener);
+        drop(listening);
         self.strangers.drop_all();
         let ending = async { while sessions.join_next().await.is_some() {} };
         if timeout(STOP_TIMEOUT, ending).await.is_err() {
@@ -116,7 +161,7 @@ impl Host {
     fn receive(
         &self,
         sessions: &mut JoinSet<()>,
-        stream: TcpStream,
+        stream: ByteStream,
         from: SocketAddr,
         number: u64,
     ) {
@@ -127,10 +172,10 @@ impl Host {
         }
         let session = session(
             self.actor.clone(),
-            self.identity.clone(),
+            self.network.clone(),
             stream,
             from,
-            self.stopped.clone(),
+            Ending::of(self),
             Known {
                 strangers: self.strangers.clone(),
                 number,
@@ -140,21 +185,46 @@ impl Host {
     }
 }
 
-async fn told_to_stop(stopped: &mut watch::Receiver<bool>) {
-    // An error means that the server was dropped, which tells the same.
-    let _ = stopped.wait_for(|stop| *stop).await;
+/// Why the connections of a server end.
+#[derive(Clone)]
+struct Ending {
+    stopped: watch::Receiver<bool>,
+    suspended: watch::Receiver<bool>,
+}
+
+impl Ending {
+    fn of(host: &Host) -> Self {
+        Self {
+            stopped: host.stopped.clone(),
+            suspended: host.suspended.clone(),
+        }
+    }
+
+    /// Done when they have to end.
+    async fn told(&mut self) {
+        tokio::select! {
+            () = told(&mut self.stopped) => {}
+            () = told(&mut self.suspended) => {}
+        }
+    }
+}
+
+async fn told(flag: &mut watch::Receiver<bool>) {
+    // An error means that whoever could tell is gone, which tells the same.
+    let _ = flag.wait_for(|flag| *flag).await;
 }
 
 /// One connection, from its first byte to its last.
 async fn session(
     actor: Actor,
-    identity: Identity,
-    stream: TcpStream,
+    network: Network,
+    stream: ByteStream,
     from: SocketAddr,
-    mut stopped: watch::Receiver<bool>,
+    mut ending: Ending,
     known: Known,
 ) {
-    let secured = match handshake::accept(stream, &identity).await {
+    let _open = network.links.session();
+    let secured = match handshake::accept(stream, &network.identity).await {
         Ok(secured) => secured,
         Err(error) => {
             tracing::debug!(%from, %error, "a connection came to nothing");
@@ -166,9 +236,16 @@ async fn session(
         side: Side::Listener,
         peer: device,
         handshake_hash: secured.peer.handshake_hash,
-        wishes: Wishes::default(),
+        // It stays as long as the other side wants it to.
+        wishes: Wishes {
+            live: true,
+            ..Wishes::default()
+        },
     };
-    let mut party = match ReplicaParty::begin(&actor, start, None).await {
+    let mut status = ConnectionStatus::new(from.to_string(), Direction::Accepted);
+    status.peer = Some(device);
+    let tell = observer(&actor, &network, status);
+    let mut party = match ReplicaParty::begin(&actor, start, tell).await {
         Ok(party) => party,
         Err(error) => {
             tracing::debug!(%from, %error, "no session could be opened");
@@ -176,7 +253,7 @@ async fn session(
             return;
         }
     };
-    let stop = Box::pin(async move { told_to_stop(&mut stopped).await });
+    let stop = Box::pin(async move { ending.told().await });
     let served = move || known.leave();
     let driven = driver::drive(secured, &mut party, End::Listener, stop, served).await;
     match driven.result {
@@ -191,6 +268,21 @@ async fn session(
             tracing::debug!(%from, %device, code = error.code(), %error, "a session failed");
         }
     }
+}
+
+/// Keeps the status of an accepted connection; a stranger, with whom nothing is exchanged, gets none.
+fn observer(actor: &Actor, network: &Network, status: ConnectionStatus) -> Tell {
+    let (actor, links) = (actor.downgrade(), network.links.clone());
+    let entry: Mutex<Option<Link>> = Mutex::default();
+    Arc::new(move |news| {
+        if matches!(news, News::Met(_)) {
+            return;
+        }
+        let now = actor.upgrade().map_or(0, |actor| actor.now());
+        let mut entry = entry.lock().unwrap_or_else(PoisonError::into_inner);
+        let link = entry.get_or_insert_with(|| links.add(status.clone()));
+        link.update(|status| note(status, news, true, now));
+    })
 }
 
 /// Connections that have not shown who they are, oldest first.

@@ -1,4 +1,4 @@
-//! One WebSocket: binary messages, each one Noise message, over a TCP socket whose bytes are counted.
+//! One WebSocket: binary messages, each one Noise message, over a stream whose bytes are counted.
 
 use std::io;
 use std::pin::Pin;
@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use driftless_protocol::limits::NOISE_MESSAGE;
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
-use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::error::Error as WsError;
@@ -16,11 +15,12 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 
 use super::address::Address;
 use super::counting::{Bytes, Counting};
+use super::transport::ByteStream;
 use crate::limits::{READ_BUFFER_BYTES, WRITE_BUFFER_BYTES_MAX};
 
 /// A WebSocket between two devices.
 pub(crate) struct Socket {
-    stream: WebSocketStream<Counting<TcpStream>>,
+    stream: WebSocketStream<Counting<ByteStream>>,
     /// Whether the stream may hold bytes that the operating system has not.
     unflushed: bool,
     /// Why nothing can be sent any more; what the peer said before may still be read.
@@ -33,7 +33,10 @@ pub(crate) enum Received {
     /// One Noise message.
     Message(Vec<u8>),
     /// A sign of life without content.
-    Alive,
+    Alive {
+        /// Whether this side has answered it by itself.
+        answered: bool,
+    },
     /// The end; nothing follows.
     Closed {
         /// Whether the peer said that it is going down.
@@ -70,8 +73,8 @@ impl From<WsError> for SocketError {
 
 impl Socket {
     /// Upgrades a connection that we made.
-    pub(crate) async fn dial(stream: TcpStream, address: &Address) -> Result<Self, SocketError> {
-        let stream = prepare(stream)?;
+    pub(crate) async fn dial(stream: ByteStream, address: &Address) -> Result<Self, SocketError> {
+        let stream = Counting::new(stream);
         let request = format!("{address}/");
         let (stream, _) =
             tokio_tungstenite::client_async_with_config(request, stream, Some(configuration()))
@@ -80,14 +83,14 @@ impl Socket {
     }
 
     /// Upgrades a connection that was made to us.
-    pub(crate) async fn accept(stream: TcpStream) -> Result<Self, SocketError> {
-        let stream = prepare(stream)?;
+    pub(crate) async fn accept(stream: ByteStream) -> Result<Self, SocketError> {
+        let stream = Counting::new(stream);
         let stream =
             tokio_tungstenite::accept_async_with_config(stream, Some(configuration())).await?;
         Ok(Self::over(stream))
     }
 
-    fn over(stream: WebSocketStream<Counting<TcpStream>>) -> Self {
+    fn over(stream: WebSocketStream<Counting<ByteStream>>) -> Self {
         Self {
             stream,
             unflushed: false,
@@ -95,7 +98,7 @@ impl Socket {
         }
     }
 
-    /// What has passed the TCP socket so far.
+    /// What has passed the stream so far.
     pub(crate) fn bytes(&self) -> Bytes {
         self.stream.get_ref().bytes()
     }
@@ -120,7 +123,8 @@ impl Socket {
             .map(|message| match message {
                 None => Ok(Received::Closed { going_away: false }),
                 Some(Ok(Message::Binary(bytes))) => Ok(Received::Message(bytes.into())),
-                Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(Received::Alive),
+                Some(Ok(Message::Ping(_))) => Ok(Received::Alive { answered: true }),
+                Some(Ok(Message::Pong(_))) => Ok(Received::Alive { answered: false }),
                 Some(Ok(Message::Close(frame))) => Ok(Received::Closed {
                     going_away: frame.is_some_and(|frame| frame.code == CloseCode::Away),
                 }),
@@ -162,6 +166,11 @@ impl Socket {
         self.unflushed = false;
         self.note(flushed);
         Poll::Ready(())
+    }
+
+    /// Whether something was handed over that the operating system may not have taken.
+    pub(crate) fn is_unflushed(&self) -> bool {
+        self.unflushed
     }
 
     fn start(&mut self, message: Message) {
@@ -207,12 +216,6 @@ impl Socket {
     async fn drain(&mut self) {
         while let Some(Ok(_)) = self.stream.next().await {}
     }
-}
-
-fn prepare(stream: TcpStream) -> Result<Counting<TcpStream>, SocketError> {
-    // Messages are small and answered at once: waiting to fill a packet would cost a round trip each.
-    stream.set_nodelay(true).map_err(SocketError::Io)?;
-    Ok(Counting::new(stream))
 }
 
 fn configuration() -> WebSocketConfig {

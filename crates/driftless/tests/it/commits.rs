@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{created, note, retitle, scratch, title, two};
+use crate::support::{created, note, options, retitle, scratch, title, two};
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_commit_wakes_who_waits_and_a_close_ends_the_wait() {
@@ -56,7 +56,7 @@ async fn a_store_is_rebuilt_while_it_is_served_and_the_sync_goes_on() {
     assert_eq!(world.a.last_change().await.unwrap(), last);
     // The folder stayed held, the same server goes on, and both sides write on.
     assert!(
-        driftless::Database::open(world.a.dir(), driftless::Options::default())
+        driftless::Database::open(world.a.dir(), options("a"))
             .await
             .is_err()
     );

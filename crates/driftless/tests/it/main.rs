@@ -3,9 +3,16 @@
 //! Every test runs on a current-thread runtime: a call that blocked its thread would stop the other side too.
 #![allow(clippy::unwrap_used)]
 
+mod clocks;
 mod commits;
 mod folders;
 mod history;
+mod lifecycle;
+mod live;
+mod live_sockets;
+mod offline;
+mod packing;
+mod quarantine;
 mod records;
 mod refusals;
 mod sockets;

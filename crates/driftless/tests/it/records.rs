@@ -1,12 +1,12 @@
 //! One device, without a network.
 
 use driftless::{
-    Database, Edit, Error, ErrorKind, FieldPath, Fields, Filter, ListOptions, Options, RecordId,
-    Value, parse_node, parse_record,
+    Database, Edit, Error, ErrorKind, FieldPath, Fields, Filter, ListOptions, RecordId, Value,
+    parse_node, parse_record,
 };
 use serde_json::json;
 
-use crate::support::{created, note, opened, retitle, scratch};
+use crate::support::{created, note, opened, options, retitle, scratch};
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_was_written_is_there_after_closing_and_opening() {
@@ -257,7 +257,7 @@ async fn settings_are_kept() {
         .await
         .unwrap();
     database.close().await.unwrap();
-    let database = Database::rebuild(&dir, Options::default()).await.unwrap();
+    let database = Database::rebuild(&dir, options("d")).await.unwrap();
     let kept = database.setting("types/shops").await.unwrap();
     assert_eq!(kept.as_deref(), Some(&b"zip=string"[..]));
     database.close().await.unwrap();

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use driftless::{Database, DigestReport, ErrorKind, Options, Progress};
+use driftless::{Database, DigestReport, ErrorKind, Progress};
 
-use crate::support::{created, note, opened, retitle, scratch};
+use crate::support::{created, note, opened, options, retitle, scratch};
 
 async fn filled(dir: &Path) -> DigestReport {
     let database = created(dir, "d").await;
@@ -37,7 +37,7 @@ async fn assert_rebuilt(dir: &Path, digest: DigestReport, reason: &str) {
     let told = Arc::new(Mutex::new(Vec::new()));
     let listener = told.clone();
     let options =
-        Options::default().with_progress(move |progress| listener.lock().unwrap().push(progress));
+        options("d").with_progress(move |progress| listener.lock().unwrap().push(progress));
     let database = Database::open(dir, options).await.unwrap();
     let rebuilt = database.opening().rebuilt.clone().unwrap();
     assert!(rebuilt.contains(reason), "{rebuilt}");
@@ -120,7 +120,7 @@ async fn a_sound_store_is_rebuilt_when_asked() {
     let folder = scratch();
     let dir = folder.path().join("d");
     let digest = filled(&dir).await;
-    let database = Database::rebuild(&dir, Options::default()).await.unwrap();
+    let database = Database::rebuild(&dir, options("d")).await.unwrap();
     assert!(database.opening().rebuilt.is_some());
     assert_eq!(database.digest().await.unwrap(), digest);
     database.close().await.unwrap();
@@ -179,7 +179,7 @@ async fn a_damaged_journal_is_an_error_and_nothing_is_changed() {
     let mut bytes = fs::read(&first).unwrap();
     bytes[200] ^= 1;
     fs::write(&first, &bytes).unwrap();
-    let error = Database::open(&dir, Options::default()).await.unwrap_err();
+    let error = Database::open(&dir, options("d")).await.unwrap_err();
     assert_eq!(
         (error.code(), error.kind()),
         ("journal_damaged", ErrorKind::Storage),
@@ -226,18 +226,16 @@ async fn a_damaged_journal_is_an_error_and_the_store_beside_it_stays() {
     bytes[middle] ^= 1;
     fs::write(&segment, bytes).unwrap();
     for _ in 0..2 {
-        let error = Database::open(&dir, Options::default()).await.unwrap_err();
+        let error = Database::open(&dir, options("d")).await.unwrap_err();
         assert_eq!(
             (error.code(), error.kind()),
             ("journal_damaged", ErrorKind::Storage)
         );
-        let error = Database::rebuild(&dir, Options::default())
-            .await
-            .unwrap_err();
+        let error = Database::rebuild(&dir, options("d")).await.unwrap_err();
         assert_eq!(error.code(), "journal_damaged");
         assert!(dir.join("store-1").is_dir());
     }
     fs::remove_file(&segment).unwrap();
-    let error = Database::open(&dir, Options::default()).await.unwrap_err();
+    let error = Database::open(&dir, options("d")).await.unwrap_err();
     assert_eq!(error.code(), "journal_damaged", "{error}");
 }

@@ -1,9 +1,14 @@
 //! What the stories share.
 
 use std::path::Path;
+use std::sync::LazyLock;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::time::{Duration, Instant};
 
+use driftless::testing::{MemoryNetwork, NoNetwork};
 use driftless::{
-    Conflict, ConflictFilter, Database, DeviceKey, InviteOptions, Options, RecordId, Server, Status,
+    Conflict, ConflictFilter, Connection, ConnectionState, Database, DeviceKey, InviteOptions,
+    Options, RecordId, Server, Status,
 };
 use driftless_protocol::{Channel, Handshake, PeerIdentity, Randomness};
 use futures_util::{SinkExt, StreamExt};
@@ -19,12 +24,88 @@ pub(crate) fn scratch() -> TempDir {
     tempfile::tempdir().unwrap()
 }
 
+/// Whether the suite runs without a network, as the story in `offline` has it.
+pub(crate) const OFFLINE: &str = "DRIFTLESS_TEST_OFFLINE";
+
+/// The options of a device that needs no other: offline, whatever it asks of the network fails.
+pub(crate) fn options(name: &str) -> Options {
+    let options = Options::named(name);
+    if is_offline() {
+        options.with_transport(NoNetwork)
+    } else {
+        options
+    }
+}
+
+/// The options of a device in a story that needs others: offline, they meet within the process.
+pub(crate) fn networked(name: &str) -> Options {
+    static NETWORK: LazyLock<MemoryNetwork> = LazyLock::new(MemoryNetwork::new);
+    let options = Options::named(name);
+    if is_offline() {
+        options.with_transport(NETWORK.clone())
+    } else {
+        options
+    }
+}
+
+/// The options of a device on a network of its story.
+pub(crate) fn on(network: &MemoryNetwork, name: &str) -> Options {
+    Options::named(name).with_transport(network.clone())
+}
+
+/// Lets a member in that dials; nobody listens there.
+pub(crate) async fn joined(member: &Database, server: &Server, options: Options) -> Database {
+    let link = invitation(member, server).await;
+    let dir = member.dir().with_file_name(&options.device_name);
+    Database::join(dir, &link, options).await.unwrap()
+}
+
+/// Waits until a connection is live.
+pub(crate) async fn live(connection: &Connection) {
+    until("the connection is live", async || {
+        connection.status().state == ConnectionState::Live
+    })
+    .await;
+}
+
+/// Waits until a record reads so.
+pub(crate) async fn reads(database: &Database, id: RecordId, expected: &str) {
+    until(expected, async || {
+        let record = database.collection("notes").get(id).await.unwrap();
+        record.is_some_and(|record| record.fields()["title"] == expected)
+    })
+    .await;
+}
+
+/// Waits until all hold the same.
+pub(crate) async fn equal(databases: &[&Database]) {
+    until("all are equal", async || {
+        let first = databases[0].digest().await.unwrap();
+        for database in &databases[1..] {
+            if database.digest().await.unwrap() != first {
+                return false;
+            }
+        }
+        true
+    })
+    .await;
+}
+
+fn is_offline() -> bool {
+    std::env::var_os(OFFLINE).is_some()
+}
+
 pub(crate) async fn created(dir: &Path, name: &str) -> Database {
-    Database::create(dir, Options::named(name)).await.unwrap()
+    Database::create(dir, options(name)).await.unwrap()
+}
+
+/// One that can be met by others.
+pub(crate) async fn serving(dir: &Path, name: &str) -> Database {
+    Database::create(dir, networked(name)).await.unwrap()
 }
 
 pub(crate) async fn opened(dir: &Path) -> Database {
-    Database::open(dir, Options::default()).await.unwrap()
+    Database::open(dir, options("d")).await.unwrap()
 }
 
 /// Two members of one workspace, the first of which serves.
@@ -36,11 +117,15 @@ pub(crate) struct Two {
 }
 
 pub(crate) async fn two() -> Two {
+    two_with(networked("a"), networked("b")).await
+}
+
+pub(crate) async fn two_with(a: Options, b: Options) -> Two {
     let folder = scratch();
-    let a = created(&folder.path().join("a"), "a").await;
+    let a = Database::create(folder.path().join("a"), a).await.unwrap();
     let server = a.sync().serve(LOOPBACK).await.unwrap();
     let link = invitation(&a, &server).await;
-    let b = Database::join(folder.path().join("b"), &link, Options::named("b"))
+    let b = Database::join(folder.path().join("b"), &link, b)
         .await
         .unwrap();
     Two {
@@ -48,6 +133,64 @@ pub(crate) async fn two() -> Two {
         b,
         server,
         folder,
+    }
+}
+
+/// Asks again and again whether something has come to pass, and fails the story after half a minute.
+pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition().await {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "not in time: {what}"
+        );
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Holds the clock of a runtime with one thread: time passes when the story says so, and not otherwise.
+///
+/// A clock that is merely paused leaps ahead whenever the runtime waits for another thread, such as a replica's.
+pub(crate) struct HeldClock {
+    _release: SyncSender<()>,
+}
+
+impl HeldClock {
+    pub(crate) fn hold() -> Self {
+        tokio::time::pause();
+        let (release, released) = sync_channel::<()>(0);
+        // While work that blocks is under way the clock does not leap.
+        tokio::task::spawn_blocking(move || {
+            let _ = released.recv();
+        });
+        Self { _release: release }
+    }
+
+    /// Lets time pass as it does.
+    pub(crate) fn release(self) {
+        tokio::time::resume();
+    }
+
+    /// Lets time pass, and everybody do what is due.
+    pub(crate) async fn pass(&self, time: Duration, databases: &[&Database]) {
+        const STEP: Duration = Duration::from_secs(1);
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(STEP);
+            tokio::time::advance(step).await;
+            left -= step;
+            settle(databases).await;
+        }
+    }
+}
+
+/// Lets everybody do what can be done without waiting for time.
+pub(crate) async fn settle(databases: &[&Database]) {
+    for _ in 0..8 {
+        for database in databases {
+            database.last_change().await.unwrap();
+        }
+        tokio::task::yield_now().await;
     }
 }
 

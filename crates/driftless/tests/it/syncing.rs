@@ -3,14 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use driftless::{
-    Conflict, Database, Fields, ListOptions, Options, Progress, RecordId, Resolution, Status,
-    Value, node_from_json, testing,
+    Conflict, Database, Fields, ListOptions, Progress, RecordId, Resolution, Status, Value,
+    node_from_json, testing,
 };
 use serde_json::json;
 
 use crate::support::{
-    LOOPBACK, Two, assert_equal, created, invitation, note, open_conflicts, opened, retitle,
-    scratch, title, two,
+    LOOPBACK, Two, assert_equal, invitation, networked, note, open_conflicts, opened, retitle,
+    scratch, serving, title, two,
 };
 
 #[tokio::test(flavor = "current_thread")]
@@ -254,14 +254,14 @@ fn shops(numbers: std::ops::Range<u32>) -> Vec<(Option<RecordId>, Fields)> {
 async fn a_sync_cut_in_the_middle_goes_on_where_it_stopped() {
     const RECORDS: u64 = 80;
     let folder = scratch();
-    let a = created(&folder.path().join("a"), "a").await;
+    let a = serving(&folder.path().join("a"), "a").await;
     // More than is ever on its way without an acknowledgement.
     a.collection("blobs").import(blobs(0..80)).await.unwrap();
     let server = a.sync().serve(LOOPBACK).await.unwrap();
     let link = invitation(&a, &server).await;
     let seen = Arc::new(tokio::sync::Notify::new());
     let told = seen.clone();
-    let options = Options::named("b").with_progress(move |progress| {
+    let options = networked("b").with_progress(move |progress| {
         if matches!(
             progress,
             Progress::Syncing {
@@ -349,7 +349,7 @@ async fn a_chain_of_three_devices_becomes_equal() {
     // The second invites the third, which never meets the first.
     let second = b.sync().serve(LOOPBACK).await.unwrap();
     let link = invitation(&b, &second).await;
-    let c = Database::join(folder.path().join("c"), &link, Options::named("c"))
+    let c = Database::join(folder.path().join("c"), &link, networked("c"))
         .await
         .unwrap();
     let ids = [
@@ -394,13 +394,13 @@ async fn the_pair_for_tests_of_programs_can_be_cut_and_restored() {
 #[tokio::test(flavor = "current_thread")]
 async fn progress_is_told_while_a_sync_runs() {
     let folder = scratch();
-    let a = created(&folder.path().join("a"), "a").await;
+    let a = serving(&folder.path().join("a"), "a").await;
     a.collection("shops").import(shops(0..1_000)).await.unwrap();
     let server = a.sync().serve(LOOPBACK).await.unwrap();
     let link = invitation(&a, &server).await;
     let seen = Arc::new(Mutex::new(Vec::new()));
     let told = seen.clone();
-    let options = Options::named("b").with_progress(move |progress| {
+    let options = networked("b").with_progress(move |progress| {
         if let Progress::Syncing {
             records_received, ..
         } = progress

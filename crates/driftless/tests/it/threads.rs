@@ -4,10 +4,10 @@
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 
-use driftless::{Clock, Database, DeviceKey, Error, KeyPlace, KeyStore, Millis, Options};
+use driftless::{Clock, Database, DeviceKey, Error, KeyPlace, KeyStore, Millis};
 use tokio::sync::Notify;
 
-use crate::support::{created, note, scratch};
+use crate::support::{created, note, options, scratch};
 
 /// Holds whoever passes until the test lets them.
 struct Gate {
@@ -79,7 +79,7 @@ async fn the_runtime_goes_on_while_a_write_waits() {
     let dir = folder.path().join("d");
     created(&dir, "d").await.close().await.unwrap();
     let (gate, keeper) = gate();
-    let options = Options::default().with_clock(GatedClock(gate));
+    let options = options("d").with_clock(GatedClock(gate));
     let database = Database::open(&dir, options).await.unwrap();
     let (id, ()) = tokio::join!(note(&database, "x"), keeper.let_pass());
     assert!(
@@ -99,7 +99,7 @@ async fn the_runtime_goes_on_while_a_folder_is_made_and_opened() {
     let dir = folder.path().join("d");
     for made in [false, true] {
         let (gate, keeper) = gate();
-        let options = Options::named("d").with_keys(GatedKeys(gate));
+        let options = options("d").with_keys(GatedKeys(gate));
         let open = async {
             if made {
                 Database::open(&dir, options).await

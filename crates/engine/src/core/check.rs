@@ -26,6 +26,10 @@ impl Core {
         self.check_rows()?;
         self.check_aliases()?;
         let notes = self.base.keys(&self.keys.space(Space::Note))?.len() as u64;
+        let take_backs = self.base.keys(&self.keys.space(Space::TakeBack))?.len() as u64;
+        if take_backs != self.state.take_backs {
+            return Err(lost("what was taken back"));
+        }
         if notes == self.state.notes {
             Ok(())
         } else {

@@ -1,15 +1,16 @@
 //! What becomes of an envelope: a function of it, its causal past and the membership log.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{Admission, Change, ChangeHash, Record, RecordId, change_hash};
 use driftless_protocol::{
     BodyForm, Code, Envelope, FeedId, Header, Item, ItemPayload, Role, check_commitment,
 };
 
-use super::{Core, StoredRow};
+use super::{Core, RefusedChange, StoredRow, TakenBack};
 use crate::error::EngineError;
 use crate::limits;
+use crate::quarantine::EnvelopeId;
 use crate::space::Space;
 use crate::types::RecordKey;
 
@@ -45,8 +46,9 @@ pub(crate) enum Judgement {
     Apply(Vec<Update>),
     /// It is held and passed on, not applied: a newer version may understand it.
     Hold,
-    /// It is held and passed on, not applied, for this reason.
-    Quarantine(Code, String),
+    /// It is held and passed on, not applied, for this reason; the last is what it rests on that its author, or
+    /// the author of what it rests on, has taken back.
+    Quarantine(Code, String, BTreeSet<TakenBack>),
     /// It cannot be judged yet, or breaks what holds of every feed: it is not held.
     Missing(Code, String),
 }
@@ -54,10 +56,15 @@ pub(crate) enum Judgement {
 impl Core {
     /// Judges an envelope that is not held yet.
     pub(crate) fn judge(&self, envelope: &Envelope) -> Result<Judgement, EngineError> {
-        let header = envelope.header();
-        if let Err((code, detail)) = self.check_chain(header)? {
+        if let Err((code, detail)) = self.check_chain(envelope.header())? {
             return Ok(Judgement::Missing(code, detail.into()));
         }
+        self.judge_in_place(envelope)
+    }
+
+    /// Judges an envelope wherever in its feed it stands: one that is held can be judged again.
+    pub(crate) fn judge_in_place(&self, envelope: &Envelope) -> Result<Judgement, EngineError> {
+        let header = envelope.header();
         if header
             .membership
             .iter()
@@ -84,19 +91,25 @@ impl Core {
             ));
         }
         if member.role < Role::Editor {
-            return Ok(Judgement::Quarantine(
-                Code::NotAllowed,
-                format!("its author's role is {}", member.role.as_str()),
-            ));
+            return Ok(not_allowed(format!(
+                "its author's role is {}",
+                member.role.as_str()
+            )));
         }
         if !self.is_granted(&member.device) {
-            return Ok(Judgement::Quarantine(
-                Code::NotAllowed,
+            return Ok(not_allowed(
                 "its author's invite was used more often than it allows".into(),
             ));
         }
         match envelope.body() {
-            BodyForm::Known { .. } => self.judge_items(envelope),
+            BodyForm::Known { .. } => match self.judge_items(envelope)? {
+                Judgement::Apply(_) if self.is_taken_back(envelope) => {
+                    let taken = BTreeSet::from([TakenBack::of(envelope)]);
+                    let detail = "its author has taken it back".to_owned();
+                    Ok(Judgement::Quarantine(Code::ChangeRefused, detail, taken))
+                }
+                judgement => Ok(judgement),
+            },
             BodyForm::Unknown(_) => Ok(Judgement::Hold),
             // The signature does not cover which parts are left out: whoever passed it on may have cut them.
             _ => Ok(spoilt("parts of it were left out")),
@@ -137,7 +150,7 @@ impl Core {
     }
 
     fn judge_items(&self, envelope: &Envelope) -> Result<Judgement, EngineError> {
-        let feed = envelope.header().feed;
+        let id = EnvelopeId::of(envelope);
         let mut updates = BTreeMap::<RecordKey, Update>::new();
         for (collection, item, payload) in envelope.items() {
             let key = RecordKey {
@@ -151,7 +164,7 @@ impl Core {
                     entry.insert(update)
                 }
             };
-            if let Err(judgement) = self.judge_item(update, item, payload, feed)? {
+            if let Err(judgement) = self.judge_item(update, item, payload, id)? {
                 return Ok(judgement);
             }
         }
@@ -171,8 +184,9 @@ impl Core {
         update: &mut Update,
         item: &Item,
         payload: &ItemPayload,
-        feed: FeedId,
+        id: EnvelopeId,
     ) -> Result<Result<(), Judgement>, EngineError> {
+        let feed = id.feed;
         if item.actor != feed.0 {
             return Ok(Err(refused("its actor is not its feed")));
         }
@@ -187,7 +201,9 @@ impl Core {
                 spoilt("changes that its item names are missing")
             }));
         }
-        if self.base.get(&self.keys.refused_change(&last.0))?.is_some() {
+        if let Some(refused_in) = self.refused_change(&last)?
+            && refused_in.id != id
+        {
             return Ok(Err(refused("it repeats a change that was refused")));
         }
         for (raw, seq) in payload.changes.iter().zip(item.first_seq..) {
@@ -207,7 +223,12 @@ impl Core {
             match update.record.apply(admitted) {
                 Ok(change) => update.changes.push((change, raw.clone())),
                 Err(error) => {
-                    return Ok(Err(Judgement::Quarantine(Code::Bug, error.to_string())));
+                    let detail = error.to_string();
+                    return Ok(Err(Judgement::Quarantine(
+                        Code::Bug,
+                        detail,
+                        BTreeSet::new(),
+                    )));
                 }
             }
         }
@@ -216,11 +237,11 @@ impl Core {
 
     /// A change whose past is not here: refused with what it rests on, or not to be judged yet.
     fn judge_missing(&self, hash: ChangeHash) -> Result<Result<(), Judgement>, EngineError> {
-        let refused = self.base.get(&self.keys.refused_change(&hash.0))?;
-        Ok(Err(match refused {
-            Some(_) => Judgement::Quarantine(
+        Ok(Err(match self.refused_change(&hash)? {
+            Some(RefusedChange { taken_back, .. }) => Judgement::Quarantine(
                 Code::ChangeRefused,
                 format!("it rests on the change {hash}, which was refused"),
+                taken_back,
             ),
             None => Judgement::Missing(
                 Code::MissingPast,
@@ -237,7 +258,12 @@ impl Core {
 
 /// Refused for good: its author signed it so.
 fn refused(detail: impl Into<String>) -> Judgement {
-    Judgement::Quarantine(Code::ChangeRefused, detail.into())
+    Judgement::Quarantine(Code::ChangeRefused, detail.into(), BTreeSet::new())
+}
+
+/// Refused as long as its author may not write.
+fn not_allowed(detail: String) -> Judgement {
+    Judgement::Quarantine(Code::NotAllowed, detail, BTreeSet::new())
 }
 
 /// Not taken: another device may have it whole.

@@ -9,8 +9,9 @@ mod judge;
 mod packed;
 mod rows;
 mod stage;
+mod take_back;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
 use driftless_store::{
@@ -22,6 +23,7 @@ pub(crate) use packed::PackedIndex;
 pub(crate) use rows::StoredRow;
 #[cfg(test)]
 pub(crate) use stage::EnvelopePlace;
+pub(crate) use take_back::{RefusedChange, TakenBack, take_back_meta};
 
 use crate::base::Base;
 use crate::clock::HybridClock;
@@ -58,6 +60,10 @@ pub(crate) struct Core {
     contested: BTreeSet<RecordKey>,
     /// The devices whose grants stand, as of the log.
     granted: BTreeSet<DeviceId>,
+    /// The envelopes whose authors took them back, each with whether it is kept all the same.
+    take_backs: BTreeMap<TakenBack, bool>,
+    /// Whether a take-back came to count, or no longer counts, since the last pass over the journal.
+    turned: bool,
 }
 
 /// The counters that go with every batch.
@@ -75,6 +81,8 @@ pub(crate) struct State {
     members: u64,
     /// How many settings there are.
     notes: u64,
+    /// How many envelopes were taken back.
+    take_backs: u64,
     /// How many records there are, deleted ones included.
     records: u64,
     /// What lies before it in the journal is listed as packed, the rest one by one.
@@ -85,7 +93,7 @@ pub(crate) struct State {
     stale: bool,
 }
 
-const STATE_FORMAT: u8 = 2;
+const STATE_FORMAT: u8 = 3;
 
 impl Default for State {
     fn default() -> Self {
@@ -96,6 +104,7 @@ impl Default for State {
             own_feed: None,
             members: 0,
             notes: 0,
+            take_backs: 0,
             records: 0,
             listed_packed: Position::START,
             seq_packed: 0,
@@ -114,6 +123,7 @@ impl State {
             .push_fixed(&self.own_feed.map_or([0; 16], |feed| feed.0))
             .push_u64(self.members)
             .push_u64(self.notes)
+            .push_u64(self.take_backs)
             .push_u64(self.records)
             .push_fixed(&self.listed_packed.to_bytes())
             .push_u64(self.seq_packed)
@@ -134,6 +144,7 @@ impl State {
         let own = reader.take_fixed::<16>()?;
         let members = reader.take_u64()?;
         let notes = reader.take_u64()?;
+        let take_backs = reader.take_u64()?;
         let records = reader.take_u64()?;
         let listed_packed = Position::from_bytes(reader.take_fixed()?);
         let seq_packed = reader.take_u64()?;
@@ -146,6 +157,7 @@ impl State {
             own_feed: (own != [0; 16]).then_some(FeedId(own)),
             members,
             notes,
+            take_backs,
             records,
             listed_packed,
             seq_packed,
@@ -256,6 +268,7 @@ impl Core {
         core.feeds = feeds;
         core.packed_before = state.listed_packed;
         core.state = state;
+        core.load_take_backs()?;
         core.load_packed()?;
         Ok(core)
     }
@@ -273,6 +286,8 @@ impl Core {
             documents: Documents::default(),
             contested: BTreeSet::new(),
             granted: BTreeSet::new(),
+            take_backs: BTreeMap::new(),
+            turned: false,
         };
         core.granted = core.resolve_grants();
         core
@@ -344,6 +359,7 @@ impl Core {
         let listed = applied.min(self.packed_before);
         self.state.listed_packed = self.state.listed_packed.max(listed);
         self.state.members = self.log.hashes().count() as u64;
+        self.state.take_backs = self.take_backs.len() as u64;
         let state = self.state.encode();
         self.base.put(self.keys.space(Space::State), state);
         Ok(self.base.apply()?)
@@ -397,7 +413,22 @@ impl Core {
     }
 
     /// Derives everything again: some envelopes are judged otherwise than when they came.
+    ///
+    /// One pass, and another for each time that what somebody took back turns out to carry others' work: that
+    /// only grows, so there is an end.
     pub(crate) fn rederive(&mut self, journal: &Journal) -> Result<(), EngineError> {
+        loop {
+            self.turned = false;
+            self.rederive_once(journal)?;
+            if !self.turned {
+                break;
+            }
+        }
+        self.state.stale = false;
+        self.apply(journal.end())
+    }
+
+    fn rederive_once(&mut self, journal: &Journal) -> Result<(), EngineError> {
         self.base.discard();
         self.contested.clear();
         for key in self.base.keys(&self.keys.0.0)? {
@@ -413,9 +444,7 @@ impl Core {
             stale: true,
             ..State::default()
         };
-        self.replay(journal, &mut |_| ())?;
-        self.state.stale = false;
-        self.apply(journal.end())
+        self.replay(journal, &mut |_| ())
     }
 
     /// Forgets what was staged for a write that failed half-way.

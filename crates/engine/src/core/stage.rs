@@ -1,11 +1,14 @@
 //! The one batch builder: what a local edit, a peer's envelope and a replayed one write to the store.
 
+use std::collections::BTreeSet;
+
 use driftless_document::{Change, Entry, Record, change_hash, evidence};
 use driftless_protocol::{Code, Envelope, FeedId, Hash, Header, check_commitment};
 use driftless_store::{KeyBuilder, KeyReader, Position};
 
-use super::{Core, Judgement, StoredRow, Update};
+use super::{Core, Judgement, RefusedChange, StoredRow, TakenBack, Update};
 use crate::error::EngineError;
+use crate::quarantine::EnvelopeId;
 use crate::space::Space;
 use crate::types::RecordKey;
 
@@ -106,14 +109,15 @@ impl Core {
                 }
             }
             Judgement::Hold => {
-                self.stage_quarantine(envelope, Code::NeedsNewerVersion, "");
+                let nothing = BTreeSet::new();
+                self.stage_quarantine(envelope, Code::NeedsNewerVersion, "", nothing)?;
             }
-            Judgement::Quarantine(code, detail) => {
-                self.stage_quarantine(envelope, code, &detail);
+            Judgement::Quarantine(code, detail, taken_back) => {
+                self.stage_quarantine(envelope, code, &detail, taken_back)?;
             }
             Judgement::Missing(code, detail) => return Err(EngineError::peer(code, detail)),
         }
-        Ok(())
+        self.stage_take_backs(envelope)
     }
 
     /// Whether a feed of this device goes on from what this folder wrote; a copy's feeds may not.
@@ -128,7 +132,13 @@ impl Core {
                 .is_some_and(|before| before.feed == own && before.n >= last)
     }
 
-    fn stage_quarantine(&mut self, envelope: &Envelope, code: Code, detail: &str) {
+    fn stage_quarantine(
+        &mut self,
+        envelope: &Envelope,
+        code: Code,
+        detail: &str,
+        taken_back: BTreeSet<TakenBack>,
+    ) -> Result<(), EngineError> {
         let header = envelope.header();
         let value = KeyBuilder::new()
             .push_u8(FORMAT)
@@ -139,6 +149,11 @@ impl Core {
             .keys
             .numbered(Space::Quarantine, &header.feed, header.n);
         self.base.put(key, value);
+        self.keep_for_others(header.feed, &taken_back);
+        let refused = RefusedChange {
+            id: EnvelopeId::of(envelope),
+            taken_back,
+        };
         // Only what the author vouches for: a stranger's change beside it is not refused by that.
         for (_, item, payload) in envelope.items() {
             let last = payload.changes.last().and_then(|raw| change_hash(raw));
@@ -146,9 +161,10 @@ impl Core {
                 item.actor == header.feed.0 && check_commitment(item, &payload.salt, &hash.0)
             });
             if let Some(hash) = vouched {
-                self.base.put(self.keys.refused_change(&hash.0), Vec::new());
+                self.stage_refused_change(&hash, &refused)?;
             }
         }
+        Ok(())
     }
 
     fn stage_update(

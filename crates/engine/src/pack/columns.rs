@@ -126,6 +126,15 @@ impl Reader {
         Some(number)
     }
 
+    /// A number that is 0 or 1.
+    pub(super) fn flag(&mut self, column: Column) -> Option<bool> {
+        match self.number(column)? {
+            0 => Some(false),
+            1 => Some(true),
+            _ => None,
+        }
+    }
+
     pub(super) fn signed(&mut self, column: Column) -> Option<i64> {
         self.number(column).map(unzigzag)
     }

@@ -173,7 +173,10 @@ fn read_header(reader: &mut Reader, all: &mut Dictionaries) -> Option<(HeaderDra
         all.heads.push((0, Hash::ZERO));
     }
     let (last, head) = *all.heads.get(feed)?;
-    let flags = reader.number(Column::Header)?;
+    let known = STARTS | OTHER_MEMBERSHIP | HAS_PREDECESSOR;
+    let flags = reader
+        .number(Column::Header)
+        .filter(|flags| flags & !known == 0)?;
     let (n, prev) = if flags & STARTS == 0 {
         (last.checked_add(1)?, head)
     } else {
@@ -246,13 +249,13 @@ fn read_meta(reader: &mut Reader, all: &mut Dictionaries) -> Option<Meta> {
     if number == all.metas.len() {
         let mut meta = Meta::changes(0);
         meta.kind = Kind(u8::try_from(reader.number(column)?).ok()?);
-        meta.atomic = reader.number(column)? != 0;
-        if reader.number(column)? != 0 {
+        meta.atomic = reader.flag(column)?;
+        if reader.flag(column)? {
             meta.schema = Some(Hash(reader.fixed(Column::Noise)?));
         }
         let version = reader.text(column, Column::Text)?.to_vec();
         meta.app_version = String::from_utf8(version).ok()?;
-        if reader.number(column)? != 0 {
+        if reader.flag(column)? {
             meta.epoch = Some(reader.fixed(Column::Noise)?);
         }
         for _ in 0..reader.number(column)? {

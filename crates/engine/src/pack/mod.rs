@@ -70,8 +70,9 @@ impl SegmentCodec for HistoryCodec {
         let mut frames = SegmentFrames::default();
         let mut bytes = 0_usize;
         while !reader.is_at_end(Column::Group) {
+            let count = reader.number(Column::Group).filter(|count| *count > 0)?;
             let mut group = Vec::new();
-            for _ in 0..reader.number(Column::Group)? {
+            for _ in 0..count {
                 let frame = unpack_frame(&mut reader, &mut dictionaries)?;
                 bytes += frame.1.len() + FRAME_BYTES;
                 if bytes > limit {

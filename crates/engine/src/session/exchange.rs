@@ -242,7 +242,7 @@ impl Replica {
             Judgement::Missing(code, detail) => return Err((*code, detail.clone())),
             Judgement::Apply(_) => None,
             Judgement::Hold => Some(Code::NeedsNewerVersion),
-            Judgement::Quarantine(code, _) => Some(*code),
+            Judgement::Quarantine(code, ..) => Some(*code),
         };
         if let Some((body, _)) = envelope.known() {
             let ahead = self.core.state.clock.observe(body.meta.time, now);
@@ -363,7 +363,7 @@ fn take(session: &mut Session, bytes: usize) -> Result<(), Stop> {
 }
 
 /// Notes that an envelope is held; runs grow as long as they are contiguous.
-fn acknowledge(session: &mut Session, feed: FeedId, n: u64) {
+pub(super) fn acknowledge(session: &mut Session, feed: FeedId, n: u64) {
     match session.held.last_mut() {
         Some(run) if run.feed == feed && run.last + 1 == n => run.last = n,
         _ => session.held.push(HeldRun {

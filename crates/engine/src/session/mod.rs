@@ -478,10 +478,16 @@ impl Replica {
     /// Both sides have everything: the session ends, or goes on for what comes.
     fn complete(&mut self, session: &mut Session) -> Option<SessionOutput> {
         session.stage = Stage::CaughtUp;
-        let whole = session.start.wishes.push && session.start.wishes.pull;
+        let whole = session.may_push() && session.start.wishes.pull;
         let now = whole.then(|| self.now());
         let peer = self.peers.entry(session.start.peer).or_default();
-        for (feed, n) in &session.peer_holds {
+        // What was not to be sent, it may not have.
+        let holds = if session.may_push() || session.same_cursor() {
+            &session.peer_holds
+        } else {
+            &session.received
+        };
+        for (feed, n) in holds {
             peer.hold(*feed, *n);
         }
         peer.last_sync_ms = now.or(peer.last_sync_ms);

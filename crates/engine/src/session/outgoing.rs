@@ -6,6 +6,7 @@ use driftless_document::change_hash;
 use driftless_protocol::{Ack, Agreed, Chunker, Code, FeedId, Message, limits as wire};
 use driftless_store::Position;
 
+use super::exchange::acknowledge;
 use super::greet::stop_of;
 use super::live::News;
 use super::{Outbound, Session, Stage, Stop};
@@ -41,7 +42,7 @@ impl Replica {
         if session.stage == Stage::Greeting {
             return Ok(());
         }
-        self.send_acknowledgements(session);
+        self.send_acknowledgements(session)?;
         grant(session);
         self.compare_cursors(session);
         self.plan(session)?;
@@ -61,12 +62,21 @@ impl Replica {
         Ok(())
     }
 
-    fn send_acknowledgements(&mut self, session: &mut Session) {
+    fn send_acknowledgements(&mut self, session: &mut Session) -> Result<(), Stop> {
         if session.held.is_empty() && session.refused.is_empty() {
-            return;
+            return Ok(());
+        }
+        let mut refused = Vec::new();
+        for refusal in std::mem::take(&mut session.refused) {
+            // What was refused when it came may be applied by now: something it rests on was kept for it.
+            let (feed, n) = (refusal.feed, refusal.n);
+            if self.core.is_quarantined(&feed, n).map_err(stop_of)? {
+                refused.push(refusal);
+            } else {
+                acknowledge(session, feed, n);
+            }
         }
         let held = std::mem::take(&mut session.held);
-        let mut refused = std::mem::take(&mut session.refused);
         let mut held = held.chunks(wire::ACK_HELD);
         while let Some(runs) = held
             .next()
@@ -77,6 +87,7 @@ impl Replica {
             let ack = Ack::sign(&self.key, &self.workspace(), runs, some);
             session.say(Message::Ack(ack));
         }
+        Ok(())
     }
 
     /// Works out, once, what the peer lacks, in the order it was committed here.

@@ -1,10 +1,10 @@
 //! What was acknowledged is there again, whatever happened to the process or the store.
 
-use driftless_document::{Value, parse_record};
-use driftless_engine::{EngineError, Parts, Replica};
+use driftless_document::{FieldPath, Node, Value, parse_record};
+use driftless_engine::{Edit, EngineError, Parts, Replica};
 use driftless_store::{Journal, MemoryKv};
 
-use crate::support::{assert_equal, insert, set, sync, sync_until, text, two};
+use crate::support::{Device, assert_equal, insert, set, sync, sync_until, text, two};
 
 #[test]
 fn a_group_of_commits_costs_one_barrier() {
@@ -84,6 +84,54 @@ fn after_a_failed_barrier_nothing_is_acknowledged_until_the_folder_is_opened_aga
         laptop.verify(&mut |_| ()).unwrap().problems,
         Vec::<String>::new()
     );
+}
+
+#[test]
+fn a_group_that_never_reached_the_store_is_replayed() {
+    let (a, mut laptop, ..) = two();
+    let id = insert(&mut laptop, r#"{"title":"first"}"#);
+    a.kv.fail_apply(1);
+    let edit = Edit::Set {
+        path: FieldPath::parse("title").unwrap(),
+        node: Node::Leaf(Value::String("second".into())),
+    };
+    laptop.edit("notes", id, &[edit]).unwrap();
+    // The journal has it: it is durable, and nobody is told.
+    assert!(matches!(laptop.commit_group(), Err(EngineError::Store(_))));
+    let refused = laptop.insert("notes", parse_record("{}").unwrap());
+    assert!(matches!(refused, Err(EngineError::Broken)));
+    drop(laptop);
+    let laptop = a.open();
+    assert_eq!(
+        text(&laptop, id, "title"),
+        Some(Value::String("second".into()))
+    );
+    let problems = laptop.verify(&mut |_| ()).unwrap().problems;
+    assert_eq!(problems, Vec::<String>::new());
+}
+
+#[test]
+fn a_store_that_lost_its_last_batches_is_replayed() {
+    const WRITES: usize = 12;
+    let device = Device {
+        kv: MemoryKv::with_history(),
+        ..Device::new(1)
+    };
+    let mut laptop = device.create("laptop");
+    let id = insert(&mut laptop, r#"{"title":"0"}"#);
+    for n in 1..WRITES {
+        set(&mut laptop, id, "title", &n.to_string());
+    }
+    let digest = laptop.digest().unwrap();
+    drop(laptop);
+    // A crash leaves any prefix of the batches; none at all is an empty store.
+    for kept in 0..=WRITES {
+        device.kv.crash(kept);
+        let laptop = device.open();
+        assert_eq!(laptop.digest().unwrap(), digest, "{kept} batches are left");
+        let problems = laptop.verify(&mut |_| ()).unwrap().problems;
+        assert_eq!(problems, Vec::<String>::new(), "{kept} batches are left");
+    }
 }
 
 #[test]

@@ -2,13 +2,16 @@
 #![allow(clippy::unwrap_used)]
 
 mod convergence;
+mod discard;
 mod durability;
 mod history;
 mod hostile;
 mod live;
 mod membership;
 mod packing;
+mod packing_format;
 mod packing_size;
+mod quarantine;
 mod refused;
 mod schedules;
 mod support;

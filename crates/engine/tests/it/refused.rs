@@ -17,17 +17,17 @@ use crate::packing::{frames, pack};
 use crate::support::{Device, assert_equal, hello, insert, sync, two};
 
 /// A member that writes its envelopes by hand.
-struct Forger {
-    key: DeviceKey,
-    workspace: WorkspaceId,
-    feed: FeedId,
-    last: u64,
-    head: Hash,
-    membership: Vec<Hash>,
+pub(crate) struct Forger {
+    pub(crate) key: DeviceKey,
+    pub(crate) workspace: WorkspaceId,
+    pub(crate) feed: FeedId,
+    pub(crate) last: u64,
+    pub(crate) head: Hash,
+    pub(crate) membership: Vec<Hash>,
 }
 
 impl Forger {
-    fn sign(&mut self, record: [u8; 16], seqs: (u64, u64), raw: Vec<u8>) -> Vec<u8> {
+    pub(crate) fn sign(&mut self, record: [u8; 16], seqs: (u64, u64), raw: Vec<u8>) -> Vec<u8> {
         let hash = change_hash(&raw).unwrap().0;
         self.sign_for(record, seqs, raw, hash)
     }
@@ -79,7 +79,7 @@ impl Forger {
     }
 }
 
-fn put(record: &mut Record, actor: ActorId, key: &str, value: i64) -> Vec<u8> {
+pub(crate) fn put(record: &mut Record, actor: ActorId, key: &str, value: i64) -> Vec<u8> {
     let intent = Intent::Put {
         key: key.into(),
         value: Value::Int(value),
@@ -93,7 +93,11 @@ fn put(record: &mut Record, actor: ActorId, key: &str, value: i64) -> Vec<u8> {
 }
 
 /// Sends messages and returns what comes back.
-fn talk(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Vec<Message> {
+pub(crate) fn talk(
+    replica: &mut Replica,
+    session: SessionId,
+    messages: &[Message],
+) -> Vec<Message> {
     replica.handle_frame(session, &encode_batch(messages).unwrap(), 0);
     replica.commit_group().unwrap();
     let mut answers = Vec::new();
@@ -106,7 +110,7 @@ fn talk(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Vec<
 }
 
 /// Begins a session as a member, and learns the membership log's heads from the answer.
-fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
+pub(crate) fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
     let session = replica.start_session(SessionStart {
         side: Side::Listener,
         peer: key.device_id(),

@@ -115,7 +115,10 @@ impl Files for DiskFiles {
 
     fn sync_data(&mut self, name: &str) -> Result<(), FilesError> {
         self.handle(name)
-            .and_then(|file| file.sync_data())
+            .and_then(|file| {
+                file.sync_data()?;
+                still_named(&file)
+            })
             .map_err(failed(FileOperation::SyncData, name))
     }
 
@@ -151,6 +154,24 @@ impl Files for DiskFiles {
 
 fn failed(operation: FileOperation, name: &str) -> impl FnOnce(io::Error) -> FilesError {
     move |source| FilesError::new(operation, name, source)
+}
+
+/// A file that was removed while it is open takes writes and syncs as ever, and is gone when it is closed.
+#[cfg(unix)]
+fn still_named(file: &File) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    if file.metadata()?.nlink() > 0 {
+        return Ok(());
+    }
+    let what = "the file was removed while it was open";
+    Err(io::Error::new(io::ErrorKind::NotFound, what))
+}
+
+/// A file that is open cannot be removed here.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "it can fail on the other systems")]
+fn still_named(_file: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// Makes the names in `folder` durable.

@@ -9,6 +9,7 @@
 //! | what the documentation links to, and what its summary lists | `docs` |
 //! | which crate depends on what | `architecture` |
 //! | how many packages there are, from where, and which may not be there | `lockfiles` |
+//! | the tests that the documentation names exist | `named_tests` |
 //! | every type that is stored or sent has a golden file | `goldens` |
 //! | every dependency has its reason, every licence is allowed | `dependencies`, `licences` |
 //!
@@ -22,6 +23,7 @@ mod goldens;
 mod layout;
 mod licences;
 mod lockfiles;
+mod named_tests;
 mod orphans;
 mod packages;
 mod scan;
@@ -105,7 +107,7 @@ pub fn check(root: &Path) -> Result<Vec<Violation>, TidyError> {
 
 /// Checks the rules that need nothing but the files.
 pub fn check_tree(tree: &Tree) -> Vec<Violation> {
-    let rules: [fn(&Tree) -> Vec<Violation>; 8] = [
+    let rules: [fn(&Tree) -> Vec<Violation>; 9] = [
         size::check,
         words::check,
         orphans::check,
@@ -114,6 +116,7 @@ pub fn check_tree(tree: &Tree) -> Vec<Violation> {
         architecture::check_manifests,
         lockfiles::check,
         goldens::check,
+        named_tests::check,
     ];
     rules.iter().flat_map(|rule| rule(tree)).collect()
 }

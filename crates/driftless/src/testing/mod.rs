@@ -1,8 +1,13 @@
 //! [`pair`]: two devices that have joined, and a link between them that can be cut, for tests.
 //!
-//! Everything is real: two folders on the disk, a socket on the loopback interface, the handshake.
+//! Everything is real: two folders on the disk, a socket on the loopback interface, the handshake. Where that is
+//! too real, [`MemoryNetwork`] takes the place of the sockets, and [`NoNetwork`] shows a program without any.
+
+mod network;
 
 use std::path::{Path, PathBuf};
+
+pub use network::{MemoryNetwork, NoNetwork};
 
 use crate::{Database, Error, InviteOptions, Options, Server, SyncReport};
 

@@ -1,0 +1,243 @@
+//! `driftless outbox`: what was made here and is not yet everywhere it should be.
+
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use driftless::{Database, Discarded, Draft, EnvelopeId, OutboxItem, PeerState, RecordKey};
+use serde_json::{Value as Json, json};
+
+use crate::caller::Caller;
+use crate::commands::quarantine::page;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::item_args::{Outbox, OutboxAction, Page};
+use crate::output::{Output, clean, count};
+use crate::table::Table;
+use crate::time_text;
+
+/// Bytes of a draft's file: far more than an envelope can hold as text.
+const DRAFT_BYTES: u64 = 64 * 1024 * 1024;
+
+pub(crate) async fn run(context: &mut Context, arguments: Outbox) -> Result<(), Failure> {
+    let action = arguments
+        .action
+        .unwrap_or_else(|| OutboxAction::List(Page::default()));
+    let caller = context.caller();
+    context
+        .with_database(async |database, output| match action {
+            OutboxAction::List(arguments) => list(database, output, &arguments).await,
+            OutboxAction::Show(name) => {
+                let item = database.outbox().get(&name.item).await?;
+                print(output, &item)
+            }
+            OutboxAction::Retry(name) => {
+                let item = database.outbox().get(&name.item).await?;
+                let json = driftless::Outbox::to_json(&item);
+                output.answer(&json, &clean(&item.prospect()))
+            }
+            OutboxAction::Export(name) => {
+                let id = database.outbox().find(&name.item).await?;
+                output.object(&database.outbox().export(id).await?)
+            }
+            OutboxAction::Discard(arguments) => {
+                let id = database.outbox().find(&arguments.name.item).await?;
+                discard(&*caller, database, output, id, arguments.draft).await
+            }
+            OutboxAction::Apply(arguments) => {
+                apply(&*caller, database, output, &arguments.file).await
+            }
+        })
+        .await
+}
+
+async fn list(database: &Database, output: &mut Output, arguments: &Page) -> Result<(), Failure> {
+    let items = database.outbox().list(page(arguments)?).await?;
+    if output.json() {
+        let json = |item| driftless::Outbox::to_json(item);
+        return items.iter().try_for_each(|item| output.object(&json(item)));
+    }
+    if items.is_empty() {
+        return output.line("every change made here is held by another device");
+    }
+    let mut table = Table::new(["ITEM", "WHEN", "RECORDS", "CHANGES", "STATE"]).keep_whole(0);
+    let mut refused = 0;
+    for item in &items {
+        let state = match item.refused() {
+            Some(code) => format!("refused: {code}"),
+            None => "pending".into(),
+        };
+        refused += u64::from(item.refused().is_some());
+        table.push([
+            item.id.to_string().as_str(),
+            &item.time_ms.map_or_else(String::new, time_text::minutes),
+            &item.records.len().to_string(),
+            &item.changes.to_string(),
+            &state,
+        ]);
+    }
+    output.table(&table)?;
+    let changes = items.iter().map(|item| item.changes).sum();
+    output.line(&format!(
+        "{} with {}, {refused} refused",
+        count(items.len() as u64, "item"),
+        count(changes, "change"),
+    ))
+}
+
+fn print(output: &mut Output, item: &OutboxItem) -> Result<(), Failure> {
+    if output.json() {
+        return output.object(&driftless::Outbox::to_json(item));
+    }
+    output.line(&format!("item {}", item.id))?;
+    if let Some(time_ms) = item.time_ms {
+        output.line(&format!("made {}", time_text::minutes(time_ms)))?;
+    }
+    output.line(&clean(&item.prospect()))?;
+    print_records(output, &item.records, item.changes)?;
+    let mut table = Table::new(["DEVICE", "STATE", "WHY"]);
+    for peer in &item.peers {
+        let why = match peer.state {
+            PeerState::Refused(code) => code.sentence(),
+            _ => "",
+        };
+        let name = peer.name.clone();
+        table.push([
+            name.unwrap_or_else(|| peer.device.to_string()).as_str(),
+            peer.state.as_str(),
+            why,
+        ]);
+    }
+    output.table(&table)
+}
+
+/// The records of an item, and how many changes it has.
+pub(super) fn print_records(
+    output: &mut Output,
+    records: &[RecordKey],
+    changes: u64,
+) -> Result<(), Failure> {
+    output.line(&format!(
+        "{} of {}",
+        count(changes, "change"),
+        count(records.len() as u64, "record")
+    ))?;
+    records.iter().try_for_each(|key| {
+        let collection = clean(&key.collection);
+        output.line(&format!("  {collection} {}", key.record))
+    })
+}
+
+/// Discards an item, and prints its draft or writes it to a new file.
+pub(super) async fn discard(
+    caller: &dyn Caller,
+    database: &Database,
+    output: &mut Output,
+    id: EnvelopeId,
+    file: Option<PathBuf>,
+) -> Result<(), Failure> {
+    // Made before anything is discarded: a draft that could not be written would be lost to the eye.
+    let mut draft_file = match &file {
+        Some(path) => {
+            let place = caller.place_of(path);
+            Some(File::create_new(place).map_err(|error| cannot("make", path, error))?)
+        }
+        None => None,
+    };
+    let discarded = database.quarantine().discard(id).await;
+    if let (Some(path), Ok(Discarded::Dismissed) | Err(_)) = (&file, &discarded) {
+        // It is empty, and ours.
+        let _ = std::fs::remove_file(caller.place_of(path));
+    }
+    let Discarded::TakenBack { draft, resting } = discarded? else {
+        return output.answer(
+            &json!({ "id": id.to_string(), "discarded": "dismissed" }),
+            "left out of the list on this device: it is held and passed on as before",
+        );
+    };
+    let json = draft.to_json();
+    if let (Some(open), Some(path)) = (&mut draft_file, &file) {
+        let written = serde_json::to_string_pretty(&json)
+            .map_err(io::Error::from)
+            .and_then(|text| writeln!(open, "{text}"))
+            .and_then(|()| open.sync_all());
+        written.map_err(|error| cannot("write", path, error))?;
+    }
+    let resting: Vec<_> = resting.iter().map(ToString::to_string).collect();
+    if output.json() {
+        return output.object(&json!({
+            "id": id.to_string(),
+            "discarded": "taken_back",
+            "draft": json,
+            "resting": resting,
+        }));
+    }
+    output.line(&format!(
+        "taken back, for every device: {}",
+        count(draft.edits() as u64, "edit")
+    ))?;
+    if !resting.is_empty() {
+        output.line(&format!(
+            "refused with it, because they rest on it: {}",
+            resting.join(" ")
+        ))?;
+    }
+    match &file {
+        None => output.line(&clean_json(&json)),
+        Some(path) => output.line(&format!(
+            "`driftless outbox apply {}` writes them again",
+            clean(&path.display().to_string())
+        )),
+    }
+}
+
+/// JSON on one line: nothing in it that a terminal obeys.
+fn clean_json(json: &Json) -> String {
+    clean(&json.to_string())
+}
+
+fn cannot(action: &'static str, path: &Path, source: io::Error) -> Failure {
+    Failure::File {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
+
+async fn apply(
+    caller: &dyn Caller,
+    database: &Database,
+    output: &mut Output,
+    path: &Path,
+) -> Result<(), Failure> {
+    let malformed = |message: String| Failure::Usage {
+        message: format!("{}: {message}", path.display()),
+        remedy: "Give a draft as `driftless outbox discard --draft FILE` wrote it.".into(),
+    };
+    let content = caller.read_file(path, DRAFT_BYTES).await;
+    let content = content.map_err(|error| match error.kind() {
+        io::ErrorKind::FileTooLarge => malformed(error.to_string()),
+        _ => cannot("read", path, error),
+    })?;
+    let text = String::from_utf8(content).map_err(|_| malformed("it is not UTF-8 text".into()))?;
+    let draft = Draft::parse(&text).map_err(|error| malformed(error.to_string()))?;
+    let applied = database.outbox().apply(draft).await?;
+    if output.json() {
+        return output.object(&driftless::Outbox::applied_to_json(&applied));
+    }
+    for skipped in &applied.skipped {
+        output.line(&format!(
+            "skipped {} of {} {}: {}",
+            clean(&skipped.path),
+            clean(&skipped.key.collection),
+            skipped.key.record,
+            clean(&skipped.reason)
+        ))?;
+    }
+    output.line(&format!(
+        "{} written, {} as they were, {} skipped",
+        count(applied.written, "edit"),
+        applied.unchanged,
+        applied.skipped.len()
+    ))
+}

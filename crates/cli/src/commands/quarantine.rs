@@ -1,0 +1,143 @@
+//! `driftless quarantine`: what is held and not applied.
+
+use driftless::{Database, EnvelopeId, ItemPage, QuarantineItem, Retried};
+use serde_json::json;
+
+use crate::commands::outbox;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::item_args::{Page, Quarantine, QuarantineAction, QuarantineList};
+use crate::output::{Output, clean, count};
+use crate::table::Table;
+use crate::time_text;
+
+pub(crate) async fn run(context: &mut Context, arguments: Quarantine) -> Result<(), Failure> {
+    let action = arguments
+        .action
+        .unwrap_or_else(|| QuarantineAction::List(QuarantineList::default()));
+    let caller = context.caller();
+    context
+        .with_database(async |database, output| match action {
+            QuarantineAction::List(arguments) => list(database, output, arguments).await,
+            QuarantineAction::Show(name) => {
+                let item = database.quarantine().get(&name.item).await?;
+                print(output, &item)
+            }
+            QuarantineAction::Retry(name) => retry(database, output, &name.item).await,
+            QuarantineAction::Export(name) => {
+                let item = database.quarantine().get(&name.item).await?;
+                let export = database.quarantine().export(item.id).await?;
+                output.object(&export)
+            }
+            QuarantineAction::Discard(arguments) => {
+                let item = database.quarantine().get(&arguments.name.item).await?;
+                outbox::discard(&*caller, database, output, item.id, arguments.draft).await
+            }
+        })
+        .await
+}
+
+async fn list(
+    database: &Database,
+    output: &mut Output,
+    arguments: QuarantineList,
+) -> Result<(), Failure> {
+    let page = ItemPage {
+        settled: arguments.all,
+        ..page(&arguments.page)?
+    };
+    let items = database.quarantine().list(page).await?;
+    if output.json() {
+        let json = |item| driftless::Quarantine::to_json(item);
+        return items.iter().try_for_each(|item| output.object(&json(item)));
+    }
+    if items.is_empty() {
+        return output.line("nothing is refused");
+    }
+    let mut table = Table::new(["ITEM", "DEVICE", "WHEN", "RECORDS", "WHY", "STATE"]).keep_whole(0);
+    for item in &items {
+        table.push([
+            item.id.to_string().as_str(),
+            &author(item),
+            &item.time_ms.map_or_else(String::new, time_text::minutes),
+            &item.records.len().to_string(),
+            item.code.as_str(),
+            item.state.as_str(),
+        ]);
+    }
+    output.table(&table)?;
+    output.line(&format!(
+        "{}; `driftless quarantine show ITEM` explains one",
+        count(items.len() as u64, "item")
+    ))
+}
+
+/// The page of a list that is asked for.
+pub(super) fn page(page: &Page) -> Result<ItemPage, Failure> {
+    let after = page.after.as_deref().map(|after| {
+        after.parse::<EnvelopeId>().map_err(|error| Failure::Usage {
+            message: error.to_string(),
+            remedy: "Give the whole id of the last item of the page before.".into(),
+        })
+    });
+    Ok(ItemPage {
+        after: after.transpose()?,
+        limit: page.limit,
+        settled: false,
+    })
+}
+
+fn author(item: &QuarantineItem) -> String {
+    match (&item.device_name, item.own) {
+        (_, true) => "this device".into(),
+        (Some(name), false) => name.clone(),
+        (None, false) => "an unknown device".into(),
+    }
+}
+
+async fn retry(database: &Database, output: &mut Output, name: &str) -> Result<(), Failure> {
+    let item = database.quarantine().get(name).await?;
+    match database.quarantine().retry(item.id).await? {
+        Retried::Unchanged(item) => output.answer(
+            &json!({
+                "applied": false,
+                "item": driftless::Quarantine::to_json(&item),
+                "message": item.waits_for.sentence(),
+            }),
+            &format!(
+                "still refused: {} {}",
+                clean(&sentence(&item)),
+                item.waits_for.sentence()
+            ),
+        ),
+        Retried::Admitted { with } => output.answer(
+            &json!({ "applied": true, "id": item.id.to_string(), "with": with }),
+            &format!("applied, and {} that rested on it", count(with, "other")),
+        ),
+        // Of a later library.
+        _ => output.line("judged again"),
+    }
+}
+
+/// Why it is refused, with what is known besides.
+fn sentence(item: &QuarantineItem) -> String {
+    if item.detail.is_empty() {
+        return item.code.sentence().to_owned();
+    }
+    let sentence = item.code.sentence().trim_end_matches('.');
+    format!("{sentence} ({}).", item.detail)
+}
+
+fn print(output: &mut Output, item: &QuarantineItem) -> Result<(), Failure> {
+    if output.json() {
+        return output.object(&driftless::Quarantine::to_json(item));
+    }
+    output.line(&format!("item {} ({})", item.id, item.state.as_str()))?;
+    let when = item
+        .time_ms
+        .map_or_else(|| "at an unknown time".to_owned(), time_text::minutes);
+    output.line(&format!("made by {}, {when}", clean(&author(item))))?;
+    output.line(&clean(&sentence(item)))?;
+    output.line(&item.waits_for.sentence())?;
+    outbox::print_records(output, &item.records, item.changes)
+}

@@ -1,0 +1,171 @@
+//! [`Backoff`]: how long to wait before the next attempt to connect.
+//!
+//! Exponential with full jitter: after the n-th failure in a row the wait is drawn evenly from zero to the
+//! n-th ceiling, which begins at [`BACKOFF_FIRST`] and doubles up to [`BACKOFF_LONGEST`]. Devices that lost one
+//! hub together so come back spread out, and the fewer the longer it is gone ("Exponential Backoff And
+//! Jitter", AWS Architecture Blog, 2015).
+//!
+//! A state machine without clock and randomness: what is drawn from is a parameter.
+
+use std::time::Duration;
+
+use crate::limits::{BACKOFF_FIRST, BACKOFF_LONGEST, RETRY_AFTER_LONGEST};
+
+/// Counts failures in a row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Backoff {
+    failures: u32,
+}
+
+impl Backoff {
+    /// Failures since the last success.
+    pub(crate) fn failures(self) -> u32 {
+        self.failures
+    }
+
+    /// Notes a success: the next failure is the first again.
+    pub(crate) fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// Notes a failure and says how long to wait; `random` is any number, evenly drawn.
+    ///
+    /// What the other side asked for is honoured, up to [`RETRY_AFTER_LONGEST`].
+    pub(crate) fn after_failure(&mut self, random: u64, retry_after: Option<Duration>) -> Duration {
+        let ceiling = ceiling(self.failures);
+        self.failures = self.failures.saturating_add(1);
+        let asked = retry_after.unwrap_or(Duration::ZERO);
+        part(ceiling, random).max(asked.min(RETRY_AFTER_LONGEST))
+    }
+
+    /// Notes a refusal that only a person can lift: the wait is the longest there is.
+    pub(crate) fn after_refusal(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        BACKOFF_LONGEST
+    }
+}
+
+/// The longest wait after so many failures before this one.
+fn ceiling(failures: u32) -> Duration {
+    let factor = 1_u32.checked_shl(failures).unwrap_or(u32::MAX);
+    BACKOFF_FIRST.saturating_mul(factor).min(BACKOFF_LONGEST)
+}
+
+/// A part of `whole`: none of it for 0, all of it for the largest number.
+fn part(whole: Duration, random: u64) -> Duration {
+    let nanos = u64::try_from(whole.as_nanos()).unwrap_or(u64::MAX);
+    let product = u128::from(nanos) * u128::from(random) / u128::from(u64::MAX);
+    Duration::from_nanos(u64::try_from(product).unwrap_or(nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_ceiling_doubles_from_half_a_second_to_five_minutes() {
+        let mut backoff = Backoff::default();
+        let waits: Vec<_> = (0..12)
+            .map(|_| backoff.after_failure(u64::MAX, None).as_millis())
+            .collect();
+        let expected = [
+            500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 64_000, 128_000, 256_000, 300_000,
+            300_000,
+        ];
+        assert_eq!(waits, expected);
+        assert_eq!(backoff.failures(), 12);
+        assert_eq!(backoff.after_failure(0, None), Duration::ZERO);
+    }
+
+    #[test]
+    fn what_the_other_side_asks_for_is_waited_within_reason() {
+        let mut backoff = Backoff::default();
+        let minute = Duration::from_secs(60);
+        assert_eq!(backoff.after_failure(7, Some(minute)), minute);
+        let century = Duration::from_secs(100 * 365 * 24 * 3_600);
+        let longest = backoff.after_failure(7, Some(century));
+        assert_eq!(longest, RETRY_AFTER_LONGEST);
+        assert_eq!(backoff.after_refusal(), BACKOFF_LONGEST);
+    }
+
+    /// What happens to a connection.
+    #[derive(Clone, Debug)]
+    enum Event {
+        Failure(u64, Option<Duration>),
+        Refusal,
+        Success,
+    }
+
+    fn events() -> impl Strategy<Value = Vec<Event>> {
+        let asked = proptest::option::of((0..u64::MAX / 2).prop_map(Duration::from_millis));
+        let event = prop_oneof![
+            6 => (any::<u64>(), asked).prop_map(|(random, asked)| Event::Failure(random, asked)),
+            1 => Just(Event::Refusal),
+            1 => Just(Event::Success),
+        ];
+        proptest::collection::vec(event, 0..80)
+    }
+
+    fn waits(events: &[Event]) -> Vec<Option<Duration>> {
+        let mut backoff = Backoff::default();
+        let wait = |event: &Event| match event {
+            Event::Failure(random, asked) => Some(backoff.after_failure(*random, *asked)),
+            Event::Refusal => Some(backoff.after_refusal()),
+            Event::Success => {
+                backoff.reset();
+                None
+            }
+        };
+        events.iter().map(wait).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_wait_is_within_its_bounds(events in events()) {
+            let mut failures = 0_u32;
+            for (event, wait) in events.iter().zip(waits(&events)) {
+                match event {
+                    Event::Success => failures = 0,
+                    Event::Refusal => {
+                        prop_assert_eq!(wait, Some(BACKOFF_LONGEST));
+                        failures += 1;
+                    }
+                    Event::Failure(_, asked) => {
+                        let asked = asked.unwrap_or_default().min(RETRY_AFTER_LONGEST);
+                        let doubled = 500_u64.saturating_mul(1 << failures.min(20)).min(300_000);
+                        let wait = wait.expect("a failure is waited out");
+                        prop_assert!(wait >= asked);
+                        prop_assert!(wait <= asked.max(Duration::from_millis(doubled)));
+                        failures += 1;
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn after_a_success_it_begins_anew(before in events(), random in any::<u64>()) {
+            let mut backoff = Backoff::default();
+            for event in &before {
+                if let Event::Failure(random, asked) = event {
+                    backoff.after_failure(*random, *asked);
+                }
+            }
+            backoff.reset();
+            prop_assert_eq!(backoff, Backoff::default());
+            prop_assert!(backoff.after_failure(random, None) <= BACKOFF_FIRST);
+        }
+
+        #[test]
+        fn equal_events_and_randomness_give_equal_waits(events in events()) {
+            prop_assert_eq!(waits(&events), waits(&events));
+        }
+
+        #[test]
+        fn more_of_the_randomness_is_more_of_the_wait(failures in 0..40_u32, a in any::<u64>(), b in any::<u64>()) {
+            let wait = |random| Backoff { failures }.after_failure(random, None);
+            prop_assert!(wait(a.min(b)) <= wait(a.max(b)));
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! [`Quarantine`]: what is held and passed on, and not applied.
+
+use driftless_engine::{
+    Discarded, EnvelopeId, ItemPage, QuarantineItem, RecordKey, Replica, Retried, WaitsFor,
+};
+use serde_json::{Value as Json, json};
+
+use crate::actor::Actor;
+use crate::error::Error;
+use crate::time::rfc3339;
+
+/// What is held and passed on, and not applied, item by item. It stops nothing else.
+#[derive(Clone)]
+pub struct Quarantine {
+    actor: Actor,
+}
+
+impl Quarantine {
+    pub(crate) fn new(actor: Actor) -> Self {
+        Self { actor }
+    }
+
+    /// The items, a page of them.
+    pub async fn list(&self, page: ItemPage) -> Result<Vec<QuarantineItem>, Error> {
+        self.actor
+            .read(move |replica| replica.quarantine(&page))
+            .await
+    }
+
+    /// One item, by its id, or by the beginning of its feed with the number.
+    pub async fn get(&self, name: &str) -> Result<QuarantineItem, Error> {
+        let name = name.to_owned();
+        let get = move |replica: &Replica| {
+            let id = replica.find_quarantined(&name)?;
+            replica.quarantine_item(id)
+        };
+        self.actor.read(get).await
+    }
+
+    /// Judges an item again: it is applied if this release, or the list of members, now lets it in.
+    pub async fn retry(&self, id: EnvelopeId) -> Result<Retried, Error> {
+        self.actor
+            .write(move |replica| replica.retry_quarantined(id))
+            .await
+    }
+
+    /// Everything there is of an item, as JSON: to be kept before it is discarded.
+    pub async fn export(&self, id: EnvelopeId) -> Result<Json, Error> {
+        self.actor.read(move |replica| replica.export(id)).await
+    }
+
+    /// Takes back an item of this device, for everybody, or leaves one of another device out of the list here.
+    ///
+    /// There is no undo; what it wrote comes back as a [`Draft`](crate::Draft).
+    pub async fn discard(&self, id: EnvelopeId) -> Result<Discarded, Error> {
+        self.actor.write(move |replica| replica.discard(id)).await
+    }
+
+    /// An item as JSON.
+    pub fn to_json(item: &QuarantineItem) -> Json {
+        let waits_for = match &item.waits_for {
+            WaitsFor::NewerVersion => json!("newer_version"),
+            WaitsFor::Admission => json!("admission"),
+            WaitsFor::Refused(id) => json!({ "refused": id.to_string() }),
+            _ => Json::Null,
+        };
+        json!({
+            "id": item.id.to_string(),
+            "device": item.device.map(|device| device.to_string()),
+            "device_name": item.device_name,
+            "own": item.own,
+            "time": item.time_ms.map(rfc3339),
+            "code": item.code.as_str(),
+            "message": item.code.sentence(),
+            "detail": item.detail,
+            "remedy": item.code.remedy(),
+            "records": records_json(&item.records),
+            "changes": item.changes,
+            "waits_for": waits_for,
+            "retry": item.waits_for.retry_helps(),
+            "state": item.state.as_str(),
+        })
+    }
+}
+
+pub(crate) fn records_json(records: &[RecordKey]) -> Vec<Json> {
+    let records = records.iter();
+    records
+        .map(|key| json!({ "collection": key.collection, "record": key.record.to_string() }))
+        .collect()
+}
+
+impl std::fmt::Debug for Quarantine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Quarantine").finish_non_exhaustive()
+    }
+}

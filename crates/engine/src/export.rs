@@ -1,0 +1,135 @@
+//! One envelope as JSON, with everything that can be read of it and its bytes: nothing is lost with a discard.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use driftless_document::{Action, Change, RecordId, read_change, value_to_json};
+use driftless_protocol::{BodyForm, Envelope, Item, ItemPayload};
+use serde_json::{Value as Json, json};
+
+use crate::error::EngineError;
+use crate::quarantine::{EnvelopeId, time_of};
+use crate::replica::Replica;
+
+/// The version of the JSON.
+const EXPORT_VERSION: u64 = 1;
+
+impl Replica {
+    /// An envelope that is held here, refused or not: its header, its items, what its changes write as far as
+    /// they can be read, and all its bytes in base64.
+    pub fn export(&self, id: EnvelopeId) -> Result<Json, EngineError> {
+        if self.core.envelope_place(&id.feed, id.n)?.is_none() {
+            return Err(EngineError::NotFound {
+                what: "held change",
+                name: id.to_string(),
+            });
+        }
+        let envelope = self.read_envelope(&id.feed, id.n)?;
+        let author = self.author_of(&id.feed);
+        let refused = self
+            .verdict(id)?
+            .map(|(code, detail)| json!({ "code": code.as_str(), "detail": detail }));
+        let items: Vec<_> = envelope
+            .items()
+            .into_iter()
+            .map(|(collection, item, payload)| item_json(collection, item, payload))
+            .collect();
+        Ok(json!({
+            "export": EXPORT_VERSION,
+            "id": id.to_string(),
+            "device": author.as_ref().map(|(device, _)| device.to_string()),
+            "device_name": author.map(|(_, name)| name),
+            "time_ms": time_of(&envelope),
+            "refused": refused,
+            "header": header_json(&envelope),
+            "body": body_json(&envelope),
+            "items": items,
+            "bytes": STANDARD.encode(envelope.encode()),
+        }))
+    }
+}
+
+fn header_json(envelope: &Envelope) -> Json {
+    let header = envelope.header();
+    let membership = header.membership.iter().map(ToString::to_string);
+    let predecessor = header.predecessor.map(|before| {
+        let id = EnvelopeId {
+            feed: before.feed,
+            n: before.n,
+        };
+        json!({ "id": id.to_string(), "hash": before.hash.to_string() })
+    });
+    json!({
+        "workspace": header.workspace.to_string(),
+        "feed": header.feed.to_string(),
+        "n": header.n,
+        "prev": header.prev.to_string(),
+        "predecessor": predecessor,
+        "membership": membership.collect::<Vec<_>>(),
+        "body": header.body.to_string(),
+        "hash": envelope.hash().to_string(),
+        "signature": STANDARD.encode(envelope.signature().as_bytes()),
+    })
+}
+
+fn body_json(envelope: &Envelope) -> Json {
+    match envelope.body() {
+        BodyForm::Known { body, .. } => {
+            let extensions = body.meta.ext.iter();
+            let extensions = extensions
+                .map(|(tag, bytes)| json!({ "tag": tag, "bytes": STANDARD.encode(bytes) }));
+            json!({
+                "form": "known",
+                "atomic": body.meta.atomic,
+                "schema": body.meta.schema.map(|hash| hash.to_string()),
+                "app_version": body.meta.app_version,
+                "extensions": extensions.collect::<Vec<_>>(),
+            })
+        }
+        BodyForm::Unknown(_) => json!({ "form": "of_a_newer_version" }),
+        _ => json!({ "form": "partial" }),
+    }
+}
+
+fn item_json(collection: &str, item: &Item, payload: &ItemPayload) -> Json {
+    let changes: Vec<_> = payload.changes.iter().map(|raw| change_json(raw)).collect();
+    json!({
+        "collection": collection,
+        "record": RecordId(item.record).to_string(),
+        "actor": driftless_document::ActorId(item.actor).to_string(),
+        "first_seq": item.first_seq,
+        "last_seq": item.last_seq,
+        "commitment": item.commitment.to_string(),
+        "salt": STANDARD.encode(payload.salt),
+        "changes": changes,
+    })
+}
+
+fn change_json(raw: &[u8]) -> Json {
+    let mut object = match read_change(raw) {
+        Ok(change) => read_json(&change),
+        Err(refusal) => json!({ "unreadable": refusal.to_string() }),
+    };
+    object["bytes"] = STANDARD.encode(raw).into();
+    object
+}
+
+fn read_json(change: &Change) -> Json {
+    let writes: Vec<_> = change
+        .operations
+        .iter()
+        .map(|operation| match &operation.action {
+            Action::Put(value) => json!({ "path": operation.key, "value": value_to_json(value) }),
+            Action::Delete => json!({ "path": operation.key, "removed": true }),
+        })
+        .collect();
+    let deps = change.deps.iter().map(ToString::to_string);
+    json!({
+        "change": change.hash.to_string(),
+        "actor": change.actor.to_string(),
+        "seq": change.seq,
+        "start_op": change.start_op,
+        "time_ms": change.time_ms(),
+        "deps": deps.collect::<Vec<_>>(),
+        "writes": writes,
+    })
+}
