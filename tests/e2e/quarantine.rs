@@ -127,7 +127,7 @@ fn receive(socket: &mut Socket) -> Option<Vec<u8>> {
 }
 
 /// A laptop with three notes, the second of which the phone refuses.
-fn refused(world: &World) -> (Device, Device, [String; 3], String) {
+pub fn refused(world: &World) -> (Device, Device, [String; 3], String) {
     let laptop = world.init("laptop");
     let serving = laptop.serve_and_invite();
     let phone = world.join("phone", serving.link());

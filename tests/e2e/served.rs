@@ -249,6 +249,24 @@ fn a_file_is_the_clients_wherever_the_server_runs() {
 }
 
 #[test]
+fn a_draft_is_made_and_read_where_the_command_was_typed() {
+    let world = World::new();
+    let (laptop, _phone, _notes, refused) = crate::quarantine::refused(&world);
+    let serving = laptop.serve();
+    let elsewhere = world.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let type_there = |arguments: &[&str]| {
+        let mut command = laptop.command(arguments);
+        command.current_dir(&elsewhere);
+        Running::start(command).wait().succeeded()
+    };
+    type_there(&["outbox", "discard", &refused, "--draft", "draft.json"]);
+    assert!(elsewhere.join("draft.json").exists());
+    type_there(&["outbox", "apply", "draft.json"]);
+    serving.stop();
+}
+
+#[test]
 fn a_folder_with_a_long_name_is_served_as_well() {
     let world = World::new();
     let parent = world.path(&"long".repeat(50));

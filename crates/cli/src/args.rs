@@ -262,6 +262,9 @@ pub(crate) struct Serve {
     /// Where the other device reaches this one, for the link [default: where this one listens]
     #[arg(long, value_name = "URL", requires = "invite")]
     pub(crate) address: Option<String>,
+    /// Keep in touch with the device that listens there, too; may be given several times
+    #[arg(long = "peer", value_name = "URL")]
+    pub(crate) peers: Vec<String>,
     #[command(flatten)]
     pub(crate) terms: Terms,
 }

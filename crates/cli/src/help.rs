@@ -88,9 +88,11 @@ pub(crate) const SERVE: &str = "\
 Other commands work on the folder meanwhile: this process carries them out.
 The first line printed is `listening on ws://HOST:PORT`, with --invite the link is the second.
 Interrupt it once to end it cleanly, twice to end it at once.
+A peer that is lost is connected to again, after half a second at first and five minutes at most.
 
-Example:
-  driftless serve --dir laptop --listen 0.0.0.0:7717 --invite";
+Examples:
+  driftless serve --dir laptop --listen 0.0.0.0:7717 --invite
+  driftless serve --dir phone --listen 127.0.0.1:0 --peer ws://192.168.1.20:7717";
 
 pub(crate) const SYNC: &str = "\
 Without a URL the peers that this device has met are tried, the latest first.

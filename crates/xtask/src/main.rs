@@ -1,8 +1,9 @@
-//! `cargo xtask tidy`, `cargo xtask golden --check`, `cargo xtask golden --write`.
+//! `cargo xtask tidy`, `golden --check`, `golden --write`, `soak ...`, `fuzz TARGET ...`.
 
-use std::process::ExitCode;
+use std::io;
+use std::process::{ExitCode, ExitStatus};
 
-use driftless_xtask::{golden, tidy};
+use driftless_xtask::{golden, long, tidy};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -11,9 +12,28 @@ fn main() -> ExitCode {
         ["tidy"] => run_tidy(),
         ["golden", "--check"] => run_golden(golden::Task::Check),
         ["golden", "--write"] => run_golden(golden::Task::Write),
+        ["soak", rest @ ..] => finished(long::soak(&tidy::workspace_root(), rest)),
+        ["fuzz", target, rest @ ..] => finished(long::fuzz(&tidy::workspace_root(), target, rest)),
         _ => {
-            eprintln!("usage: cargo xtask tidy | golden --check | golden --write");
+            eprintln!(
+                "usage: cargo xtask tidy | golden --check | golden --write\n       \
+                 cargo xtask soak convergence [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak replay FILE...\n       \
+                 cargo xtask fuzz TARGET [ARGUMENTS OF LIBFUZZER]"
+            );
             ExitCode::from(2)
+        }
+    }
+}
+
+/// What a long run came to; it has said why itself.
+fn finished(status: io::Result<ExitStatus>) -> ExitCode {
+    match status {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("cargo does not start: {error}");
+            ExitCode::FAILURE
         }
     }
 }

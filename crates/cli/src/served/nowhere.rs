@@ -29,11 +29,8 @@ pub(crate) async fn ask(
     busy: driftless::Error,
 ) -> Result<u8, Failure> {
     let path = dir.join("driftless.sock");
-    Err(ServedError::NobodyListens {
-        busy: Box::new(busy),
-        path,
-    }
-    .into())
+    let busy = Box::new(busy);
+    Err(ServedError::NobodyListens { busy, path }.into())
 }
 
 pub(crate) async fn who_serves(_: &Path) -> Option<u32> {

@@ -212,13 +212,7 @@ impl Core {
             let packed_before = journal.packs().end();
             return Self::derive(kv, device, journal, packed_before, progress);
         };
-        let mut core = Self::load(kv, device, &first, journal.packs())?;
-        if core.state.applied > journal.end() {
-            return Err(EngineError::JournalShort {
-                applied: core.state.applied,
-                end: journal.end(),
-            });
-        }
+        let mut core = Self::load(kv, device, &first, journal)?;
         core.replay(journal, progress)?;
         if core.state.stale {
             core.rederive(journal)?;
@@ -232,7 +226,7 @@ impl Core {
         kv: Box<dyn Kv>,
         device: DeviceId,
         first_key: &[u8],
-        packs: Packs,
+        journal: &Journal,
     ) -> Result<Self, EngineError> {
         let workspace = first_key
             .get(..16)
@@ -245,6 +239,13 @@ impl Core {
             .get(&keys.space(Space::State))?
             .ok_or_else(|| EngineError::store_damaged("its state is missing"))?;
         let state = State::decode(&state)?;
+        // First: that writes are gone is worse news than anything that is wrong with the store.
+        if state.applied > journal.end() {
+            return Err(EngineError::JournalShort {
+                applied: state.applied,
+                end: journal.end(),
+            });
+        }
         let log = load_log(&base, keys)?;
         if log.hashes().count() as u64 != state.members {
             return Err(EngineError::store_damaged("a membership record is missing"));
@@ -259,6 +260,7 @@ impl Core {
             Visit::Continue
         })?;
         found?;
+        let packs = journal.packs();
         if state.listed_packed > packs.end() {
             return Err(EngineError::store_damaged(
                 "it lists envelopes as packed that are not",

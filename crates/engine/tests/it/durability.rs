@@ -178,9 +178,26 @@ fn a_journal_that_lost_its_end_is_told_from_a_damaged_store() {
         kv: Box::new(a.kv.clone()),
         key: a.key(),
         clock: std::sync::Arc::new(a.clock.clone()),
-        randomness: Box::new(crate::support::Counted::fresh()),
+        randomness: Box::new(a.randomness()),
     };
     let opened = Replica::open(parts, &mut |_| ());
+    assert!(matches!(opened, Err(EngineError::JournalShort { .. })));
+}
+
+#[test]
+fn a_journal_that_lost_its_end_is_told_so_even_where_its_packs_are_gone_too() {
+    let (a, mut laptop, ..) = two();
+    let old = a.files.duplicate();
+    laptop.close_segment(0).unwrap();
+    laptop.pack_all(&|| true).unwrap();
+    insert(&mut laptop, "{}");
+    laptop.close().unwrap();
+    let restored = crate::support::Device {
+        files: old,
+        kv: a.kv.clone(),
+        ..a.copy()
+    };
+    let opened = restored.try_open();
     assert!(matches!(opened, Err(EngineError::JournalShort { .. })));
 }
 
@@ -191,12 +208,7 @@ fn a_copied_folder_goes_on_twice_and_both_converge() {
     let id = insert(&mut laptop, r#"{"title":"a"}"#);
     sync(&mut phone, &mut laptop).unwrap();
     laptop.close().unwrap();
-    let copy = crate::support::Device {
-        files: a.files.duplicate(),
-        kv: MemoryKv::new(),
-        seed: a.seed,
-        clock: a.clock.clone(),
-    };
+    let copy = a.copy();
     let (mut one, mut two) = (a.open(), copy.open());
     set(&mut one, id, "title", "one");
     set(&mut two, id, "title", "two");
@@ -221,12 +233,7 @@ fn a_copied_folder_goes_on_twice_and_both_converge() {
 fn a_restored_backup_gets_back_what_it_had_sent_and_goes_on() {
     let (a, mut laptop, _, mut phone) = two();
     let id = insert(&mut laptop, r#"{"title":"a"}"#);
-    let backup = crate::support::Device {
-        files: a.files.duplicate(),
-        kv: MemoryKv::new(),
-        seed: a.seed,
-        clock: a.clock.clone(),
-    };
+    let backup = a.copy();
     set(&mut laptop, id, "title", "after the backup");
     sync(&mut phone, &mut laptop).unwrap();
     drop(laptop);
@@ -273,10 +280,8 @@ fn a_store_that_lost_any_one_value_is_found_out() {
     for key in keys {
         let space = key[16];
         let hurt = crate::support::Device {
-            files: a.files.duplicate(),
             kv: a.copy_of_store(),
-            seed: a.seed,
-            clock: a.clock.clone(),
+            ..a.copy()
         };
         assert!(hurt.kv.lose_key(&key));
         let found = match hurt.try_open() {

@@ -13,5 +13,4 @@ mod packing_format;
 mod packing_size;
 mod quarantine;
 mod refused;
-mod schedules;
 mod support;

@@ -1,8 +1,8 @@
 //! Packed history is the same history: in its frames, in what is derived from it, and for whoever asks for it.
 
 use driftless_document::parse_record;
-use driftless_engine::{ConflictFilter, EngineError, Replica, history_codec};
-use driftless_store::{Frame, Journal, JournalError, Kv as _, MemoryKv, Position, Visit};
+use driftless_engine::{ConflictFilter, EngineError, Replica};
+use driftless_store::{Frame, Journal, JournalError, Kv as _, MemoryKv};
 
 use crate::support::{Device, assert_equal, insert, set, sync, two};
 
@@ -27,16 +27,7 @@ fn asked(replica: &Replica) -> impl PartialEq + std::fmt::Debug + use<> {
 
 /// The frames of a journal, whatever its form.
 pub(crate) fn frames(device: &Device) -> Vec<Frame> {
-    let (journal, _) = Journal::open(Box::new(device.files.duplicate())).unwrap();
-    journal.unpack_with(history_codec());
-    let mut frames = Vec::new();
-    journal
-        .replay::<JournalError>(Position::START, &mut |frame| {
-            frames.push(frame);
-            Ok(Visit::Continue)
-        })
-        .unwrap();
-    frames
+    device.frames().unwrap()
 }
 
 fn contents(device: &Device) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -117,8 +108,7 @@ fn a_store_derived_from_packed_history_is_the_one_that_was_listed_step_by_step()
     let lost = Device {
         kv: MemoryKv::new(),
         files: a.files.clone(),
-        seed: a.seed,
-        clock: a.clock.clone(),
+        ..a.copy()
     };
     let laptop = lost.open();
     assert_whole(&laptop);
@@ -160,8 +150,7 @@ fn a_restored_backup_goes_on_from_a_feed_that_is_packed_elsewhere() {
     let backup = Device {
         files: a.files.duplicate(),
         kv: MemoryKv::new(),
-        seed: a.seed,
-        clock: a.clock.clone(),
+        ..a.copy()
     };
     set(&mut laptop, id, "title", "after the backup");
     sync(&mut phone, &mut laptop).unwrap();
@@ -225,8 +214,7 @@ fn every_operation_of_the_disk_may_fail_while_history_is_packed() {
         let device = Device {
             files: a.files.duplicate(),
             kv: a.copy_of_store(),
-            seed: a.seed,
-            clock: a.clock.clone(),
+            ..a.copy()
         };
         let mut replica = device.open();
         let source = replica.pack_source().unwrap().unwrap();
@@ -289,8 +277,7 @@ fn a_store_that_lists_something_as_packed_that_is_not_is_found_out() {
     let mixed = Device {
         files: old,
         kv: a.copy_of_store(),
-        seed: a.seed,
-        clock: a.clock.clone(),
+        ..a.copy()
     };
     assert!(matches!(
         mixed.try_open().map(|_| ()),
@@ -311,8 +298,7 @@ fn a_store_of_packed_history_that_lost_any_one_value_is_found_out() {
         let hurt = Device {
             files: a.files.duplicate(),
             kv: a.copy_of_store(),
-            seed: a.seed,
-            clock: a.clock.clone(),
+            ..a.copy()
         };
         assert!(hurt.kv.lose_key(&key));
         let found = match hurt.try_open() {

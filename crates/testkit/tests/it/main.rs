@@ -1,5 +1,7 @@
-//! The conflict log and convergence of records, on random histories.
+//! The conflict log, histories and convergence: of records, on random histories; of replicas, on random schedules.
 
 mod conflict_log;
 mod convergence;
 mod history;
+mod schedules;
+mod stories;

@@ -1,0 +1,100 @@
+//! Rows and the conflict log against what brute force makes of the changes in a journal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftless_document::{Change, Record, RecordId, Status};
+use driftless_engine::{ConflictFilter, RecordKey};
+use driftless_protocol::Envelope;
+use driftless_store::FrameKind;
+
+use super::place::Place;
+use super::{While, Wrong};
+use crate::oracle;
+use crate::past::Past;
+use crate::replicas::receive;
+
+/// The frames that hold envelopes, as docs/format.md says.
+const ENVELOPE_FRAME: FrameKind = FrameKind(1);
+/// Records of longer histories are left to the other checks: brute force takes the cube of their length.
+const CHANGES: usize = 60;
+
+/// Holds what a place says of its records against its journal; `unseen` leaves out the last change there.
+pub(super) fn check(place: &Place, unseen: bool) -> Result<(), Wrong> {
+    let replica = place.seen()?;
+    let all = replica.conflicts(&ConflictFilter::default())?;
+    let mut judged = 0;
+    for (key, mut changes) in changes_of(place, unseen)? {
+        if changes.len() > CHANGES {
+            judged += all.iter().filter(|view| view.key == key).count();
+            continue;
+        }
+        let name = || format!("record {} of `{}`", key.record, key.collection);
+        let row = replica.get(&key.collection, key.record)?;
+        let row = row
+            .ok_or_else(|| Wrong::new("a record of the journal is gone"))
+            .during(name)?;
+        let past = Past::of(&changes);
+        let known: BTreeSet<_> = changes.iter().map(|change| change.hash).collect();
+        let follows = row.heads.iter().all(|head| known.contains(head))
+            && past.at(&row.heads) == known
+            && past.fields(&known) == row.fields;
+        if !follows {
+            return Err(Wrong::new(format!(
+                "the row does not follow from the {} changes in the journal: {row:?}",
+                changes.len()
+            )))
+            .during(name);
+        }
+        changes.sort_by_key(|change| change.hash);
+        let expected = oracle::episodes(&key.collection, key.record, &changes);
+        let expected: Vec<_> = expected
+            .into_iter()
+            .filter(|episode| episode.status != Status::Agreed)
+            .map(|episode| (episode.entry, episode.status))
+            .collect();
+        let mut found: Vec<_> = all
+            .iter()
+            .filter(|view| view.key == key)
+            .map(|view| (view.entry.clone(), view.status))
+            .collect();
+        found.sort_by_key(|(entry, _)| (entry.register.clone(), entry.members[0].operation));
+        judged += found.len();
+        if found != expected {
+            return Err(Wrong::new(format!(
+                "the conflict log says {found:#?}, brute force {expected:#?}"
+            )))
+            .during(name);
+        }
+    }
+    if judged != all.len() {
+        return Err(Wrong::new("the conflict log has entries of no record"));
+    }
+    Ok(())
+}
+
+/// The changes of each record in a journal, each after its past.
+fn changes_of(place: &Place, unseen: bool) -> Result<BTreeMap<RecordKey, Vec<Change>>, Wrong> {
+    let mut frames = place.device.frames()?;
+    frames.retain(|frame| frame.kind == ENVELOPE_FRAME);
+    if unseen {
+        frames.pop();
+    }
+    let mut records = BTreeMap::<RecordKey, (Record, Vec<Change>)>::new();
+    for frame in frames {
+        let envelope = Envelope::decode(&frame.bytes)
+            .map_err(|error| Wrong::new(format!("an envelope in the journal: {error}")))?;
+        let device = envelope.header().feed.device_prefix();
+        for (collection, item, payload) in envelope.items() {
+            let key = RecordKey {
+                collection: collection.to_owned(),
+                record: RecordId(item.record),
+            };
+            let (record, changes) = records.entry(key).or_default();
+            for raw in &payload.changes {
+                changes.push(receive(record, raw, device));
+            }
+        }
+    }
+    let records = records.into_iter();
+    Ok(records.map(|(key, (_, changes))| (key, changes)).collect())
+}

@@ -1,0 +1,226 @@
+//! A folder, the process on it, and what it is held to.
+
+use driftless_document::ChangeHash;
+use driftless_engine::{Clock as _, EngineError, RecordKey, Replica};
+use driftless_store::{MemoryFiles, MemoryKv};
+
+use super::{While, World, Wrong};
+use crate::device::{Device, Hand, copy_store};
+use crate::schedule::Jump;
+
+/// Backups of one folder that are kept; the oldest of them, of the beginning, always is.
+const BACKUPS: usize = 4;
+const HOUR_MS: i64 = 60 * 60 * 1_000;
+const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
+
+/// A folder and the process on it.
+pub(super) struct Place {
+    pub(super) device: Device,
+    /// `None` only while a process ends and another begins.
+    pub(super) replica: Option<Replica>,
+    /// The changes that were acknowledged here, in their order here.
+    pub(super) durable: Vec<ChangeHash>,
+    /// From the oldest to the newest, all from the past of what is there now.
+    pub(super) backups: Vec<Backup>,
+}
+
+/// A copy of a folder.
+pub(super) struct Backup {
+    pub(super) files: MemoryFiles,
+    pub(super) kv: MemoryKv,
+    pub(super) durable: usize,
+}
+
+/// What an opening may find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expect {
+    /// A store that fits.
+    Fits,
+    /// A store that may have applied more than the journal holds, and surely has if this is true.
+    Ahead(bool),
+}
+
+/// Devices of a new workspace, each let in by the one before it.
+pub(super) fn begin(devices: usize) -> Result<Vec<Place>, Wrong> {
+    let mut places: Vec<Place> = Vec::new();
+    for number in 0..devices {
+        let device = Device {
+            kv: MemoryKv::with_history(),
+            ..Device::new(u8::try_from(number).unwrap_or(0))
+        };
+        let name = format!("device {number}");
+        let replica = match places.last_mut().map(Place::live).transpose()? {
+            None => device.create(&name),
+            Some(host) => {
+                let link = host.invite("ws://127.0.0.1:1", 1, HOUR_MS)?;
+                host.commit_group()?;
+                let joined = device.join(host, &link, &name);
+                joined.map_err(|failure| Wrong::new(format!("joining failed: {failure:?}")))?
+            }
+        };
+        places.push(Place {
+            device,
+            replica: Some(replica),
+            durable: Vec::new(),
+            backups: Vec::new(),
+        });
+    }
+    Ok(places)
+}
+
+impl Place {
+    /// The running process.
+    pub(super) fn live(&mut self) -> Result<&mut Replica, Wrong> {
+        let gone = || Wrong::new("no process runs here");
+        self.replica.as_mut().ok_or_else(gone)
+    }
+
+    /// The running process, to be read.
+    pub(super) fn seen(&self) -> Result<&Replica, Wrong> {
+        let gone = || Wrong::new("no process runs here");
+        self.replica.as_ref().ok_or_else(gone)
+    }
+
+    pub(super) fn now(&self) -> i64 {
+        self.device.clock.now()
+    }
+
+    /// Commits what is staged.
+    pub(super) fn commit(&mut self) -> Result<(), Wrong> {
+        if !self.seen()?.has_staged() {
+            return Ok(());
+        }
+        self.live()?.commit_group().during(|| "committing".into())?;
+        self.learn()
+    }
+
+    /// Takes down the changes that are new here: they are acknowledged now.
+    pub(super) fn learn(&mut self) -> Result<(), Wrong> {
+        let known = self.durable.len() as u64;
+        let news = self.seen()?.changes_since(known, usize::MAX)?;
+        for event in news {
+            if event.seq != self.durable.len() as u64 + 1 {
+                return Err(Wrong::new(format!(
+                    "change number {} follows number {}",
+                    event.seq,
+                    self.durable.len()
+                )));
+            }
+            self.durable.push(event.change);
+        }
+        Ok(())
+    }
+
+    pub(super) fn back_up(&mut self) -> Result<(), Wrong> {
+        let kv = MemoryKv::with_history();
+        copy_store(&self.device.kv, &kv).map_err(EngineError::from)?;
+        if self.backups.len() == BACKUPS {
+            self.backups.remove(1);
+        }
+        self.backups.push(Backup {
+            files: self.device.files.duplicate(),
+            kv,
+            durable: self.durable.len(),
+        });
+        Ok(())
+    }
+
+    pub(super) fn jump(&self, jump: Jump) {
+        let now = self.now();
+        self.device.clock.set(match jump {
+            Jump::Seconds => now + 10_000,
+            Jump::Hour => now + HOUR_MS,
+            Jump::YearAhead => now + YEAR_MS,
+            Jump::YearBack => now - YEAR_MS,
+            Jump::HourBack => now - HOUR_MS,
+            Jump::Epoch => 0,
+        });
+    }
+
+    /// The same device somewhere else, on a copy of the folder as it is on disk now.
+    pub(super) fn duplicate(&self, with_store: bool) -> Result<Self, Wrong> {
+        let kv = MemoryKv::with_history();
+        if with_store {
+            copy_store(&self.device.kv, &kv).map_err(EngineError::from)?;
+        }
+        Ok(Self {
+            device: Device {
+                kv,
+                clock: Hand::at(self.now()),
+                ..self.device.copy()
+            },
+            replica: None,
+            durable: self.durable.clone(),
+            backups: Vec::new(),
+        })
+    }
+
+    /// Begins a process, and checks what it finds.
+    pub(super) fn open(&mut self, expect: Expect) -> Result<(), Wrong> {
+        let replica = match (self.device.try_open(), expect) {
+            (Ok(_), Expect::Ahead(true)) => {
+                return Err(Wrong::new("a journal that lost its end was not noticed"));
+            }
+            (Ok(replica), _) => replica,
+            // A store that lists packed history may also be seen not to fit the unpacked one.
+            (Err(EngineError::JournalShort { .. }), Expect::Ahead(_))
+            | (Err(EngineError::StoreDamaged { .. }), Expect::Ahead(false)) => {
+                self.device.kv = MemoryKv::with_history();
+                let rebuilt = self.device.try_open();
+                rebuilt.during(|| "opening without a store".into())?
+            }
+            (Err(error), _) => return Err(error).during(|| "opening".into()),
+        };
+        replica
+            .check_store()
+            .during(|| "reading the store as a whole".into())?;
+        let found = replica.changes_since(0, usize::MAX)?;
+        let found: Vec<_> = found.into_iter().map(|event| event.change).collect();
+        if !found.starts_with(&self.durable) {
+            let kept = found
+                .iter()
+                .zip(&self.durable)
+                .take_while(|(a, b)| a == b)
+                .count();
+            return Err(Wrong::new(format!(
+                "{} changes had been acknowledged here; of the {} found on opening the first {kept} are these",
+                self.durable.len(),
+                found.len()
+            )));
+        }
+        self.durable = found; // What nobody acknowledged may be there all the same.
+        self.replica = Some(replica);
+        Ok(())
+    }
+}
+
+impl World {
+    /// Commits what is staged somewhere, and takes note of the connections that have something to send then.
+    pub(super) fn settle(&mut self, n: usize) -> Result<(), Wrong> {
+        let place = &mut self.places[n];
+        place.commit().during(|| format!("device {n}"))?;
+        for session in place.live()?.take_awakened() {
+            self.awaken(n, session);
+        }
+        Ok(())
+    }
+
+    /// Begins a process, once the one before is gone.
+    pub(super) fn open(&mut self, n: usize, expect: Expect) -> Result<(), Wrong> {
+        self.openings += 1;
+        self.places[n].open(expect).during(|| format!("device {n}"))
+    }
+
+    /// The record that a number stands for at a place.
+    pub(super) fn record_at(&self, n: usize, number: u8) -> Result<Option<RecordKey>, Wrong> {
+        let replica = self.places[n].seen()?;
+        let mut there = Vec::new();
+        for key in &self.records {
+            if replica.get(&key.collection, key.record)?.is_some() {
+                there.push(key);
+            }
+        }
+        let chosen = there.get(crate::schedule::pick(number, there.len()));
+        Ok(chosen.map(|key| (*key).clone()))
+    }
+}
