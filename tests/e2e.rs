@@ -17,6 +17,8 @@ mod contract;
 mod demo;
 #[path = "e2e/disk.rs"]
 mod disk;
+#[path = "e2e/engines.rs"]
+mod engines;
 #[path = "e2e/gate.rs"]
 mod gate;
 #[path = "e2e/help.rs"]
@@ -39,6 +41,9 @@ mod records;
 mod refusals;
 #[path = "e2e/serve.rs"]
 mod serve;
+#[cfg(unix)]
+#[path = "e2e/served.rs"]
+mod served;
 #[path = "e2e/signals.rs"]
 mod signals;
 #[path = "e2e/storage.rs"]

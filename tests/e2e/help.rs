@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 38] = [
+const COMMANDS: [&str; 40] = [
     "",
     "init",
     "import",
@@ -21,6 +21,7 @@ const COMMANDS: [&str; 38] = [
     "join",
     "serve",
     "sync",
+    "watch",
     "conflicts",
     "conflicts list",
     "conflicts show",
@@ -43,6 +44,7 @@ const COMMANDS: [&str; 38] = [
     "digest",
     "verify",
     "rebuild",
+    "compact",
     "demo",
 ];
 

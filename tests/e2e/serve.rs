@@ -142,3 +142,45 @@ fn junk_on_the_socket_harms_nobody() {
     let outcome = serving.stop();
     assert!(!outcome.stderr.contains("panicked"), "{outcome:?}");
 }
+
+#[test]
+fn a_peer_is_kept_in_touch_with_and_found_again_without_a_command() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let hub = laptop.serve_on("127.0.0.1:0", &["--invite", "--uses", "2"]);
+    let address = hub.url.strip_prefix("ws://").unwrap().to_owned();
+    let phone = world.join("phone", hub.link());
+    let tablet = world.join("tablet", hub.link());
+    hub.stop();
+
+    // The hub is off when the phone begins, and is found as soon as it is there.
+    let record = phone.insert("notes", &["title=written while alone"]);
+    let serving = phone.serve_on("127.0.0.1:0", &["--peer", &format!("ws://{address}")]);
+    let hub = laptop.serve_on(&address, &[]);
+    let begun = std::time::Instant::now();
+    loop {
+        tablet.json(["sync", &hub.url]);
+        if !tablet.lines(["list", "notes"]).is_empty() {
+            break;
+        }
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_secs(60), "it never came");
+    }
+    let title = &tablet.fields("notes", &record)["title"];
+    assert_eq!(title, "written while alone");
+    // What is written on a device that is served is on the other as soon as one can look.
+    phone.insert("notes", &["title=at once"]);
+    let begun = std::time::Instant::now();
+    while laptop.lines(["list", "notes"]).len() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it never came");
+    }
+    tablet.json(["sync", &hub.url]);
+    let outcome = serving.stop();
+    assert_eq!(outcome.stdout.lines().count(), 1, "{outcome:?}");
+    hub.stop();
+    assert_eq!(phone.digest(), laptop.digest());
+    assert_eq!(phone.digest(), tablet.digest());
+
+    let error = phone.fails(2, ["serve", "--listen", "127.0.0.1:0", "--peer", "nowhere"]);
+    assert_eq!(error["code"], "bad_address");
+}

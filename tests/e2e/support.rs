@@ -162,7 +162,8 @@ impl Device {
     /// The folder of the store that is in use.
     pub fn store(&self) -> PathBuf {
         let current = std::fs::read_to_string(self.dir.join("CURRENT")).expect("CURRENT is there");
-        self.dir.join(current.trim())
+        let name = current.split_whitespace().next().expect("it names a store");
+        self.dir.join(name)
     }
 }
 

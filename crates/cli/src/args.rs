@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use driftless::StoreEngine;
 
 use crate::duration;
 use crate::help;
@@ -95,6 +96,9 @@ pub(crate) enum Command {
     /// Sync with another device until both have everything
     #[command(after_help = help::SYNC)]
     Sync(Sync),
+    /// Print changes and conflicts as they come, until interrupted
+    #[command(after_help = help::WATCH)]
+    Watch(Watch),
     /// Review the conflict log and decide its entries
     #[command(after_help = help::CONFLICTS)]
     Conflicts(Conflicts),
@@ -115,7 +119,10 @@ pub(crate) enum Command {
     Verify,
     /// Set the store aside and derive it again from the journal
     #[command(after_help = help::REBUILD)]
-    Rebuild,
+    Rebuild(Rebuild),
+    /// Make the folder as small as it gets, now
+    #[command(after_help = help::COMPACT)]
+    Compact,
     /// Show the whole of it: two devices, edits apart, one conflict log
     #[command(after_help = help::DEMO)]
     Demo(Demo),
@@ -126,6 +133,9 @@ pub(crate) struct Init {
     /// What other devices call this one
     #[arg(long, value_name = "NAME")]
     pub(crate) name: String,
+    /// What keeps the store: sled or redb
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    pub(crate) engine: StoreEngine,
 }
 
 #[derive(Debug, Args)]
@@ -246,6 +256,9 @@ pub(crate) struct Join {
     /// What other devices call this one
     #[arg(long, value_name = "NAME")]
     pub(crate) name: String,
+    /// What keeps the store: sled or redb
+    #[arg(long, value_name = "ENGINE", default_value_t)]
+    pub(crate) engine: StoreEngine,
 }
 
 #[derive(Debug, Args)]
@@ -259,6 +272,9 @@ pub(crate) struct Serve {
     /// Where the other device reaches this one, for the link [default: where this one listens]
     #[arg(long, value_name = "URL", requires = "invite")]
     pub(crate) address: Option<String>,
+    /// Keep in touch with the device that listens there, too; may be given several times
+    #[arg(long = "peer", value_name = "URL")]
+    pub(crate) peers: Vec<String>,
     #[command(flatten)]
     pub(crate) terms: Terms,
 }
@@ -267,6 +283,16 @@ pub(crate) struct Serve {
 pub(crate) struct Sync {
     /// Where the other device listens [default: the peers this device knows]
     pub(crate) url: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Watch {
+    /// Only changes and conflicts of this collection
+    #[arg(value_name = "C")]
+    pub(crate) collection: Option<String>,
+    /// Print the changes after this number first; with --json each change has its number
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) since: Option<u64>,
 }
 
 #[derive(Debug, Args)]
@@ -351,6 +377,13 @@ pub(crate) struct Decision {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Rebuild {
+    /// What keeps the store from now on: sled or redb [default: what keeps it now]
+    #[arg(long, value_name = "ENGINE")]
+    pub(crate) engine: Option<StoreEngine>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Leave the two device folders here; a new or empty folder
     #[arg(long, value_name = "DIR")]
@@ -358,6 +391,19 @@ pub(crate) struct Demo {
     /// What the edits are drawn from; equal seeds make equal edits
     #[arg(long, value_name = "N", default_value_t = 7)]
     pub(crate) seed: u64,
+}
+
+impl Command {
+    /// The name of a command that a process which holds the folder cannot carry out for another one.
+    pub(crate) fn needs_folder_for_itself(&self) -> Option<&'static str> {
+        match self {
+            Self::Init(_) => Some("init"),
+            Self::Join(_) => Some("join"),
+            Self::Serve(_) => Some("serve"),
+            Self::Demo(_) => Some("demo"),
+            _ => None,
+        }
+    }
 }
 
 /// Whether JSON is asked for, known even where the arguments as a whole make no sense.

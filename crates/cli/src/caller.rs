@@ -4,6 +4,7 @@ use std::future::Future;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::OnceLock;
 
 use console::Term;
 
@@ -35,12 +36,15 @@ pub(crate) trait Caller: Send + Sync {
 /// This process, with its own streams and signals.
 pub(crate) struct ThisProcess {
     standard_error: StandardError,
+    /// One for all who ask: a wish to end that came before the folder was found busy counts after it.
+    interrupt: OnceLock<Interrupt>,
 }
 
 impl ThisProcess {
     pub(crate) fn new() -> Self {
         Self {
             standard_error: StandardError::of_this_process(),
+            interrupt: OnceLock::new(),
         }
     }
 }
@@ -63,7 +67,11 @@ impl Caller for ThisProcess {
     }
 
     fn interrupt(&self) -> Result<Interrupt, Failure> {
-        Interrupt::listen()
+        if let Some(interrupt) = self.interrupt.get() {
+            return Ok(interrupt.clone());
+        }
+        let interrupt = Interrupt::listen()?;
+        Ok(self.interrupt.get_or_init(|| interrupt).clone())
     }
 
     fn read_file(&self, path: &Path) -> FileContent {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use driftless::{Database, Options};
+use driftless::{Database, Options, StoreEngine};
 
 use crate::args::Global;
 use crate::caller::Caller;
@@ -11,6 +11,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::{Output, clean, count};
 use crate::progress::Progress;
+use crate::served::Host;
 use crate::standard_error::StandardError;
 
 /// Names the folder where `--dir` is not given.
@@ -24,6 +25,8 @@ const QUIET_REPLAY_BYTES: u64 = 1024 * 1024;
 pub(crate) struct Context {
     dir: Option<PathBuf>,
     caller: Arc<dyn Caller>,
+    /// Open already where a process carries out the commands of others.
+    served: Option<Database>,
     /// Where the answer goes.
     pub(crate) output: Output,
 }
@@ -39,7 +42,24 @@ impl Context {
             dir,
             output: Output::new(global.json, &*caller),
             caller,
+            served: None,
         }
+    }
+
+    /// Of a command that another process typed, on a database that is open here.
+    pub(crate) fn served(json: bool, caller: Arc<dyn Caller>, database: &Database) -> Self {
+        let tell = telling(caller.standard_error().clone(), QUIET_REPLAY_BYTES);
+        Self {
+            dir: Some(database.dir().to_owned()),
+            output: Output::new(json, &*caller),
+            served: Some(database.with_progress(tell)),
+            caller,
+        }
+    }
+
+    /// Whether the database was open before the command, and stays open after it.
+    pub(crate) fn is_served(&self) -> bool {
+        self.served.is_some()
     }
 
     /// Whoever typed the command.
@@ -60,11 +80,6 @@ impl Context {
     /// Options that tell progress on standard error; the name is used where a device is made.
     pub(crate) fn options(&self, device_name: &str) -> Options {
         self.telling(device_name, QUIET_REPLAY_BYTES)
-    }
-
-    /// The same for an opening that is known to read the whole journal.
-    pub(crate) fn rebuild_options(&self) -> Options {
-        self.telling("", 0)
     }
 
     /// Tells of replays of at least so many bytes.
@@ -96,6 +111,9 @@ impl Context {
 
     /// Opens the device; [`Context::close`] is to be called afterwards.
     async fn open(&self) -> Result<Database, Failure> {
+        if let Some(database) = &self.served {
+            return Ok(database.clone());
+        }
         let dir = self.dir()?;
         let database = Database::open(dir, self.options("")).await?;
         self.tell_opening(&database, dir);
@@ -115,8 +133,43 @@ impl Context {
         }
     }
 
+    /// Opens the device with a store that is derived again; [`Context::close`] is to be called afterwards.
+    ///
+    /// An engine that is given is the store's from then on.
+    pub(crate) async fn rebuild(&self, engine: Option<StoreEngine>) -> Result<Database, Failure> {
+        if let Some(database) = &self.served {
+            let tell = telling(self.caller.standard_error().clone(), 0);
+            database
+                .with_progress(tell)
+                .rebuild_in_place(engine)
+                .await?;
+            return Ok(database.clone());
+        }
+        let mut options = self.telling("", 0);
+        options.engine = engine;
+        Ok(Database::rebuild(self.dir()?, options).await?)
+    }
+
+    /// Lets other processes use the folder while this one holds it. That it cannot be is said, and no more.
+    pub(crate) fn carry_out_for_others(&self, database: &Database) -> Option<Host> {
+        let started = self.dir().map(|dir| Host::start(database, dir));
+        match started {
+            Ok(Ok(host)) => Some(host),
+            Ok(Err(error)) => {
+                self.say(&format!(
+                    "other commands will find the folder busy: driftless.sock cannot be made in it ({error})"
+                ));
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
     /// Closes the device. What was acknowledged is durable already, so that failing is a remark, not an error.
     pub(crate) async fn close(&self, database: Database) {
+        if self.is_served() {
+            return;
+        }
         if let Err(error) = database.close().await {
             self.say(&format!(
                 "closing the folder failed ({error}); what was done is durable, the next command mends the rest"
@@ -169,6 +222,7 @@ struct Meters {
     replay_bytes: u64,
     replayed: Progress,
     verified: Progress,
+    rewritten: Progress,
     synced: Progress,
 }
 
@@ -178,6 +232,7 @@ impl Meters {
             replay_bytes,
             replayed: to.progress("replayed", "journal byte"),
             verified: to.progress("verified", "journal byte"),
+            rewritten: to.progress("rewrote", "byte"),
             synced: to.progress("synced", "record"),
             to,
         }
@@ -197,6 +252,10 @@ impl Meters {
                 done_bytes,
                 total_bytes,
             } => self.verified.at(done_bytes, total_bytes),
+            P::Rewriting {
+                done_bytes,
+                total_bytes,
+            } => self.rewritten.at(done_bytes, total_bytes),
             P::Syncing {
                 records_received,
                 records_sent,

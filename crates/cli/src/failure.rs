@@ -8,6 +8,7 @@ use serde_json::{Value as Json, json};
 
 use crate::import::{ImportError, ImportFault};
 use crate::output::{clean, count};
+use crate::served::ServedError;
 use crate::standard_error::StandardError;
 use crate::usage;
 
@@ -31,6 +32,9 @@ pub(crate) enum Failure {
     /// The file to import is not what it should be.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// The process that holds the folder did not carry it out.
+    #[error(transparent)]
+    Served(#[from] ServedError),
     /// The record is deleted; it can be restored.
     #[error("the record {record} of {collection} is deleted")]
     Deleted {
@@ -110,6 +114,7 @@ impl Failure {
             Self::Import(error) if is_about_options(&error.fault) => 2,
             Self::Import(_) => 4,
             Self::Deleted { .. } => 3,
+            Self::Served(_) => 6,
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => 3,
             Self::File { .. } | Self::Output(_) | Self::Unsound { .. } => 8,
             Self::Interrupted { .. } | Self::Demo { .. } | Self::System(_) => 1,
@@ -123,6 +128,7 @@ impl Failure {
             Self::Database(error) => error.code(),
             Self::Import(error) if is_about_options(&error.fault) => "usage",
             Self::Import(_) => "malformed_file",
+            Self::Served(error) => error.code(),
             Self::Deleted { .. } => "record_deleted",
             Self::NoPeer => "no_peer",
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => "not_found",
@@ -146,6 +152,7 @@ impl Failure {
             Self::NoPeer => "Give the address of a device, such as ws://192.168.1.20:7717.".into(),
             Self::Database(error) => error.remedy().to_owned(),
             Self::Import(error) => error.remedy(),
+            Self::Served(error) => error.remedy(),
             Self::File { .. } => "Check the name, and that you may use it.".into(),
             Self::Unsound { .. } => {
                 "Run `driftless rebuild`: it derives the store again from the journal. If it stays, report it.".into()
@@ -161,6 +168,7 @@ impl Failure {
     pub(crate) fn retry(&self) -> bool {
         match self {
             Self::Database(error) => error.retry(),
+            Self::Served(error) => error.retry(),
             Self::Interrupted { .. } => true,
             _ => false,
         }

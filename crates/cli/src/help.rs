@@ -13,8 +13,12 @@ Exit codes: 2 usage, 3 not found, 4 refused, 5 network, 6 busy, 7 conflict, 8 st
 `driftless demo` shows all of it in a few seconds.";
 
 pub(crate) const INIT: &str = "\
-Example:
-  driftless init --dir laptop --name laptop";
+sled is the engine that is tried longest here; redb takes less room and mends itself after a power loss.
+`rebuild` changes it later.
+
+Examples:
+  driftless init --dir laptop --name laptop
+  driftless init --dir laptop --name laptop --engine redb";
 
 pub(crate) const IMPORT: &str = "\
 The whole file is checked first: a malformed one imports nothing. Then it is imported in blocks.
@@ -85,11 +89,14 @@ Example:
   driftless join --dir phone driftless://join/... --name phone";
 
 pub(crate) const SERVE: &str = "\
+Other commands work on the folder meanwhile: this process carries them out.
 The first line printed is `listening on ws://HOST:PORT`, with --invite the link is the second.
 Interrupt it once to end it cleanly, twice to end it at once.
+A peer that is lost is connected to again, after half a second at first and five minutes at most.
 
-Example:
-  driftless serve --dir laptop --listen 0.0.0.0:7717 --invite";
+Examples:
+  driftless serve --dir laptop --listen 0.0.0.0:7717 --invite
+  driftless serve --dir phone --listen 127.0.0.1:0 --peer ws://192.168.1.20:7717";
 
 pub(crate) const SYNC: &str = "\
 Without a URL the peers that this device has met are tried, the latest first.
@@ -97,6 +104,15 @@ Without a URL the peers that this device has met are tried, the latest first.
 Examples:
   driftless sync --dir phone ws://192.168.1.20:7717
   driftless sync --dir phone";
+
+pub(crate) const WATCH: &str = "\
+A line for each change that this device makes or receives, and for each entry of the conflict log that is
+opened, changed or closed by it. On a folder that is served it shows what the serving process sees. Otherwise
+it holds the folder itself, carries out the commands of others on it, and shows those; it does not sync.
+
+Examples:
+  driftless watch --dir laptop airports
+  driftless watch --dir laptop --since 3376 --json";
 
 pub(crate) const CONFLICTS: &str = "\
 Examples:
@@ -154,12 +170,12 @@ device made is left out of the list here. There is no undo: export it first.
 
 Examples:
   driftless quarantine discard --dir laptop 5b1f0c…:3
-  driftless quarantine discard --dir laptop 5b1f0c…:3 --draft draft.json";
+  driftless quarantine discard --dir laptop 5b1f0c…:3 > draft.json";
 
 pub(crate) const OUTBOX: &str = "\
 Examples:
   driftless outbox --dir laptop
-  driftless outbox --dir laptop discard 5b1f0c…:3 --draft draft.json";
+  driftless outbox --dir laptop discard 5b1f0c…:3 > draft.json";
 
 pub(crate) const OUTBOX_LIST: &str = "\
 Example:
@@ -186,7 +202,7 @@ with what rests on it. There is no undo: its writes are printed as a draft, to b
 again with `outbox apply`; discarding it once more prints the draft again.
 
 Example:
-  driftless outbox discard --dir laptop 5b1f0c…:3 --draft draft.json";
+  driftless outbox discard --dir laptop 5b1f0c…:3 > draft.json";
 
 pub(crate) const OUTBOX_APPLY: &str = "\
 Edits that no longer fit are skipped and named; the rest is written.
@@ -209,8 +225,16 @@ Example:
 pub(crate) const REBUILD: &str = "\
 Nothing is lost: the journal holds the truth, and the store is derived from it.
 
+Examples:
+  driftless rebuild --dir laptop
+  driftless rebuild --dir laptop --engine redb";
+
+pub(crate) const COMPACT: &str = "\
+A store whose files have outgrown its data is rewritten by itself, sooner or later; this does it now.
+Interrupting it leaves everything as it was.
+
 Example:
-  driftless rebuild --dir laptop";
+  driftless compact --dir laptop";
 
 pub(crate) const DEMO: &str = "\
 It makes folders of its own, so --dir is not used.

@@ -1,4 +1,6 @@
 //! Ctrl-C and the system's wish that we end: the first asks, the second is obeyed at once.
+//!
+//! A command that came over the folder's socket is asked by its client, or by the end of the process that serves.
 
 use std::io;
 use std::sync::Arc;
@@ -20,6 +22,7 @@ pub(crate) struct Interrupt {
 #[derive(Debug, Default)]
 struct State {
     requested: AtomicBool,
+    by_holder: AtomicBool,
     wake: Notify,
 }
 
@@ -31,12 +34,34 @@ impl Interrupt {
         let shared = Arc::clone(&state);
         tokio::spawn(async move {
             signals.next().await;
-            shared.requested.store(true, Ordering::Release);
-            shared.wake.notify_waiters();
+            shared.request();
             signals.next().await;
             std::process::exit(ENDED_AT_ONCE);
         });
         Ok(Self { state })
+    }
+
+    /// One that [`Interrupt::request`] and nothing else makes.
+    pub(crate) fn of_another_process() -> Self {
+        Self {
+            state: Arc::default(),
+        }
+    }
+
+    /// Asks.
+    pub(crate) fn request(&self) {
+        self.state.request();
+    }
+
+    /// Asks because the process that holds the folder ends.
+    pub(crate) fn request_by_holder(&self) {
+        self.state.by_holder.store(true, Ordering::Release);
+        self.state.request();
+    }
+
+    /// Whether it was asked by the end of the process that holds the folder, and by nobody else.
+    pub(crate) fn is_by_holder(&self) -> bool {
+        self.state.by_holder.load(Ordering::Acquire)
     }
 
     /// Whether it was asked.
@@ -53,6 +78,13 @@ impl Interrupt {
         if !self.requested() {
             wake.await;
         }
+    }
+}
+
+impl State {
+    fn request(&self) {
+        self.requested.store(true, Ordering::Release);
+        self.wake.notify_waiters();
     }
 }
 

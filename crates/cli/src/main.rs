@@ -18,6 +18,7 @@ mod interrupt;
 mod item_args;
 mod output;
 mod progress;
+mod served;
 mod standard_error;
 mod table;
 mod time_text;
@@ -44,8 +45,8 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let json = args::asks_for_json(&arguments);
     let caller: Arc<dyn Caller> = Arc::new(ThisProcess::new());
-    match run(arguments, json, caller.clone()) {
-        Ok(()) => ExitCode::SUCCESS,
+    match run(&arguments, json, caller.clone()) {
+        Ok(code) => ExitCode::from(code),
         Err(failure) => {
             failure.report(json, caller.standard_error());
             ExitCode::from(failure.exit_code())
@@ -53,10 +54,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Vec<OsString>, json: bool, caller: Arc<dyn Caller>) -> Result<(), Failure> {
-    let arguments = match Arguments::try_parse_from(arguments) {
+fn run(typed: &[OsString], json: bool, caller: Arc<dyn Caller>) -> Result<u8, Failure> {
+    let arguments = match Arguments::try_parse_from(typed) {
         Ok(arguments) => arguments,
-        Err(error) => return usage::answer(error, json, &*caller),
+        Err(error) => return usage::answer(error, json, &*caller).map(|()| 0),
     };
     log_to_standard_error(&arguments.command);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -64,7 +65,7 @@ fn run(arguments: Vec<OsString>, json: bool, caller: Arc<dyn Caller>) -> Result<
         .enable_all()
         .build()
         .map_err(Failure::System)?;
-    let result = runtime.block_on(commands::run(arguments, caller));
+    let result = runtime.block_on(commands::run(arguments, typed, caller));
     runtime.shutdown_background();
     result
 }

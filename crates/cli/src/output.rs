@@ -54,6 +54,17 @@ impl Output {
         self.line(&object.to_string())
     }
 
+    /// A whole JSON document for a file: over several lines for people.
+    ///
+    /// What a terminal would obey is written as JSON escapes it, so that the document stays what it is.
+    pub(crate) fn document(&mut self, document: &Json) -> Result<(), Failure> {
+        if self.json {
+            return self.object(document);
+        }
+        let text = format!("{document:#}");
+        text.lines().try_for_each(|line| self.line(&escaped(line)))
+    }
+
     /// One line of text, with all that comes from a record made [`clean`].
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
         if !self.begun {
@@ -98,6 +109,23 @@ pub(crate) fn clean(text: &str) -> String {
     clean
 }
 
+/// JSON with everything that a terminal would obey as an escape of JSON.
+fn escaped(json: &str) -> String {
+    use std::fmt::Write as _;
+
+    let mut escaped = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if is_obeyed(letter) {
+            // All of them have four hex digits at most.
+            // Writing to a text does not fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(letter));
+        } else {
+            escaped.push(letter);
+        }
+    }
+    escaped
+}
+
 /// Control characters, and the marks that turn the direction of writing.
 fn is_obeyed(letter: char) -> bool {
     letter.is_control() || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -130,6 +158,18 @@ pub(crate) fn count(number: u64, noun: &str) -> String {
     format!("{} {noun}{plural}", thousands(number))
 }
 
+/// A number of bytes a person can read: `412 bytes`, `36 kB`, `3.4 MB`.
+pub(crate) fn bytes(number: u64) -> String {
+    match number {
+        0..1_000 => count(number, "byte"),
+        1_000..1_000_000 => format!("{} kB", number / 1_000),
+        _ => {
+            let tenths = number / 100_000;
+            format!("{}.{} MB", thousands(tenths / 10), tenths % 10)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,6 +184,42 @@ mod tests {
             clean("a\u{1b}[31mb\r\n\u{9b}\u{202e}"),
             "a\\u{1b}[31mb\\r\\n\\u{9b}\\u{202e}"
         );
+    }
+
+    #[test]
+    fn bytes_are_said_in_the_unit_that_fits() {
+        let said = [
+            0,
+            1,
+            999,
+            1_000,
+            999_999,
+            1_000_000,
+            3_456_789,
+            12_345_678_901,
+        ]
+        .map(bytes);
+        assert_eq!(
+            said,
+            [
+                "0 bytes",
+                "1 byte",
+                "999 bytes",
+                "1 kB",
+                "999 kB",
+                "1.0 MB",
+                "3.4 MB",
+                "12,345.6 MB"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_document_stays_what_it_is_where_a_terminal_obeys_nothing_of_it() {
+        let document = serde_json::json!({ "a": "b\u{9b}31m\u{202e}\n" });
+        let escaped = escaped(&document.to_string());
+        assert_eq!(escaped, r#"{"a":"b\u009b31m\u202e\n"}"#);
+        assert_eq!(serde_json::from_str::<Json>(&escaped).ok(), Some(document));
     }
 
     #[test]

@@ -66,16 +66,22 @@ impl StandardError {
 
     /// Text as it is.
     pub(crate) fn print(&self, text: &str) {
-        self.shared.bars.suspend(|| self.shared.sink.write(text));
+        self.make_way();
+        self.shared.sink.write(text);
     }
 
     /// One line that nobody misses.
     pub(crate) fn mention(&self, text: &str) {
+        self.make_way();
         let line = format!("{text}\n");
-        let sink = &self.shared.sink;
-        self.shared
-            .bars
-            .suspend(|| sink.write_if_there_is_room(&line));
+        self.shared.sink.write_if_there_is_room(&line);
+    }
+
+    /// Bars are drawn again when they move. Nothing is held meanwhile that a thread with progress would wait for.
+    fn make_way(&self) {
+        if self.shared.is_terminal {
+            self.clear_bars();
+        }
     }
 
     /// How far a piece of work is, said as in `imported 256 of 3,376 records`: `verb` is "imported", `noun` is

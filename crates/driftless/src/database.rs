@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftless_engine::{
-    ChangeEvent, DigestReport, EngineError, Millis, Replica, StatusReport, VerifyReport,
+    ChangeEvent, DigestReport, EngineError, Millis, Replica, StatusReport, VerifyReport, limits,
 };
 use driftless_protocol::{DeviceId, WorkspaceId};
+use driftless_store::StoreEngine;
 
 use crate::actor::Actor;
 use crate::collection::Collection;
@@ -17,6 +18,7 @@ use crate::conflicts::Conflicts;
 use crate::error::Error;
 use crate::join;
 use crate::limits::{INVITE_USES, INVITE_VALID_FOR, SUSPEND_TIMEOUT};
+use crate::live_store::StoreReport;
 use crate::net::{Network, checked_address};
 use crate::new_folder::NewFolder;
 use crate::opening::{self, Held, Opening};
@@ -60,6 +62,20 @@ pub struct InviteOptions {
     pub valid_for: Duration,
 }
 
+/// What [`Database::compact`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompactReport {
+    /// Bytes of the store's files before.
+    pub store_before_bytes: u64,
+    /// And after.
+    pub store_after_bytes: u64,
+    /// Bytes of the journal before.
+    pub journal_before_bytes: u64,
+    /// And after.
+    pub journal_after_bytes: u64,
+}
+
 impl InviteOptions {
     /// An invitation for one device, valid for a week.
     pub fn to(address: impl Into<String>) -> Self {
@@ -97,6 +113,8 @@ impl Database {
     }
 
     /// Opens the workspace in a folder with a store that is derived again from the journal.
+    ///
+    /// [`Options::engine`] says with which engine; without it the store keeps the one it has.
     pub async fn rebuild(dir: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let dir = dir.as_ref();
         let (dir_owned, options_owned) = (dir.to_owned(), options.clone());
@@ -107,8 +125,10 @@ impl Database {
     /// Derives the store again from the journal while the database stays open; other calls wait meanwhile.
     ///
     /// Sessions with other devices end with an error after which they connect again. A failure closes the database.
-    pub async fn rebuild_in_place(&self) -> Result<(), Error> {
-        let options = self.shared.options.clone();
+    /// An engine that is given is the store's from now on.
+    pub async fn rebuild_in_place(&self, engine: Option<StoreEngine>) -> Result<(), Error> {
+        let mut options = self.shared.options.clone();
+        options.engine = engine;
         let rebuild = move |held| opening::rebuild_held(held, &options);
         self.shared.actor.rebuild(rebuild).await
     }
@@ -289,6 +309,32 @@ impl Database {
         } else {
             Err(Error::cannot_listen_again())
         }
+    }
+
+    /// What its store takes on disk.
+    pub async fn store(&self) -> Result<StoreReport, Error> {
+        self.shared.actor.store_report().await
+    }
+
+    /// Makes the folder as small as it gets, now; other calls go on meanwhile.
+    ///
+    /// The journal is packed and the store written anew. Both happen by themselves as they are due. Dropping the
+    /// future gives it up; what is packed until then stays packed.
+    pub async fn compact(&self) -> Result<CompactReport, Error> {
+        let journal_bytes = |replica: &Replica| Ok(replica.journal_bytes());
+        let journal_before_bytes = self.read(journal_bytes).await?;
+        // The journal before the store, to which packing writes; a segment a call, so that others have their turn.
+        let actor = &self.shared.actor;
+        let close = |replica: &mut Replica| replica.close_segment(limits::CLOSE_SEGMENT_BYTES);
+        actor.write(close).await?;
+        while actor.write(|replica| replica.pack_next(&|| true)).await? {}
+        let store = self.shared.actor.rewrite_store().await?;
+        Ok(CompactReport {
+            store_before_bytes: store.before_bytes,
+            store_after_bytes: store.after_bytes,
+            journal_before_bytes,
+            journal_after_bytes: self.read(journal_bytes).await?,
+        })
     }
 
     /// What it has in common with every device that holds the same.

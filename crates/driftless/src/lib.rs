@@ -70,6 +70,7 @@ mod history;
 mod join;
 mod keys;
 mod limits;
+mod live_store;
 mod net;
 mod new_folder;
 mod opening;
@@ -89,10 +90,11 @@ pub use collection::{Collection, IntoFields, ListOptions};
 pub use commit::{Commit, Reach};
 pub use commits::Commits;
 pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
-pub use database::{Database, InviteOptions};
+pub use database::{CompactReport, Database, InviteOptions};
 pub use error::{Error, ErrorKind};
 pub use history::{History, HistoryEntry};
 pub use keys::{FileKeys, KeyPlace, KeyStore, MemoryKeys};
+pub use live_store::StoreReport;
 pub use net::connection::{ConnectOptions, Connection, SyncTrigger};
 pub use net::server::Server;
 pub use net::state::{ConnectionState, ConnectionStatus, Direction, SyncStage};
@@ -125,6 +127,8 @@ pub use driftless_engine::{
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,
 };
+
+pub use driftless_store::{StoreEngine, UnknownEngine};
 
 /// The Rust of the README is compiled with the documentation's examples.
 #[cfg(doctest)]

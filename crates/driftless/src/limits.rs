@@ -11,6 +11,26 @@ pub(crate) const JOBS_PER_GROUP: usize = 256;
 /// Time after a write at which the store is asked to write what it holds: a crash then replays little.
 pub(crate) const STORE_FLUSH_AFTER: Duration = Duration::from_secs(3);
 
+/// Times its data that a store's files may have before it is rewritten: a rewrite of that much is seldom due.
+pub(crate) const STORE_GROWTH: u64 = 4;
+
+/// The same for a store that is closed by a process that made it grow by a quarter or more: nobody waits for much more than
+/// the seal. A fresh store has two to three times its data where that is in small values.
+pub(crate) const STORE_GROWTH_AT_CLOSE: u64 = 3;
+
+/// Bytes of a store below which nobody cares how much of it is in use; sled takes some of its own.
+pub(crate) const STORE_FLOOR_BYTES: u64 = 8 * 1024 * 1024;
+
+/// Bytes of data up to which a rewrite that is due is finished before closing: a second or two.
+pub(crate) const CLOSE_REWRITE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Time for which a rewrite keeps jobs waiting at most: below what a person notices.
+pub(crate) const REWRITE_SHARE_MAX: Duration = Duration::from_millis(50);
+
+/// Time without a job after which a store that is being rewritten is copied a little further: whoever asks one thing
+/// after another is not made to wait between them.
+pub(crate) const REWRITE_PAUSE: Duration = Duration::from_millis(1);
+
 /// Time in which a connection must be made.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use driftless_engine::{EngineError, Parts, Replica};
 use driftless_protocol::DeviceKey;
-use driftless_store::{FolderError, Journal, SledKv, StoreFolder, mark_open};
+use driftless_store::{FolderError, Journal, RewritableKv, StoreFolder, mark_open};
 
 use crate::error::Error;
 use crate::keys::KeyPlace;
+use crate::live_store::LiveStore;
 use crate::opening::{Held, parts};
 use crate::options::Options;
 
@@ -39,7 +40,8 @@ impl NewFolder {
             .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
             .map(Path::to_owned)
             .collect();
-        let folder = match StoreFolder::create(dir) {
+        let engine = options.engine.unwrap_or_default();
+        let folder = match StoreFolder::create(dir, engine) {
             Ok(folder) => folder,
             Err(FolderError::AlreadyHoldsStore { dir }) => begun_before(&dir)?,
             Err(error) => return Err(error.into()),
@@ -76,9 +78,9 @@ impl NewFolder {
     ) -> Result<Held, Error> {
         let inner = self.inner.take().expect("it is there until it is finished");
         match inner.make_replica(self.key.clone(), make) {
-            Ok(replica) => Ok(Held {
+            Ok((replica, kv)) => Ok(Held {
                 replica,
-                folder: inner.folder,
+                store: LiveStore::new(inner.folder, kv, inner.options),
             }),
             Err(error) => {
                 inner.take_back();
@@ -133,12 +135,14 @@ impl Inner {
         &self,
         key: DeviceKey,
         make: impl FnOnce(Parts) -> Result<Replica, EngineError>,
-    ) -> Result<Replica, Error> {
+    ) -> Result<(Replica, RewritableKv), Error> {
         let store = self.folder.live_store();
         mark_open(store)?;
-        let kv = SledKv::open(store, self.options.cache_bytes)?;
+        let engine = self.folder.live_engine();
+        let kv = RewritableKv::new(engine.open(store, self.options.cache_bytes)?);
         let (journal, _) = Journal::open(Box::new(self.folder.journal_files()?))?;
-        Ok(make(parts(journal, Box::new(kv), key, &self.options))?)
+        let replica = make(parts(journal, kv.clone(), key, &self.options))?;
+        Ok((replica, kv))
     }
 
     fn take_back(self) {

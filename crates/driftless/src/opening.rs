@@ -4,6 +4,7 @@
 //! |---|---|
 //! | a seal, and every byte is as it was | it is opened |
 //! | it was not closed, and the machine has been on since | it is opened; what it lacks is replayed; it is read once as a whole |
+//! | the same, but the machine was restarted, and the engine is one that outlives it | the same |
 //! | a seal, and something differs; or no store; or not closed and the machine was restarted | set aside, rebuilt |
 //! | it is believed, and then does not open or does not fit the journal | set aside, rebuilt, once |
 //!
@@ -18,13 +19,14 @@ use std::path::Path;
 use driftless_engine::{EngineError, Parts, Replayed, Replica};
 use driftless_protocol::DeviceKey;
 use driftless_store::{
-    DiskFiles, FolderError, Journal, Kv, SledKv, StoreFolder, Trust, check_seal, mark_open,
+    DiskFiles, FolderError, Journal, Kv, RewritableKv, StoreFolder, Trust, check_seal, mark_open,
     write_seal,
 };
 
 use crate::actor::guarded;
 use crate::error::{Error, is_kv_damage, is_store_damage};
 use crate::keys::KeyPlace;
+use crate::live_store::LiveStore;
 use crate::options::Options;
 use crate::progress::Progress;
 
@@ -41,20 +43,18 @@ pub struct Opening {
     pub journal_lost_writes: bool,
 }
 
-/// A replica and the folder it lives in; the folder is let go of last.
+/// A replica and the store it lives in; the store's folder is let go of last.
 pub(crate) struct Held {
     pub(crate) replica: Replica,
-    pub(crate) folder: StoreFolder,
+    pub(crate) store: LiveStore,
 }
 
 impl Held {
     /// Closes the store and seals it, or sets a suspect one aside; the journal is complete either way.
     pub(crate) fn close(self, suspect: Option<&str>) -> Result<(), Error> {
-        let Self {
-            replica,
-            mut folder,
-        } = self;
+        let Self { replica, store } = self;
         replica.close()?;
+        let mut folder = store.into_folder();
         if let Some(reason) = suspect {
             folder.set_aside(reason)?;
             return Ok(());
@@ -65,16 +65,23 @@ impl Held {
 
 /// Opens what is in the folder.
 pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Held, Opening), Error> {
-    let mut attempt = Attempt::begin(dir, options)?;
+    let mut attempt = Attempt::begin(StoreFolder::open(dir), dir, options)?;
     let name = attempt.folder.live_name();
-    let trouble = match check_seal(attempt.folder.live_store()) {
-        trust @ (Trust::Clean | Trust::Unclean { same_boot: true }) => {
-            match attempt.open_live(trust == Trust::Clean)? {
-                Ok(replica) => return Ok(attempt.done(replica, None)),
-                Err(reason) => format!("the store {name} cannot be used ({reason})"),
-            }
+    let path = attempt.folder.live_store();
+    let trust = check_seal(path);
+    let is_believed = match trust {
+        Trust::Clean => true,
+        Trust::Unclean { same_boot } => {
+            same_boot || attempt.folder.live_engine().outlives_power_loss(path)
         }
-        Trust::Unclean { same_boot: false } => format!(
+        _ => false,
+    };
+    let trouble = match trust {
+        trust if is_believed => match attempt.open_live(trust == Trust::Clean)? {
+            Ok((replica, kv)) => return Ok(attempt.done(replica, kv, None)),
+            Err(reason) => format!("the store {name} cannot be used ({reason})"),
+        },
+        Trust::Clean | Trust::Unclean { .. } => format!(
             "the store {name} was not closed before the machine went down, so it is not believed"
         ),
         Trust::Damaged { what } => format!("the store {name} is damaged ({what})"),
@@ -83,22 +90,20 @@ pub(crate) fn open(dir: &Path, options: &Options) -> Result<(Held, Opening), Err
     attempt.rebuild(&trouble)
 }
 
-/// Sets the store aside and derives it again, whatever state it is in.
+/// Sets the store aside and derives it again, whatever state it is in, with the engine of the options if they name one.
 pub(crate) fn rebuild(dir: &Path, options: &Options) -> Result<(Held, Opening), Error> {
-    let attempt = Attempt::begin(dir, options)?;
+    let attempt = Attempt::begin(StoreFolder::open_to_rebuild(dir), dir, options)?;
     let trouble = format!("the store {} was to be rebuilt", attempt.folder.live_name());
     attempt.rebuild(&trouble)
 }
 
 /// The same for a folder that is in use, and stays held; the replica's sessions are asked to come back.
 pub(crate) fn rebuild_held(held: Held, options: &Options) -> Result<Held, Error> {
-    let Held {
-        mut replica,
-        folder,
-    } = held;
+    let Held { mut replica, store } = held;
     let key = replica.device_key().clone();
     let dismissed = replica.dismiss_sessions()?;
     replica.close()?;
+    let folder = store.into_folder();
     let trouble = format!("the store {} was to be rebuilt", folder.live_name());
     let attempt = Attempt {
         folder,
@@ -112,6 +117,9 @@ pub(crate) fn rebuild_held(held: Held, options: &Options) -> Result<Held, Error>
     Ok(held)
 }
 
+/// A replica and the store it was opened with.
+type OpenReplica = (Replica, RewritableKv);
+
 /// A folder that is held, on its way to a replica.
 struct Attempt<'a> {
     folder: StoreFolder,
@@ -122,8 +130,12 @@ struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    fn begin(dir: &Path, options: &'a Options) -> Result<Self, Error> {
-        let folder = match StoreFolder::open(dir) {
+    fn begin(
+        opened: Result<StoreFolder, FolderError>,
+        dir: &Path,
+        options: &'a Options,
+    ) -> Result<Self, Error> {
+        let folder = match opened {
             Err(FolderError::Incomplete { .. }) if journal_is_unused(dir) => {
                 return Err(Error::not_a_workspace(dir));
             }
@@ -151,17 +163,18 @@ impl<'a> Attempt<'a> {
     /// Opens the live store; the inner error says why it should be rebuilt instead.
     ///
     /// One that was not sealed is read once as a whole: what is there has checksums, what is missing has not.
-    fn open_live(&mut self, sealed: bool) -> Result<Result<Replica, String>, Error> {
+    fn open_live(&mut self, sealed: bool) -> Result<Result<OpenReplica, String>, Error> {
         // First, for a journal that does not read is no reason to touch the store.
         let journal = self.journal()?;
         let path = self.folder.live_store().to_owned();
         mark_open(&path)?;
-        let kv = match SledKv::open(&path, self.options.cache_bytes) {
-            Ok(kv) => kv,
+        let engine = self.folder.live_engine();
+        let kv = match engine.open(&path, self.options.cache_bytes) {
+            Ok(kv) => RewritableKv::new(kv),
             Err(error) if is_kv_damage(&error) => return Ok(Err(error.to_string())),
             Err(error) => return Err(error.into()),
         };
-        let parts = parts(journal, Box::new(kv), self.key.clone(), self.options);
+        let parts = parts(journal, kv.clone(), self.key.clone(), self.options);
         // Files that nobody has written may do anything to who reads them.
         let opened = guarded(|| {
             let replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
@@ -171,7 +184,7 @@ impl<'a> Attempt<'a> {
             Ok(replica)
         });
         match opened {
-            Some(Ok(replica)) => Ok(Ok(replica)),
+            Some(Ok(replica)) => Ok(Ok((replica, kv))),
             Some(Err(error)) if is_store_damage(&error) => {
                 self.lost_writes = matches!(error, EngineError::JournalShort { .. });
                 Ok(Err(error.to_string()))
@@ -196,12 +209,14 @@ impl<'a> Attempt<'a> {
         self.folder.set_aside(&reason)?;
         let path = self.folder.next_store()?;
         mark_open(&path)?;
-        let kv = SledKv::open(&path, self.options.cache_bytes)?;
-        let parts = parts(journal, Box::new(kv), self.key.clone(), self.options);
+        let kept = self.folder.live_engine();
+        let engine = self.options.engine.unwrap_or(kept);
+        let kv = RewritableKv::new(engine.open(&path, self.options.cache_bytes)?);
+        let parts = parts(journal, kv.clone(), self.key.clone(), self.options);
         let replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
         replica.flush()?;
-        self.folder.make_live()?;
-        Ok(self.done(replica, Some(reason)))
+        self.folder.make_live(engine)?;
+        Ok(self.done(replica, kv, Some(reason)))
     }
 
     fn journal(&mut self) -> Result<Journal, Error> {
@@ -210,14 +225,14 @@ impl<'a> Attempt<'a> {
         Ok(journal)
     }
 
-    fn done(self, replica: Replica, rebuilt: Option<String>) -> (Held, Opening) {
+    fn done(self, replica: Replica, kv: RewritableKv, rebuilt: Option<String>) -> (Held, Opening) {
         let opening = Opening {
             rebuilt,
             torn_bytes: self.torn_bytes,
             journal_lost_writes: self.lost_writes,
         };
-        let folder = self.folder;
-        (Held { replica, folder }, opening)
+        let store = LiveStore::new(self.folder, kv, self.options.clone());
+        (Held { replica, store }, opening)
     }
 }
 
@@ -230,10 +245,15 @@ fn journal_is_unused(dir: &Path) -> bool {
 }
 
 /// All that a replica is made of.
-pub(crate) fn parts(journal: Journal, kv: Box<dyn Kv>, key: DeviceKey, options: &Options) -> Parts {
+pub(crate) fn parts(
+    journal: Journal,
+    kv: impl Kv + 'static,
+    key: DeviceKey,
+    options: &Options,
+) -> Parts {
     Parts {
         journal,
-        kv,
+        kv: Box::new(kv),
         key,
         clock: options.clock.clone(),
         randomness: (options.randomness)(),

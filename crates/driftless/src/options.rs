@@ -6,9 +6,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use driftless_engine::{Clock, Millis};
 use driftless_protocol::Randomness;
-use driftless_store::DEFAULT_CACHE_BYTES;
+use driftless_store::{DEFAULT_CACHE_BYTES, StoreEngine};
 
 use crate::keys::{FileKeys, KeyStore};
+use crate::limits::STORE_FLOOR_BYTES;
 use crate::net::transport::{TcpTransport, Transport};
 use crate::progress::Progress;
 
@@ -36,6 +37,12 @@ pub struct Options {
     pub transport: Arc<dyn Transport>,
     /// Bytes of the store's page cache; the process uses a few times as much.
     pub cache_bytes: u64,
+    /// The engine of the store: `create` and `join` take sled where it is `None`, `rebuild` the one there is.
+    ///
+    /// `open` takes the one there is, whatever it says here.
+    pub engine: Option<StoreEngine>,
+    /// Bytes of the store's files up to which it is never rewritten, however little data is in it.
+    pub store_floor_bytes: u64,
     /// Is told how far long work is.
     pub progress: Option<ProgressCallback>,
 }
@@ -87,6 +94,20 @@ impl Options {
         self
     }
 
+    /// Keeps the store with `engine`.
+    #[must_use]
+    pub fn with_engine(mut self, engine: StoreEngine) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// Lets the store's files grow to `store_floor_bytes` bytes before it is ever rewritten.
+    #[must_use]
+    pub fn with_store_floor_bytes(mut self, store_floor_bytes: u64) -> Self {
+        self.store_floor_bytes = store_floor_bytes;
+        self
+    }
+
     /// Tells `progress` how far long work is.
     #[must_use]
     pub fn with_progress(mut self, progress: impl Fn(Progress) + Send + Sync + 'static) -> Self {
@@ -110,6 +131,8 @@ impl Default for Options {
             keys: Arc::new(FileKeys),
             transport: Arc::new(TcpTransport),
             cache_bytes: DEFAULT_CACHE_BYTES,
+            engine: None,
+            store_floor_bytes: STORE_FLOOR_BYTES,
             progress: None,
         }
     }
@@ -120,6 +143,8 @@ impl fmt::Debug for Options {
         f.debug_struct("Options")
             .field("device_name", &self.device_name)
             .field("cache_bytes", &self.cache_bytes)
+            .field("engine", &self.engine)
+            .field("store_floor_bytes", &self.store_floor_bytes)
             .finish_non_exhaustive()
     }
 }

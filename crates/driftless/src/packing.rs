@@ -89,7 +89,12 @@ impl Packing {
     ) -> Result<(), Error> {
         self.running = None;
         let packed = done.ok_or_else(|| Error::bug("packing the journal panicked"))??;
-        if let Some(pack) = packed {
+        let Some(pack) = packed else {
+            return Ok(());
+        };
+        // Somebody who asked for all to be made small may have been faster.
+        let next = replica.pack_source()?;
+        if next.is_some_and(|source| source.number() == pack.number()) {
             replica.adopt_pack(&pack)?;
             self.overdue = self.overdue.saturating_sub(1);
             tracing::debug!(

@@ -23,6 +23,13 @@ pub enum Progress {
         /// Bytes there are.
         total_bytes: u64,
     },
+    /// The store is copied into a fresh one because somebody asked for it.
+    Rewriting {
+        /// Bytes of keys and values that are copied.
+        done_bytes: u64,
+        /// Bytes there are.
+        total_bytes: u64,
+    },
     /// A sync is on its way.
     Syncing {
         /// Records received so far.

@@ -242,6 +242,24 @@ fn every_space_of_the_store() {
 }
 
 #[test]
+fn the_spaces_of_packed_history() {
+    let (_, _, mut replica) = history();
+    let changes = replica.changes_since(0, 100).expect("they are read");
+    assert!(changes.len() > 2);
+    replica.close_segment(0).expect("it is closed");
+    replica.pack_all(&|| true).expect("it is packed");
+    for space in [Space::PackedEnvelopes, Space::PackedCommits] {
+        let found = entries(&replica, space);
+        assert!(!found.is_empty(), "{} has an example", file_of(space));
+        GOLDEN.holds_text(file_of(space), &text_of(&found));
+    }
+    assert_eq!(
+        replica.changes_since(0, 100).expect("they are read"),
+        changes
+    );
+}
+
+#[test]
 fn a_frame_with_a_setting() {
     let (name, value) = ("theme", b"da\0rk");
     GOLDEN.holds("note_frame", &encode_note(name, value));

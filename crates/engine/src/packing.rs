@@ -60,13 +60,22 @@ impl Replica {
     /// `go_on` is asked now and then: once it says no, what is packed so far stays packed.
     pub fn pack_all(&mut self, go_on: &dyn Fn() -> bool) -> Result<(), EngineError> {
         self.close_segment(limits::CLOSE_SEGMENT_BYTES)?;
-        while let Some(source) = self.pack_source()? {
-            let Some(pack) = source.pack(go_on)? else {
-                break;
-            };
-            self.adopt_pack(&pack)?;
-            while self.list_packed()? {}
-        }
+        while self.pack_next(go_on)? {}
         Ok(())
+    }
+
+    /// Packs the next closed segment, on this thread; says whether there was one, and `go_on` did not end it. Commits what
+    /// is staged.
+    pub fn pack_next(&mut self, go_on: &dyn Fn() -> bool) -> Result<bool, EngineError> {
+        self.commit_group()?;
+        let Some(source) = self.pack_source()? else {
+            return Ok(false);
+        };
+        let Some(pack) = source.pack(go_on)? else {
+            return Ok(false);
+        };
+        self.adopt_pack(&pack)?;
+        while self.list_packed()? {}
+        Ok(true)
     }
 }

@@ -341,6 +341,11 @@ impl Replica {
         self.encoded.get()
     }
 
+    /// Bytes of the journal.
+    pub fn journal_bytes(&self) -> u64 {
+        self.journal.bytes()
+    }
+
     /// The journal's counters, for tests that count barriers.
     pub fn journal_counters(&self) -> driftless_store::Counters {
         self.journal.counters()

@@ -81,6 +81,7 @@ pub const LIST: &[Entry] = &[
         &["SegmentHeader"],
     ),
     store("journal_segment_2", "a segment after the first", &[]),
+    store("journal_pack_1", "a packed segment", &["PackHeader"]),
     store("position", "a position in the journal", &[]),
     store("key_tuple", "a tuple of every kind of element", &[]),
     store("stored_value", "a value behind its header", &[]),
@@ -120,12 +121,22 @@ pub const LIST: &[Entry] = &[
     engine(
         "space_11_refused_change",
         "a change that is not applied",
-        &[],
+        &["RefusedChange"],
     ),
     engine(
         "space_12_note",
         "settings, the note on a peer among them",
         &["Peer"],
+    ),
+    engine(
+        "space_13_packed_envelopes",
+        "stretches of packed envelopes",
+        &["Stretch"],
+    ),
+    engine(
+        "space_14_packed_commits",
+        "stretches of packed commits",
+        &[],
     ),
     engine("space_15_take_back", "what its author took back", &[]),
     entry(

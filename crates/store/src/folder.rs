@@ -4,7 +4,7 @@
 //! device.key        seed of the device key, 32 bytes, mode 0600; created exclusively, or absent with another key store
 //! driftless.lock    locked by the process that holds the folder; says its process id
 //! journal/          the journal
-//! CURRENT           "store-1\n": the name of the live store
+//! CURRENT           "store-1\n", or "store-1 redb\n": the live store, and its engine unless that is sled
 //! store-1/          the live store; rebuildable
 //! store-1.seal      what a clean close left, see `seal.rs`
 //! store-1.open      that it was opened and not closed, see `seal.rs`
@@ -18,7 +18,7 @@
 //! `create` finishes what it finds as long as the journal holds no group. With `CURRENT` it opens. `make_live` replaces
 //! `CURRENT` by a rename, so it names the old store or the new one, and removes the rest only then. `set_aside` renames
 //! before it removes the marks, so a damaged store never looks merely unclean; a `CURRENT` that names a folder which is
-//! not there means that the store must be rebuilt.
+//! not there means that the store must be rebuilt. What is neither live nor set aside is removed by `open`.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -29,6 +29,7 @@ use std::{
 use thiserror::Error;
 
 use crate::{
+    engine::{StoreEngine, UnknownEngine},
     files::{DiskFiles, FilesError, sync_folder},
     journal::{Journal, JournalError},
     limits::SMALL_FILE_BYTES_MAX,
@@ -82,6 +83,15 @@ pub enum FolderError {
         /// The path of `CURRENT`.
         path: PathBuf,
     },
+    /// `CURRENT` names an engine there is not: a newer version wrote it, or it was changed.
+    #[error("{}: {source}", path.display())]
+    UnknownEngine {
+        /// The path of `CURRENT`.
+        path: PathBuf,
+        /// The name.
+        #[source]
+        source: UnknownEngine,
+    },
     /// There is a device key already; it is never replaced.
     #[error("{} holds a device key already", dir.display())]
     SeedExists {
@@ -110,23 +120,30 @@ pub enum FolderError {
     },
 }
 
+/// What `CURRENT` says.
+#[derive(Clone, Copy, Debug)]
+struct Current {
+    number: u64,
+    engine: StoreEngine,
+}
+
 /// A store's folder, held by this process until it is dropped.
 #[derive(Debug)]
 pub struct StoreFolder {
     dir: PathBuf,
     live: PathBuf,
-    live_number: u64,
+    current: Current,
     /// Holds the lock as long as it is open.
     _lock: File,
 }
 
 impl StoreFolder {
-    /// Makes a store in `dir`, which is made as well if it is missing; other files in it do not matter.
+    /// Makes a store of this engine in `dir`, which is made as well if it is missing; other files in it do not matter.
     ///
     /// Finishes what an interrupted call left. A folder whose journal holds a group, or that has both `CURRENT` and a
     /// device key, is [`FolderError::AlreadyHoldsStore`]. The journal is begun, so it is to be opened, or created anew
     /// as long as it is empty.
-    pub fn create(dir: &Path) -> Result<StoreFolder, FolderError> {
+    pub fn create(dir: &Path, engine: StoreEngine) -> Result<StoreFolder, FolderError> {
         make_dir(dir)?;
         let lock = lock(dir)?;
         let journal = dir.join(JOURNAL);
@@ -141,41 +158,57 @@ impl StoreFolder {
         remove_stores(dir, None)?;
         let live = dir.join(store_name(1));
         make_dir(&live)?;
-        write_current(dir, 1)?;
+        let current = Current { number: 1, engine };
+        write_current(dir, current)?;
         Ok(StoreFolder {
             dir: dir.to_owned(),
             live,
-            live_number: 1,
+            current,
             _lock: lock,
         })
     }
 
-    /// Opens the store in `dir` and holds the folder until it is dropped.
+    /// Opens the store in `dir` and holds the folder until it is dropped; removes what an interrupted rewrite left.
     pub fn open(dir: &Path) -> Result<StoreFolder, FolderError> {
-        let parts = [CURRENT, JOURNAL, SEED];
-        let found = parts.map(|part| exists(&dir.join(part)));
-        let [current, journal, seed] = found;
-        let (current, journal, seed) = (current?, journal?, seed?);
-        let dir_owned = || dir.to_owned();
-        if !current && !journal && !seed {
-            return Err(FolderError::NotFound { dir: dir_owned() });
+        let (lock, has_current) = hold(dir)?;
+        if !has_current {
+            return Err(FolderError::Incomplete {
+                dir: dir.to_owned(),
+                missing: CURRENT,
+            });
         }
-        let lock = lock(dir)?;
-        for (part, present) in [(CURRENT, current), (JOURNAL, journal)] {
-            if !present {
-                return Err(FolderError::Incomplete {
-                    dir: dir_owned(),
-                    missing: part,
-                });
+        let folder = Self::held(dir, read_current(dir)?, lock);
+        folder.remove_leftovers()?;
+        Ok(folder)
+    }
+
+    /// Opens the folder for somebody who will make a new store in it, whatever `CURRENT` says; it is sled's if that does
+    /// not say.
+    pub fn open_to_rebuild(dir: &Path) -> Result<StoreFolder, FolderError> {
+        let (lock, has_current) = hold(dir)?;
+        let current = match read_current(dir) {
+            Ok(current) => current,
+            Err(FolderError::Io { path, source }) if has_current => {
+                return Err(FolderError::Io { path, source });
             }
-        }
-        let live_number = read_current(dir)?;
-        Ok(StoreFolder {
-            dir: dir_owned(),
-            live: dir.join(store_name(live_number)),
-            live_number,
+            Err(_) => {
+                let numbers = store_entries(dir)?.into_iter().map(|(number, ..)| number);
+                Current {
+                    number: numbers.max().unwrap_or(0),
+                    engine: StoreEngine::default(),
+                }
+            }
+        };
+        Ok(Self::held(dir, current, lock))
+    }
+
+    fn held(dir: &Path, current: Current, lock: File) -> StoreFolder {
+        StoreFolder {
+            dir: dir.to_owned(),
+            live: dir.join(store_name(current.number)),
+            current,
             _lock: lock,
-        })
+        }
     }
 
     /// Returns the folder itself.
@@ -244,7 +277,12 @@ impl StoreFolder {
 
     /// Returns the name of the live store, such as `store-1`.
     pub fn live_name(&self) -> String {
-        store_name(self.live_number)
+        store_name(self.current.number)
+    }
+
+    /// Returns the engine of the live store.
+    pub fn live_engine(&self) -> StoreEngine {
+        self.current.engine
     }
 
     /// Renames the live store to `store-N.damaged` and returns that path; an older one that was set aside is removed.
@@ -253,11 +291,11 @@ impl StoreFolder {
     pub fn set_aside(&mut self, reason: &str) -> Result<PathBuf, FolderError> {
         let aside = self
             .dir
-            .join(format!("{}{DAMAGED}", store_name(self.live_number)));
+            .join(format!("{}{DAMAGED}", store_name(self.current.number)));
         tracing::warn!(store = %self.live.display(), reason, "setting a store aside");
         for (number, kind, path) in store_entries(&self.dir)? {
-            let replaced = number == self.live_number && exists(&self.live)?;
-            if kind == EntryKind::Damaged && (number != self.live_number || replaced) {
+            let replaced = number == self.current.number && exists(&self.live)?;
+            if kind == EntryKind::Damaged && (number != self.current.number || replaced) {
                 remove_all(&path)?;
             }
         }
@@ -286,7 +324,13 @@ impl StoreFolder {
     /// that are neither live nor set aside.
     ///
     /// Whoever built it has flushed it; what is missing after a power loss, its seal will tell.
-    pub fn make_live(&mut self) -> Result<(), FolderError> {
+    pub fn make_live(&mut self, engine: StoreEngine) -> Result<(), FolderError> {
+        self.flip(engine)?;
+        self.remove_leftovers()
+    }
+
+    /// The first half of [`StoreFolder::make_live`], for somebody who has the old store open.
+    pub fn flip(&mut self, engine: StoreEngine) -> Result<(), FolderError> {
         let number = self.next_number()?;
         let live = self.dir.join(store_name(number));
         if !exists(&live)? {
@@ -295,14 +339,21 @@ impl StoreFolder {
                 source: io::ErrorKind::NotFound.into(),
             });
         }
-        write_current(&self.dir, number)?;
+        let current = Current { number, engine };
+        write_current(&self.dir, current)?;
         self.live = live;
-        self.live_number = number;
-        remove_stores(&self.dir, Some(number))
+        self.current = current;
+        Ok(())
+    }
+
+    /// Removes the stores that are neither live nor set aside: what was replaced, and what was not finished.
+    pub fn remove_leftovers(&self) -> Result<(), FolderError> {
+        remove_stores(&self.dir, Some(self.current.number))
     }
 
     fn next_number(&self) -> Result<u64, FolderError> {
-        self.live_number
+        self.current
+            .number
             .checked_add(1)
             .ok_or_else(|| FolderError::BadCurrent {
                 path: self.dir.join(CURRENT),
@@ -371,6 +422,27 @@ fn remove_all(path: &Path) -> Result<(), FolderError> {
     removed.map_err(io_at(path))
 }
 
+/// Locks a folder that has a journal; says whether it has `CURRENT`.
+fn hold(dir: &Path) -> Result<(File, bool), FolderError> {
+    let parts = [CURRENT, JOURNAL, SEED];
+    let found = parts.map(|part| exists(&dir.join(part)));
+    let [current, journal, seed] = found;
+    let (current, journal, seed) = (current?, journal?, seed?);
+    if !current && !journal && !seed {
+        return Err(FolderError::NotFound {
+            dir: dir.to_owned(),
+        });
+    }
+    let lock = lock(dir)?;
+    if !journal {
+        return Err(FolderError::Incomplete {
+            dir: dir.to_owned(),
+            missing: JOURNAL,
+        });
+    }
+    Ok((lock, current))
+}
+
 fn lock(dir: &Path) -> Result<File, FolderError> {
     let path = dir.join(LOCK);
     let mut file = OpenOptions::new()
@@ -400,7 +472,7 @@ fn parse_pid(text: &str) -> Option<u32> {
     text.trim_end().parse().ok()
 }
 
-fn read_current(dir: &Path) -> Result<u64, FolderError> {
+fn read_current(dir: &Path) -> Result<Current, FolderError> {
     let path = dir.join(CURRENT);
     let text = match read_small(&path) {
         Ok(text) => text,
@@ -409,16 +481,31 @@ fn read_current(dir: &Path) -> Result<u64, FolderError> {
         }
         Err(source) => return Err(FolderError::Io { path, source }),
     };
-    text.strip_suffix('\n')
-        .and_then(store_number)
-        .ok_or(FolderError::BadCurrent { path })
+    let Some(line) = text.strip_suffix('\n') else {
+        return Err(FolderError::BadCurrent { path });
+    };
+    let (store, engine) = match line.split_once(' ') {
+        Some((store, engine)) => (store, engine.parse()),
+        None => (line, Ok(StoreEngine::Sled)),
+    };
+    let Some(number) = store_number(store) else {
+        return Err(FolderError::BadCurrent { path });
+    };
+    match engine {
+        Ok(engine) => Ok(Current { number, engine }),
+        Err(source) => Err(FolderError::UnknownEngine { path, source }),
+    }
 }
 
-fn write_current(dir: &Path, number: u64) -> Result<(), FolderError> {
+fn write_current(dir: &Path, current: Current) -> Result<(), FolderError> {
     let new = dir.join(CURRENT_NEW);
     let write = || -> io::Result<()> {
         let mut file = File::create(&new)?;
-        writeln!(file, "{}", store_name(number))?;
+        let store = store_name(current.number);
+        match current.engine {
+            StoreEngine::Sled => writeln!(file, "{store}")?,
+            engine => writeln!(file, "{store} {engine}")?,
+        }
         file.sync_all()?;
         fs::rename(&new, dir.join(CURRENT))
     };

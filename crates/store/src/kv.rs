@@ -70,6 +70,13 @@ impl Batch {
         self.writes.is_empty()
     }
 
+    /// Returns the bytes of all keys and values written.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.iter()
+            .map(|(key, value)| (key.len() + value.map_or(0, <[u8]>::len)) as u64)
+            .sum()
+    }
+
     /// Refuses keys and values over the limits, before anything is applied.
     pub(crate) fn check(&self) -> Result<(), KvError> {
         for (key, value) in self.iter() {
@@ -130,6 +137,13 @@ pub trait Kv: Send + Sync {
     /// After an error other than a limit, the store is in the state before or after the batch and should be reopened.
     fn apply(&self, batch: &Batch) -> Result<(), KvError>;
 
+    /// Applies a batch of keys that are not there yet, packed as closely as the engine can: for filling a fresh store.
+    ///
+    /// A crash in the middle may leave damaged values, so the store must not be anybody's yet.
+    fn load(&self, batch: &Batch) -> Result<(), KvError> {
+        self.apply(batch)
+    }
+
     /// Hands what was applied to the operating system: a hint, not a promise.
     fn flush(&self) -> Result<(), KvError>;
 
@@ -138,6 +152,11 @@ pub trait Kv: Send + Sync {
 
     /// Returns the bytes the store takes on disk, or in memory for one that has no disk.
     fn size_on_disk(&self) -> Result<u64, KvError>;
+
+    /// Returns the bytes of all keys and values there are, as their writer sees them, whatever they take on disk.
+    ///
+    /// Known without reading, but where the last process was killed: then the first call reads the whole store.
+    fn live_bytes(&self) -> Result<u64, KvError>;
 }
 
 /// Returns the least key greater than every key with this prefix, or `None` if there is none (it is empty or all 0xFF).

@@ -5,7 +5,9 @@
 //! | [`Files`] | `files` | the one seam through which the journal touches a disk; replaced in tests |
 //! | [`Journal`] | `journal` | what a commit acknowledged is there after any crash, or the damage is reported |
 //! | [`Kv`] | `kv` | ordered keys, snapshot reads, atomic batches; after reopening a prefix of its batches, or it does not open |
-//! | [`MemoryKv`], [`SledKv`] | `memory`, `sled_kv` | the engines |
+//! | [`MemoryKv`], [`SledKv`], [`RedbKv`] | `memory`, `sled_kv`, `redb_kv` | the engines |
+//! | [`StoreEngine`] | `engine` | which of them keeps a store on disk |
+//! | [`RewritableKv`] | `rewrite` | a store that is copied into a fresh one while it is in use |
 //! | [`KeyBuilder`], [`KeyReader`] | `key` | tuple keys whose byte order is their order |
 //! | [`StoreFolder`] | `folder` | who holds a folder, and which store in it is live |
 //! | [`check_seal`] | `seal` | whether a store on disk is what the last process left |
@@ -13,18 +15,23 @@
 //! Nothing here knows what the bytes mean: records, envelopes and indexes belong to the engine above.
 //! No clock is read here; randomness is drawn only for the salt of a segment, through [`Files`].
 
+mod engine;
 mod files;
 mod folder;
 mod journal;
 mod key;
 mod kv;
 mod limits;
+mod live;
 mod memory;
+mod redb_kv;
+mod rewrite;
 mod seal;
 mod sealed;
 mod sled_kv;
 mod visit;
 
+pub use engine::{StoreEngine, UnknownEngine};
 pub use files::{DiskFiles, FileOperation, Files, FilesError, MemoryFiles};
 pub use folder::{FolderError, StoreFolder};
 pub use journal::{
@@ -38,6 +45,8 @@ pub use limits::{
     VALUE_BYTES_MAX,
 };
 pub use memory::MemoryKv;
+pub use redb_kv::RedbKv;
+pub use rewrite::{CopyError, CopyProgress, RewritableKv};
 pub use seal::{SealError, StoreDamage, Trust, check_seal, mark_open, write_seal};
 pub use sled_kv::SledKv;
 pub use visit::Visit;

@@ -27,6 +27,15 @@ pub const VALUE_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of one value as the disk engine stores it, header included: a leaf of sled holds up to 17 of them and must stay below 128 KiB.
 pub const STORED_VALUE_BYTES_MAX: usize = 6 * 1024;
 
+/// Bytes of batches that redb may hold without having made them durable: it cannot reuse the pages they replace before.
+pub(crate) const UNSYNCED_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// Keys copied at once when a store is rewritten: a few milliseconds, so that whoever waits does not notice.
+pub(crate) const COPY_STEP_KEYS: usize = 256;
+
+/// Bytes copied at once when a store is rewritten, for the same reason; one value may be larger.
+pub(crate) const COPY_STEP_BYTES: usize = 256 * 1024;
+
 /// Bytes of sled's page cache unless a memory budget says otherwise; the process uses a few times as much.
 pub const DEFAULT_CACHE_BYTES: u64 = 32 * 1024 * 1024;
 

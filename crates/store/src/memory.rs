@@ -8,7 +8,7 @@ use std::{
 
 use crate::{
     kv::{Batch, Kv, KvError, Snapshot, Visitor},
-    sealed::{Shape, seal, unseal},
+    sealed::{HEADER_BYTES, Shape, seal, unseal},
     visit::Visit,
 };
 
@@ -147,6 +147,13 @@ impl Kv for MemoryKv {
         Ok(sizes
             .map(|(key, stored)| (key.len() + stored.len()) as u64)
             .sum())
+    }
+
+    fn live_bytes(&self) -> Result<u64, KvError> {
+        let state = self.state();
+        let headers = (state.entries.len() * HEADER_BYTES) as u64;
+        drop(state);
+        Ok(self.size_on_disk()? - headers)
     }
 }
 

@@ -10,7 +10,8 @@ use crate::output::clean;
 
 pub(crate) async fn run(context: &mut Context, arguments: &Init) -> Result<(), Failure> {
     let dir = context.dir()?.to_owned();
-    let database = Database::create(&dir, context.options(&arguments.name)).await?;
+    let options = context.options(&arguments.name);
+    let database = Database::create(&dir, options.with_engine(arguments.engine)).await?;
     let status = database.status().await;
     context.close(database).await;
     let status = status?;

@@ -10,7 +10,9 @@ use crate::output::clean;
 
 pub(crate) async fn run(context: &mut Context, arguments: &Join) -> Result<(), Failure> {
     let dir = context.dir()?.to_owned();
-    let database = Database::join(&dir, &arguments.link, context.options(&arguments.name)).await?;
+    let options = context.options(&arguments.name);
+    let options = options.with_engine(arguments.engine);
+    let database = Database::join(&dir, &arguments.link, options).await?;
     let status = database.status().await;
     context.close(database).await;
     let status = status?;

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use driftless::{Database, Role, StatusReport};
+use driftless::{Role, StatusReport, StoreReport};
 use serde_json::{Value as Json, json};
 
+use crate::args::Rebuild;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Output, clean, count};
+use crate::output::{Output, bytes, clean, count};
 use crate::table::Table;
 use crate::time_text;
 
@@ -16,16 +17,17 @@ pub(crate) async fn status(context: &mut Context) -> Result<(), Failure> {
     context
         .with_database(async |database, output| {
             let status = database.status().await?;
+            let store = database.store().await?;
             if output.json() {
-                output.object(&status_json(&status))
+                output.object(&status_json(&status, &store))
             } else {
-                print_status(output, &status)
+                print_status(output, &status, &store)
             }
         })
         .await
 }
 
-fn status_json(status: &StatusReport) -> Json {
+fn status_json(status: &StatusReport, store: &StoreReport) -> Json {
     let peers: Vec<_> = status
         .peers
         .iter()
@@ -62,11 +64,19 @@ fn status_json(status: &StatusReport) -> Json {
         "members": members,
         "quarantined": status.quarantined,
         "journal_bytes": status.journal_bytes,
+        "engine": store.engine.name(),
+        "store_bytes": store.bytes,
+        "store_live_bytes": store.live_bytes,
+        "store_rewritten_bytes": store.rewritten_bytes,
         "needs_newer_version": status.needs_newer_version,
     })
 }
 
-fn print_status(output: &mut Output, status: &StatusReport) -> Result<(), Failure> {
+fn print_status(
+    output: &mut Output,
+    status: &StatusReport,
+    store: &StoreReport,
+) -> Result<(), Failure> {
     let name = clean(&status.device_name);
     output.line(&format!("device {name} ({})", status.device))?;
     output.line(&format!("workspace {}", status.workspace))?;
@@ -91,6 +101,18 @@ fn print_status(output: &mut Output, status: &StatusReport) -> Result<(), Failur
             count(status.quarantined, "envelope")
         ))?;
     }
+    output.line(&format!(
+        "the journal takes {}, the store ({}) {} for {} of data{}",
+        bytes(status.journal_bytes),
+        store.engine,
+        bytes(store.bytes),
+        bytes(store.live_bytes),
+        if store.rewritten_bytes.is_some() {
+            ", which is being rewritten"
+        } else {
+            ""
+        }
+    ))?;
     if status.needs_newer_version {
         output.line("something here needs a newer version of driftless")?;
     }
@@ -177,20 +199,21 @@ pub(crate) async fn verify(context: &mut Context) -> Result<(), Failure> {
 }
 
 /// `driftless rebuild`: sets the store aside and derives it again.
-pub(crate) async fn rebuild(context: &mut Context) -> Result<(), Failure> {
-    let dir = context.dir()?.to_owned();
-    let database = Database::rebuild(&dir, context.rebuild_options()).await?;
-    let digest = database.digest().await;
+pub(crate) async fn rebuild(context: &mut Context, arguments: &Rebuild) -> Result<(), Failure> {
+    let database = context.rebuild(arguments.engine).await?;
+    let found = async { Ok((database.digest().await?, database.store().await?.engine)) };
+    let found: Result<_, Failure> = found.await;
     context.close(database).await;
-    let digest = digest?;
+    let (digest, engine) = found?;
     context.output.answer(
         &json!({
             "records": digest.records,
             "records_digest": hex(&digest.records_digest),
             "conflicts_digest": hex(&digest.conflicts_digest),
+            "engine": engine.name(),
         }),
         &format!(
-            "rebuilt {} from the journal",
+            "rebuilt {} from the journal with {engine}",
             count(digest.records, "record")
         ),
     )

@@ -1,5 +1,6 @@
 //! One function a command: it asks the library and prints the answer.
 
+mod compact;
 mod conflicts;
 mod history;
 mod import;
@@ -12,21 +13,69 @@ mod quarantine;
 mod records;
 mod serve;
 mod sync;
+mod watch;
 
 pub(crate) use import::import_checked;
 
+use std::ffi::OsString;
 use std::sync::Arc;
+
+use driftless::Database;
 
 use crate::args::{Arguments, Command, Get};
 use crate::caller::Caller;
 use crate::context::Context;
 use crate::demo;
 use crate::failure::Failure;
+use crate::served::{self, ServedError};
+
+/// The error of a folder that another process holds.
+const FOLDER_BUSY: &str = "folder_busy";
+
+/// Runs the command that was typed, or has it run where the folder is held, and gives the exit code.
+pub(crate) async fn run(
+    arguments: Arguments,
+    typed: &[OsString],
+    caller: Arc<dyn Caller>,
+) -> Result<u8, Failure> {
+    let alone = arguments.command.needs_folder_for_itself();
+    let mut context = Context::new(arguments.global, caller.clone());
+    match finish(&mut context, arguments.command).await {
+        Ok(()) => Ok(0),
+        Err(Failure::Database(busy)) if busy.code() == FOLDER_BUSY => {
+            let dir = context.dir()?;
+            match alone {
+                None => served::ask(&caller, dir, typed, busy).await,
+                Some(command) => Err(match served::who_serves(dir).await {
+                    Some(pid) => {
+                        let dir = dir.to_owned();
+                        ServedError::NotForOthers { dir, pid, command }.into()
+                    }
+                    None => busy.into(),
+                }),
+            }
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Runs a command for another process, on a database that is open here.
+pub(crate) async fn carry_out(
+    arguments: Arguments,
+    caller: Arc<dyn Caller>,
+    database: Database,
+) -> Result<(), Failure> {
+    let mut context = Context::served(arguments.global.json, caller, &database);
+    if let Some(command) = arguments.command.needs_folder_for_itself() {
+        let (dir, pid) = (database.dir().to_owned(), std::process::id());
+        return Err(ServedError::NotForOthers { dir, pid, command }.into());
+    }
+    finish(&mut context, arguments.command).await
+}
 
 /// Runs the command and passes its answer on.
-pub(crate) async fn run(arguments: Arguments, caller: Arc<dyn Caller>) -> Result<(), Failure> {
-    let mut context = Context::new(arguments.global, caller);
-    let result = dispatch(&mut context, arguments.command).await;
+async fn finish(context: &mut Context, command: Command) -> Result<(), Failure> {
+    let result = dispatch(context, command).await;
     result.and(context.output.flush())
 }
 
@@ -47,13 +96,15 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<(), Failure
         Command::Join(arguments) => join::run(context, &arguments).await,
         Command::Serve(arguments) => serve::run(context, arguments).await,
         Command::Sync(arguments) => sync::run(context, arguments).await,
+        Command::Watch(arguments) => watch::run(context, arguments).await,
         Command::Conflicts(arguments) => conflicts::run(context, arguments).await,
         Command::Quarantine(arguments) => quarantine::run(context, arguments).await,
         Command::Outbox(arguments) => outbox::run(context, arguments).await,
         Command::Status => maintenance::status(context).await,
         Command::Digest => maintenance::digest(context).await,
         Command::Verify => maintenance::verify(context).await,
-        Command::Rebuild => maintenance::rebuild(context).await,
+        Command::Rebuild(arguments) => maintenance::rebuild(context, &arguments).await,
+        Command::Compact => compact::run(context).await,
         Command::Demo(arguments) => demo::run(&mut context.output, arguments).await,
     }
 }

@@ -1,10 +1,12 @@
-//! `driftless serve`: other devices sync with this one until it is interrupted.
+//! `driftless serve`: other devices sync with this one, and this one keeps in touch with its peers, until it is
+//! interrupted.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use driftless::{Database, Server};
+use driftless::{Connection, Database, Server};
 use serde_json::json;
+use tokio::task::JoinSet;
 
 use crate::args::Serve;
 use crate::commands::invite;
@@ -18,18 +20,27 @@ const CLOSE_WITHIN: Duration = Duration::from_millis(4_800);
 pub(crate) async fn run(context: &mut Context, arguments: Serve) -> Result<(), Failure> {
     let interrupt = context.interrupt()?;
     let database = context.open_unless(&interrupt).await?;
+    let commands = context.carry_out_for_others(&database);
     let started = start(&database, &mut context.output, arguments).await;
     if started.is_ok() {
         interrupt.wait().await;
         context.say("closing");
     }
     let closing = async {
+        let commands_end = async {
+            if let Some(commands) = commands {
+                commands.stop().await;
+            }
+        };
         let result = match started {
-            Ok(server) => {
-                server.stop().await;
+            Ok(serving) => {
+                tokio::join!(serving.stop(), commands_end);
                 Ok(())
             }
-            Err(failure) => Err(failure),
+            Err(failure) => {
+                commands_end.await;
+                Err(failure)
+            }
         };
         context.close(database).await;
         result
@@ -44,12 +55,27 @@ pub(crate) async fn run(context: &mut Context, arguments: Serve) -> Result<(), F
         })
 }
 
+/// What runs until the interrupt.
+struct Serving {
+    server: Server,
+    peers: Vec<Connection>,
+}
+
+impl Serving {
+    /// Ends everything at the same time: each may take as long as all.
+    async fn stop(self) {
+        let mut stopping: JoinSet<()> = self.peers.into_iter().map(Connection::stop).collect();
+        self.server.stop().await;
+        while stopping.join_next().await.is_some() {}
+    }
+}
+
 /// Listens, and prints where, with the link if one is wanted; nothing is printed if either fails.
 async fn start(
     database: &Database,
     output: &mut Output,
     arguments: Serve,
-) -> Result<Server, Failure> {
+) -> Result<Serving, Failure> {
     let server = database.sync().serve(&arguments.listen).await?;
     let link = if arguments.invite {
         let address = match arguments.address {
@@ -60,13 +86,17 @@ async fn start(
     } else {
         None
     };
+    let mut peers = Vec::new();
+    for peer in &arguments.peers {
+        peers.push(database.sync().connect(peer).await?);
+    }
     let url = server.url();
     output.answer(&json!({ "listening": url }), &format!("listening on {url}"))?;
     if let Some(link) = link {
         invite::print(output, &link)?;
     }
     output.flush()?;
-    Ok(server)
+    Ok(Serving { server, peers })
 }
 
 /// Where another device reaches this one: an address that stands for "all of mine" is no destination.

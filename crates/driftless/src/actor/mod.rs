@@ -25,6 +25,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 use crate::error::{Error, is_store_damage};
 use crate::limits::JOBS_QUEUED;
+use crate::live_store::{LiveStore, Rewritten, StoreReport};
 use crate::opening::Held;
 use listeners::Listeners;
 use thread::Thread;
@@ -100,6 +101,8 @@ impl Notes {
 
 enum Message {
     Job(Job),
+    /// Something about the store's files, which are no replica's business.
+    Store(Box<dyn FnOnce(&mut LiveStore) + Send>),
     Close(oneshot::Sender<Result<(), Error>>),
     Rebuild(Rebuild),
 }
@@ -283,6 +286,36 @@ impl Actor {
         };
         // A replica that is closed has forgotten what this would tell it.
         let _ = self.shared.queue.send(Message::Job(job));
+    }
+
+    /// What the store takes on disk.
+    pub(crate) async fn store_report(&self) -> Result<StoreReport, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.about_store(answered, |store| {
+            let _ = answer.send(store.report());
+        })
+        .await
+    }
+
+    /// Rewrites the store; dropping the future gives that up.
+    pub(crate) async fn rewrite_store(&self) -> Result<Rewritten, Error> {
+        let (answer, answered) = oneshot::channel();
+        self.about_store(answered, |store| store.request(answer))
+            .await
+    }
+
+    async fn about_store<T>(
+        &self,
+        answered: oneshot::Receiver<Result<T, Error>>,
+        ask: impl FnOnce(&mut LiveStore) + Send + 'static,
+    ) -> Result<T, Error> {
+        let message = Message::Store(Box::new(ask));
+        if self.shared.queue.send(message).is_err() {
+            return Err(self.reason());
+        }
+        answered
+            .await
+            .unwrap_or_else(|_| Err(self.reason_or_panic()))
     }
 
     /// Runs what waits, closes the replica, seals the store and lets go of the folder.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use driftless_engine::Replica;
 use tokio::sync::{Semaphore, oneshot};
@@ -10,7 +10,8 @@ use tokio::sync::{Semaphore, oneshot};
 use super::listeners::Listeners;
 use super::{Access, Finish, Job, Message, Notes, Rebuild, guarded, panicked};
 use crate::error::Error;
-use crate::limits::{JOBS_PER_GROUP, STORE_FLUSH_AFTER};
+use crate::limits::{JOBS_PER_GROUP, REWRITE_PAUSE, REWRITE_SHARE_MAX, STORE_FLUSH_AFTER};
+use crate::live_store::{LiveStore, Suspect};
 use crate::opening::Held;
 use crate::packing::Packing;
 
@@ -22,6 +23,22 @@ pub(super) struct Thread {
     notes: Arc<Notes>,
     /// Since when the store may hold writes that its engine keeps to itself.
     unflushed_since: Option<Instant>,
+    pace: Pace,
+}
+
+/// How often a store is rewritten a little while there are jobs: a third of the time.
+struct Pace {
+    /// What the last step took, and when it was over.
+    took: Duration,
+    ended: Instant,
+}
+
+impl Pace {
+    /// The time that may be spent now, if it is enough for a step.
+    fn share(&self) -> Option<Duration> {
+        let share = self.ended.elapsed() / 2;
+        (share >= self.took).then_some(share)
+    }
 }
 
 /// Tells whoever waits for a place in the queue, for the end, or for news, that the thread has ended.
@@ -56,6 +73,10 @@ impl Thread {
             jobs,
             notes,
             unflushed_since: None,
+            pace: Pace {
+                took: Duration::ZERO,
+                ended: Instant::now(),
+            },
         }
     }
 
@@ -70,11 +91,11 @@ impl Thread {
     fn live_once(&mut self, held: Held) -> Option<Held> {
         let Held {
             mut replica,
-            mut folder,
+            mut store,
         } = held;
         let wake = self.notes.clone();
         let mut packing = Packing::new(&replica, Arc::new(move || wake.wake()));
-        match self.serve(&mut replica, &mut packing) {
+        match self.serve(&mut replica, &mut store, &mut packing) {
             End::Failed(error) => {
                 tracing::error!(%error, "the replica is given up; open it again");
                 let _ = self.notes.ended.set(error);
@@ -83,13 +104,16 @@ impl Thread {
                 let _ = self.notes.ended.set(panicked());
                 // Dropping it may well panic again.
                 let _ = guarded(|| drop(replica));
-                if let Err(error) = folder.set_aside("a panic while it was in use") {
+                let folder = guarded(|| store.into_folder());
+                if let Some(mut folder) = folder
+                    && let Err(error) = folder.set_aside("a panic while it was in use")
+                {
                     tracing::error!(%error, "the store cannot be set aside");
                 }
             }
             End::Rebuild(Rebuild { run, answer }) => {
                 self.unflushed_since = None;
-                let rebuilt = guarded(|| run(Held { replica, folder }));
+                let rebuilt = guarded(|| run(Held { replica, store }));
                 match rebuilt.unwrap_or_else(|| Err(panicked())) {
                     Ok(held) => {
                         let _ = answer.send(Ok(()));
@@ -103,10 +127,11 @@ impl Thread {
                 }
             }
             End::Closed(waiting) => {
-                let suspect = self.notes.suspect.get().map(String::as_str);
                 let closed = guarded(|| {
                     packing.finish(&mut replica);
-                    Held { replica, folder }.close(suspect)
+                    self.settle(&mut store);
+                    let suspect = self.notes.suspect.get().map(String::as_str);
+                    Held { replica, store }.close(suspect)
                 });
                 let closed = closed.unwrap_or_else(|| Err(panicked()));
                 if let Err(error) = &closed {
@@ -120,15 +145,22 @@ impl Thread {
         None
     }
 
-    fn serve(&mut self, replica: &mut Replica, packing: &mut Packing) -> End {
+    fn serve(
+        &mut self,
+        replica: &mut Replica,
+        store: &mut LiveStore,
+        packing: &mut Packing,
+    ) -> End {
         // One that took another's place may have something to say.
         self.closes.1.after_group(replica);
+        store.begin_if_due();
         loop {
             if guarded(|| packing.step(replica)).is_none() {
                 return End::Panicked;
             }
-            let Some(first) = self.next(replica) else {
-                return End::Closed(None);
+            let first = match self.next(replica, store) {
+                Ok(first) => first,
+                Err(end) => return end,
             };
             let mut finishes = Vec::new();
             let mut wrote = false;
@@ -138,6 +170,7 @@ impl Thread {
                 match taken {
                     Message::Close(waiting) => end = Some(End::Closed(Some(waiting))),
                     Message::Rebuild(rebuild) => end = Some(End::Rebuild(rebuild)),
+                    Message::Store(ask) => ask(store),
                     Message::Job(job) => {
                         if job.access == Access::Write {
                             wrote = true;
@@ -162,25 +195,82 @@ impl Thread {
             if let Some(end) = end {
                 return end;
             }
+            // Even if nobody ever pauses, a rewrite gets done.
+            if let Err(end) = self.rewrite_between(store) {
+                return end;
+            }
         }
     }
 
-    /// The next message; `None` when no handle is left. Has the store written when that is due.
-    fn next(&mut self, replica: &Replica) -> Option<Message> {
+    /// The next message. While there is none, has the store rewritten, and flushed when that is due.
+    fn next(&mut self, replica: &Replica, store: &mut LiveStore) -> Result<Message, End> {
+        while store.is_at_work() {
+            if self
+                .unflushed_since
+                .is_some_and(|since| since.elapsed() >= STORE_FLUSH_AFTER)
+            {
+                self.flush(replica);
+            }
+            match self.jobs.recv_timeout(REWRITE_PAUSE) {
+                Ok(message) => return Ok(message),
+                Err(RecvTimeoutError::Disconnected) => return Err(End::Closed(None)),
+                Err(RecvTimeoutError::Timeout) => self.rewrite_step(store)?,
+            }
+        }
         if let Some(since) = self.unflushed_since {
             let left = STORE_FLUSH_AFTER.saturating_sub(since.elapsed());
             match self.jobs.recv_timeout(left) {
-                Ok(message) if !left.is_zero() => return Some(message),
-                Err(RecvTimeoutError::Disconnected) => return None,
+                Ok(message) if !left.is_zero() => return Ok(message),
+                Err(RecvTimeoutError::Disconnected) => return Err(End::Closed(None)),
                 waiting => {
                     self.flush(replica);
+                    store.begin_if_due();
                     if let Ok(message) = waiting {
-                        return Some(message);
+                        return Ok(message);
                     }
+                    return self.next(replica, store);
                 }
             }
         }
-        self.jobs.recv().ok()
+        self.jobs.recv().map_err(|_| End::Closed(None))
+    }
+
+    /// Goes on with a rewrite while there are jobs, for half the time that these have taken.
+    fn rewrite_between(&mut self, store: &mut LiveStore) -> Result<(), End> {
+        let Some(share) = self.pace.share() else {
+            return Ok(());
+        };
+        let begun = Instant::now();
+        while store.is_at_work() {
+            self.rewrite_step(store)?;
+            if begun.elapsed() >= share.min(REWRITE_SHARE_MAX) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a little of a store that is being rewritten.
+    fn rewrite_step(&mut self, store: &mut LiveStore) -> Result<(), End> {
+        let begun = Instant::now();
+        let stepped = guarded(|| store.step()).ok_or(End::Panicked)?;
+        self.pace = Pace {
+            took: begun.elapsed(),
+            ended: Instant::now(),
+        };
+        if let Err(Suspect(reason)) = stepped {
+            let _ = self.notes.suspect.set(reason);
+        }
+        Ok(())
+    }
+
+    /// Finishes what the store should not be closed without.
+    fn settle(&self, store: &mut LiveStore) {
+        if self.notes.suspect.get().is_none()
+            && let Err(Suspect(reason)) = store.settle()
+        {
+            let _ = self.notes.suspect.set(reason);
+        }
     }
 
     fn flush(&mut self, replica: &Replica) {

@@ -84,6 +84,8 @@ cases! {
         "Close the other program that has it open, then try again.";
     FOLDER_DAMAGED = "folder_damaged", Storage, Storage, false,
         "Bring the missing file back from a copy of the folder, or join the workspace again in a new folder.";
+    STORE_UNNAMED = "store_unnamed", Storage, Storage, false,
+        "Derive the store again with `driftless rebuild`: nothing is lost. Or use the version of Driftless that wrote it.";
     JOURNAL_DAMAGED = "journal_damaged", Storage, Storage, false,
         "Bring the folder back from a copy, or join the workspace again in a new folder and sync with a member.";
     STORE_DAMAGED = "store_damaged", Storage, Storage, false,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use driftless_document::{HistoryError, JsonError, PathError};
 use driftless_engine::{DraftError, EngineError, SessionFailure};
 use driftless_protocol::{Code, LinkError};
-use driftless_store::{FolderError, JournalError, KvError, SealError};
+use driftless_store::{CopyError, FolderError, JournalError, KvError, SealError};
 
 use super::Error;
 use super::cases::{self, Case};
@@ -63,9 +63,14 @@ impl From<FolderError> for Error {
                 };
                 cases::FOLDER_BUSY.says(format!("{} is in use by {who}", dir.display()))
             }
-            FolderError::Incomplete { .. }
-            | FolderError::BadCurrent { .. }
-            | FolderError::BadSeed { .. } => cases::FOLDER_DAMAGED.says(message),
+            FolderError::BadCurrent { .. }
+            | FolderError::UnknownEngine { .. }
+            | FolderError::Incomplete {
+                missing: "CURRENT", ..
+            } => cases::STORE_UNNAMED.says(message),
+            FolderError::Incomplete { .. } | FolderError::BadSeed { .. } => {
+                cases::FOLDER_DAMAGED.says(message)
+            }
             FolderError::SeedExists { dir } => {
                 let place = dir.display().to_string();
                 Self::key_store(&place, "there is one already")
@@ -120,6 +125,20 @@ impl From<KvError> for Error {
                 cases::NEWER_FORMAT.says(message)
             }
             KvError::Io(source) => storage(source.kind()).says(message).with_source(source),
+            _ => cases::STORAGE_FAILED.says(message),
+        }
+    }
+}
+
+impl From<CopyError> for Error {
+    fn from(error: CopyError) -> Self {
+        let message = error.to_string();
+        match error {
+            CopyError::Source(error) | CopyError::Target(error) => {
+                Self::from(error).during(&message)
+            }
+            CopyError::Flip(error) => Self::from(error).during(&message),
+            CopyError::Differs { .. } => Self::bug(message),
             _ => cases::STORAGE_FAILED.says(message),
         }
     }

@@ -215,7 +215,7 @@ impl Line {
                 live: false,
                 caught_up: Arc::new(AtomicBool::new(false)),
             };
-            observer.tell(self.network.progress.clone())
+            observer.tell()
         } else {
             quiet(self.network.progress.clone())
         };

@@ -401,3 +401,6 @@ impl<D: Send + 'static> Driver<D> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,12 +18,11 @@ use super::backoff::Backoff;
 use super::client;
 use super::connection::{ConnectOptions, SyncTrigger};
 use super::links::Link;
-use super::party::{News, Tell, quiet};
+use super::party::{News, Tell};
 use super::state::{ConnectionState, ConnectionStatus, SyncStage};
 use crate::actor::Actor;
 use crate::error::Error;
 use crate::limits::INTERVAL_SHORTEST;
-use crate::options::ProgressCallback;
 
 /// Keeps one connection.
 pub(crate) struct Keeper {
@@ -134,7 +133,7 @@ impl Keeper {
             live,
             caught_up: caught_up.clone(),
         };
-        let tell = observer.tell(self.network.progress.clone());
+        let tell = observer.tell();
         let ended = client::session(
             &self.actor,
             &self.network,
@@ -240,13 +239,9 @@ pub(crate) struct Observer {
 }
 
 impl Observer {
-    /// Is told the news of one session, and tells `progress` too.
-    pub(crate) fn tell(self, progress: Option<ProgressCallback>) -> Tell {
-        let others = quiet(progress);
-        Arc::new(move |news| {
-            others(news);
-            self.note(news);
-        })
+    /// Is told the news of one session.
+    pub(crate) fn tell(self) -> Tell {
+        Arc::new(move |news| self.note(news))
     }
 
     fn note(&self, news: News) {

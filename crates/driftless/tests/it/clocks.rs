@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use driftless::{Clock, Database, InviteOptions, Options, Resolution, Status};
 
 use crate::support::{
-    LOOPBACK, assert_equal, invitation, note, open_conflicts, retitle, scratch, title,
+    LOOPBACK, assert_equal, invitation, networked, note, open_conflicts, retitle, scratch, title,
 };
 
 const NOW_MS: i64 = 1_790_000_000_000;
@@ -34,7 +34,7 @@ impl Clock for Wrong {
 }
 
 fn options(name: &str, clock: &Wrong) -> Options {
-    Options::named(name).with_clock(clock.clone())
+    networked(name).with_clock(clock.clone())
 }
 
 async fn with_clock(dir: &Path, name: &str, clock: &Wrong) -> Database {
@@ -120,12 +120,10 @@ async fn an_invitation_ends_by_the_clock_of_the_member_that_is_asked() {
     let link = a.invite(InviteOptions::to(server.url())).await.unwrap();
     clock.put(NOW_MS + YEAR_MS);
     let b = folder.path().join("b");
-    let late = Database::join(&b, &link, Options::named("b")).await;
+    let late = Database::join(&b, &link, networked("b")).await;
     assert_eq!(late.unwrap_err().code(), "invite_expired");
     clock.put(NOW_MS);
-    let joined = Database::join(&b, &link, Options::named("b"))
-        .await
-        .unwrap();
+    let joined = Database::join(&b, &link, networked("b")).await.unwrap();
     joined.close().await.unwrap();
     server.stop().await;
 }

@@ -49,7 +49,7 @@ async fn a_store_is_rebuilt_while_it_is_served_and_the_sync_goes_on() {
     let digest = world.a.digest().await.unwrap();
     let last = world.a.last_change().await.unwrap();
     let store = std::fs::read_to_string(world.a.dir().join("CURRENT")).unwrap();
-    world.a.rebuild_in_place().await.unwrap();
+    world.a.rebuild_in_place(None).await.unwrap();
     let rebuilt = std::fs::read_to_string(world.a.dir().join("CURRENT")).unwrap();
     assert_ne!(store, rebuilt, "another store is live");
     assert_eq!(world.a.digest().await.unwrap(), digest);

@@ -6,6 +6,7 @@
 mod clocks;
 mod commits;
 mod folders;
+mod growth;
 mod history;
 mod lifecycle;
 mod live;

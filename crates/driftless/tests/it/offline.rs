@@ -112,7 +112,7 @@ async fn the_first_launch_needs_no_network_even_with_a_connection_that_never_com
 
     let database = Database::open(&dir, options()).await.unwrap();
     let connection = database.sync().connect("ws://hub:7717").await.unwrap();
-    database.rebuild_in_place().await.unwrap();
+    database.rebuild_in_place(None).await.unwrap();
     assert_eq!(title(&database, id).await, json!("two"));
     drop(connection);
     database.close().await.unwrap();

@@ -5,7 +5,10 @@ use std::path::Path;
 
 use driftless::{Database, Fields, RecordId, Value};
 
-use crate::support::{assert_equal, created, invitation, note, opened, retitle, scratch, title};
+use crate::support::{
+    assert_equal, created, invitation, networked, note, opened, options, retitle, scratch, serving,
+    title,
+};
 
 /// Records of two kilobytes each.
 async fn fill(database: &Database, from: u32, to: u32) {
@@ -57,9 +60,7 @@ async fn a_process_that_lives_for_an_instant_packs_what_it_finds() {
     assert!(database.verify().await.unwrap().problems.is_empty());
     database.close().await.unwrap();
     // The packed journal alone is enough.
-    let database = Database::rebuild(&dir, driftless::Options::default())
-        .await
-        .unwrap();
+    let database = Database::rebuild(&dir, options("laptop")).await.unwrap();
     assert_eq!(title(&database, id).await, "goes on");
     assert!(database.verify().await.unwrap().problems.is_empty());
     database.close().await.unwrap();
@@ -69,15 +70,15 @@ async fn a_process_that_lives_for_an_instant_packs_what_it_finds() {
 async fn a_newcomer_gets_everything_from_a_device_whose_journal_is_packed() {
     let folder = scratch();
     let dir = folder.path().join("a");
-    let a = created(&dir, "a").await;
+    let a = serving(&dir, "a").await;
     fill(&a, 0, 2_600).await;
     a.close().await.unwrap();
     opened(&dir).await.close().await.unwrap();
     assert!(is_there(&dir, "00000001.pack"));
-    let a = opened(&dir).await;
+    let a = Database::open(&dir, networked("a")).await.unwrap();
     let server = a.sync().serve("127.0.0.1:0").await.unwrap();
     let link = invitation(&a, &server).await;
-    let options = driftless::Options::named("b");
+    let options = networked("b");
     let b = Database::join(folder.path().join("b"), &link, options)
         .await
         .unwrap();

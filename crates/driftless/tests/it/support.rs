@@ -152,23 +152,24 @@ pub(crate) async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) 
 ///
 /// A clock that is merely paused leaps ahead whenever the runtime waits for another thread, such as a replica's.
 pub(crate) struct HeldClock {
-    _release: SyncSender<()>,
+    held: SyncSender<()>,
 }
 
 impl HeldClock {
     pub(crate) fn hold() -> Self {
         tokio::time::pause();
-        let (release, released) = sync_channel::<()>(0);
+        let (held, released) = sync_channel::<()>(0);
         // While work that blocks is under way the clock does not leap.
         tokio::task::spawn_blocking(move || {
             let _ = released.recv();
         });
-        Self { _release: release }
+        Self { held }
     }
 
     /// Lets time pass as it does.
     pub(crate) fn release(self) {
         tokio::time::resume();
+        drop(self.held);
     }
 
     /// Lets time pass, and everybody do what is due.

@@ -13,13 +13,104 @@ use driftless_store::{FrameKind, SegmentFrames};
 /// Bytes of frames that are plenty for what is packed here.
 const LIMIT: usize = 1024 * 1024;
 
-/// Two feeds of one device that edit two records, one envelope that cannot be taken apart, and a setting.
+/// Two feeds of one device that edit two records.
+struct Author {
+    key: DeviceKey,
+    records: [Record; 2],
+    /// Feed, number and hash of the last envelope.
+    last: (FeedId, u64, Hash),
+}
+
+impl Author {
+    fn feed(&self, n: usize) -> FeedId {
+        let random = [8 + u8::try_from(n).unwrap(); 8];
+        FeedId::new(&self.key.device_id(), random)
+    }
+
+    /// Writes a field; says what was written and its hash.
+    fn write(&mut self, at: usize, edit: &Edit) -> (Item, ItemPayload) {
+        let (feed, record, field, value) = edit;
+        let intent = Intent::Put {
+            key: (*field).into(),
+            value: value.clone(),
+        };
+        let actor = ActorId(self.feed(*feed).0);
+        let of = &mut self.records[*record];
+        let raw = of.write(actor, time(at), &[intent]).unwrap();
+        let raw = raw.expect("every edit changes something");
+        let Ok(Admission::Admitted(admitted)) = of.admit(&raw, actor.device_prefix()) else {
+            panic!("an honest change");
+        };
+        let change = of.apply(admitted).unwrap();
+        let salt = [u8::try_from(10 * feed + record).unwrap(); 16];
+        let item = Item {
+            record: [u8::try_from(*record).unwrap(); 16],
+            actor: actor.0,
+            first_seq: change.seq,
+            last_seq: change.seq,
+            commitment: commitment(&salt, &change.hash.0),
+        };
+        let changes = vec![raw];
+        (item, ItemPayload { salt, changes })
+    }
+
+    fn seal(&mut self, at: usize, feed: FeedId, body: Body, payload: ItemPayload) -> Envelope {
+        let (before, last, head) = self.last;
+        let begins = before != feed;
+        let predecessor = begins.then_some(Predecessor {
+            feed: before,
+            n: last,
+            hash: head,
+        });
+        let (n, prev) = if begins {
+            (0, Hash::ZERO)
+        } else {
+            (last, head)
+        };
+        let draft = HeaderDraft {
+            workspace: WorkspaceId([2; 16]),
+            feed,
+            n: n + 1,
+            prev,
+            predecessor,
+            membership: vec![Hash([if at < 3 { 3 } else { 4 }; 32])],
+        };
+        let payload = Payload {
+            items: vec![payload],
+        };
+        let envelope = Envelope::seal(&self.key, draft, body, payload).unwrap();
+        self.last = (feed, n + 1, envelope.hash());
+        envelope
+    }
+}
+
+/// Feed, record, field and what it is to hold.
+type Edit = (usize, usize, &'static str, Value);
+
+fn time(at: usize) -> i64 {
+    (1_790_000_000_000 + 40 * i64::try_from(at).unwrap()) << 12
+}
+
+fn meta(at: usize) -> Meta {
+    let mut meta = Meta::changes(time(at));
+    meta.atomic = at > 6;
+    if at == 9 {
+        meta.app_version = "1.2".into();
+        meta.schema = Some(Hash([5; 32]));
+        meta.epoch = Some([6; 8]);
+        meta.ext = vec![(7, b"unknown".to_vec())];
+    }
+    meta
+}
+
+/// Values of every kind, one envelope that cannot be taken apart, and a setting.
 fn frames() -> SegmentFrames {
-    let key = DeviceKey::from_seed(&[1; 32]);
-    let feeds = [[8; 8], [9; 8]].map(|random| FeedId::new(&key.device_id(), random));
-    let mut records = [Record::new(), Record::new()];
-    let mut last = (feeds[0], 0, Hash::ZERO);
-    let mut groups = vec![vec![(FrameKind(3), b"a setting".to_vec())]];
+    let mut author = Author {
+        key: DeviceKey::from_seed(&[1; 32]),
+        records: [Record::new(), Record::new()],
+        last: (FeedId([0; 16]), 0, Hash::ZERO),
+    };
+    author.last.0 = author.feed(0);
     let edits = [
         (0, 0, "title", Value::String("first".into())),
         (0, 1, "title", Value::Null),
@@ -33,73 +124,21 @@ fn frames() -> SegmentFrames {
         (1, 1, "bytes", Value::Bytes(vec![0, 1, 2])),
         (1, 1, "later", Value::Opaque(vec![9, 9])),
     ];
-    for (at, (feed, record, field, value)) in edits.into_iter().enumerate() {
-        let time = (1_790_000_000_000 + 40 * i64::try_from(at).unwrap()) << 12;
-        let intent = Intent::Put {
-            key: field.into(),
-            value,
-        };
-        let actor = ActorId(feeds[feed].0);
-        let raw = records[record].write(actor, time, &[intent]).unwrap();
-        let raw = raw.expect("every edit changes something");
-        let admitted = records[record].admit(&raw, actor.device_prefix());
-        let Ok(Admission::Admitted(admitted)) = admitted else {
-            panic!("an honest change");
-        };
-        let change = records[record].apply(admitted).unwrap();
-        let salt = [u8::try_from(10 * feed + record).unwrap(); 16];
-        let mut item = Item {
-            record: [u8::try_from(record).unwrap(); 16],
-            actor: actor.0,
-            first_seq: change.seq,
-            last_seq: change.seq,
-            commitment: commitment(&salt, &change.hash.0),
-        };
+    let mut groups = vec![vec![(FrameKind(3), b"a setting".to_vec())]];
+    for (at, edit) in edits.iter().enumerate() {
+        let (mut item, payload) = author.write(at, edit);
         if at == 5 {
             item.commitment = Hash([7; 32]);
         }
-        let mut meta = Meta::changes(time);
-        meta.atomic = at > 6;
-        if at == 9 {
-            meta.app_version = "1.2".into();
-            meta.schema = Some(Hash([5; 32]));
-            meta.epoch = Some([6; 8]);
-            meta.ext = vec![(7, b"unknown".to_vec())];
-        }
+        let group = Group {
+            collection: ["notes", "others"][edit.1].into(),
+            items: vec![item],
+        };
         let body = Body {
-            meta,
-            groups: vec![Group {
-                collection: ["notes", "others"][record].into(),
-                items: vec![item],
-            }],
+            meta: meta(at),
+            groups: vec![group],
         };
-        let payload = Payload {
-            items: vec![ItemPayload {
-                salt,
-                changes: vec![raw],
-            }],
-        };
-        let begins = last.0 != feeds[feed];
-        let predecessor = begins.then_some(Predecessor {
-            feed: last.0,
-            n: last.1,
-            hash: last.2,
-        });
-        let (n, prev) = if begins {
-            (0, Hash::ZERO)
-        } else {
-            (last.1, last.2)
-        };
-        let draft = HeaderDraft {
-            workspace: WorkspaceId([2; 16]),
-            feed: feeds[feed],
-            n: n + 1,
-            prev,
-            predecessor,
-            membership: vec![Hash([if at < 3 { 3 } else { 4 }; 32])],
-        };
-        let envelope = Envelope::seal(&key, draft, body, payload).unwrap();
-        last = (feeds[feed], n + 1, envelope.hash());
+        let envelope = author.seal(at, author.feed(edit.0), body, payload);
         let frame = (FrameKind(1), envelope.encode());
         if at % 3 == 2 {
             groups.last_mut().unwrap().push(frame);

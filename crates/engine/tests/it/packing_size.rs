@@ -34,8 +34,8 @@ fn measure(what: &str, device: &Device, replica: &mut Replica, edits: usize) -> 
     let after = replica.status().unwrap().journal_bytes;
     let stored_after = stored_bytes(device);
     println!(
-        "{what}: journal {before} -> {after} bytes ({:.1} a change), store {stored} -> {stored_after} bytes, {seconds:.2} s",
-        after as f64 / edits as f64
+        "{what}: journal {before} -> {after} bytes ({} a change), store {stored} -> {stored_after} bytes, {seconds:.2} s",
+        after / edits as u64
     );
     assert_eq!(replica.digest().unwrap(), digest);
     (after, stored_after)

@@ -7,8 +7,8 @@ use std::{
 };
 
 use driftless_store::{
-    Batch, KEY_BYTES_MAX, Kv, KvError, MemoryKv, SledKv, Snapshot, VALUE_BYTES_MAX, Visit,
-    prefix_end,
+    Batch, KEY_BYTES_MAX, Kv, KvError, MemoryKv, RedbKv, RewritableKv, SledKv, Snapshot,
+    VALUE_BYTES_MAX, Visit, prefix_end,
 };
 use proptest::prelude::*;
 
@@ -33,10 +33,34 @@ fn sled() -> Subject {
     }
 }
 
+fn redb() -> Subject {
+    let folder = tempfile::tempdir().unwrap();
+    Subject {
+        store: Box::new(RedbKv::open(folder.path(), 1024 * 1024).unwrap()),
+        _folder: Some(folder),
+    }
+}
+
+/// A store that is being copied from sled to redb all the while.
+fn rewritten() -> Subject {
+    let folder = tempfile::tempdir().unwrap();
+    let target = RedbKv::open(&folder.path().join("target"), 1024 * 1024).unwrap();
+    let live = SledKv::open(&folder.path().join("live"), 1024 * 1024).unwrap();
+    let store = RewritableKv::new(Box::new(live));
+    store.begin_copy(Box::new(target));
+    assert!(store.copy_step().unwrap().is_whole);
+    Subject {
+        store: Box::new(store),
+        _folder: Some(folder),
+    }
+}
+
 macro_rules! on_every_engine {
     ($($story:ident),* $(,)?) => {
         mod on_memory { $(#[test] fn $story() { super::$story(&*super::memory().store); })* }
         mod on_sled { $(#[test] fn $story() { super::$story(&*super::sled().store); })* }
+        mod on_redb { $(#[test] fn $story() { super::$story(&*super::redb().store); })* }
+        mod while_rewritten { $(#[test] fn $story() { super::$story(&*super::rewritten().store); })* }
     };
 }
 
@@ -53,6 +77,7 @@ on_every_engine!(
     keys_and_values_over_the_limits_change_nothing,
     a_snapshot_stays_as_it_was_and_a_batch_is_seen_whole,
     random_batches_agree_with_a_map,
+    live_bytes_are_what_a_scan_adds_up_to,
 );
 
 type Entries = Vec<(Vec<u8>, Vec<u8>)>;
@@ -371,6 +396,28 @@ fn random_batches_agree_with_a_map(store: &dyn Kv) {
             Ok(())
         })
         .unwrap();
+}
+
+pub(crate) fn scanned_bytes(store: &dyn Kv) -> u64 {
+    let entries = scan(store, b"", None);
+    let bytes = entries
+        .iter()
+        .map(|(key, value)| (key.len() + value.len()) as u64);
+    bytes.sum()
+}
+
+fn live_bytes_are_what_a_scan_adds_up_to(store: &dyn Kv) {
+    assert_eq!(store.live_bytes().unwrap(), 0);
+    for round in 0..30_u8 {
+        let mut batch = Batch::new();
+        batch.put([round % 7], value(round, usize::from(round) * 700));
+        batch.put([round % 3, 1], value(round, 10));
+        batch.delete([round % 5]);
+        batch.delete("never there");
+        store.apply(&batch).unwrap();
+        assert_eq!(store.live_bytes().unwrap(), scanned_bytes(store));
+    }
+    assert!(store.live_bytes().unwrap() > 0);
 }
 
 #[test]

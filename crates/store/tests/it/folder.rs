@@ -6,7 +6,8 @@ use std::{
 };
 
 use driftless_store::{
-    FolderError, FrameKind, Journal, StoreFolder, Trust, check_seal, mark_open, write_seal,
+    FolderError, FrameKind, Journal, StoreEngine, StoreFolder, Trust, check_seal, mark_open,
+    write_seal,
 };
 
 const SEED: [u8; 32] = [42; 32];
@@ -31,7 +32,7 @@ fn use_journal(folder: &StoreFolder) {
 fn a_store_is_made_once_and_opens_afterwards() {
     let outer = tempfile::tempdir().unwrap();
     let dir = outer.path().join("a").join("b");
-    let folder = StoreFolder::create(&dir).unwrap();
+    let folder = StoreFolder::create(&dir, StoreEngine::Sled).unwrap();
     assert_eq!(
         names(&dir),
         ["CURRENT", "driftless.lock", "journal", "store-1"]
@@ -49,7 +50,7 @@ fn a_store_is_made_once_and_opens_afterwards() {
     assert_eq!(folder.device_seed().unwrap(), SEED);
     assert_eq!(folder.live_store(), dir.join("store-1"));
     drop(folder);
-    let refused = StoreFolder::create(&dir).unwrap_err();
+    let refused = StoreFolder::create(&dir, StoreEngine::Sled).unwrap_err();
     assert!(matches!(refused, FolderError::AlreadyHoldsStore { dir: named } if named == dir));
     assert_eq!(
         StoreFolder::open(&dir).unwrap().device_seed().unwrap(),
@@ -60,7 +61,7 @@ fn a_store_is_made_once_and_opens_afterwards() {
 #[test]
 fn a_journal_may_be_created_over_the_unused_one() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = StoreFolder::create(dir.path()).unwrap();
+    let folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
     let files = || Box::new(folder.journal_files().unwrap());
     drop(Journal::create(files()).unwrap());
     drop(Journal::create(files()).unwrap());
@@ -71,10 +72,10 @@ fn a_journal_may_be_created_over_the_unused_one() {
 #[test]
 fn a_folder_in_use_is_busy_and_says_by_whom() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = StoreFolder::create(dir.path()).unwrap();
+    let folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
     for refused in [
         StoreFolder::open(dir.path()).unwrap_err(),
-        StoreFolder::create(dir.path()).unwrap_err(),
+        StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap_err(),
     ] {
         assert!(
             matches!(refused, FolderError::Busy { dir: named, pid: Some(pid) }
@@ -88,7 +89,7 @@ fn a_folder_in_use_is_busy_and_says_by_whom() {
 #[test]
 fn what_a_dead_process_left_in_the_lock_does_not_matter() {
     let dir = tempfile::tempdir().unwrap();
-    drop(StoreFolder::create(dir.path()).unwrap());
+    drop(StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap());
     let lock = dir.path().join("driftless.lock");
     fs::write(&lock, "4294967295999 and much more than a process id").unwrap();
     let folder = StoreFolder::open(dir.path()).unwrap();
@@ -110,7 +111,7 @@ fn no_store_and_half_a_store_are_told_apart() {
         "looking leaves nothing behind"
     );
     fs::write(dir.path().join("notes.txt"), b"mine").unwrap();
-    drop(StoreFolder::create(dir.path()).unwrap());
+    drop(StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap());
     fs::remove_file(dir.path().join("CURRENT")).unwrap();
     let refused = StoreFolder::open(dir.path()).unwrap_err();
     assert!(matches!(
@@ -120,7 +121,7 @@ fn no_store_and_half_a_store_are_told_apart() {
             ..
         }
     ));
-    drop(StoreFolder::create(dir.path()).unwrap());
+    drop(StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap());
     fs::remove_dir_all(dir.path().join("journal")).unwrap();
     let refused = StoreFolder::open(dir.path()).unwrap_err();
     assert!(matches!(
@@ -144,18 +145,18 @@ fn creating_finishes_what_a_crash_left_at_every_step() {
             fs::write(dir.join("journal/00000001.seg"), b"DRIFT").unwrap();
         },
         &|dir| {
-            drop(StoreFolder::create(dir).unwrap());
+            drop(StoreFolder::create(dir, StoreEngine::Sled).unwrap());
             fs::remove_file(dir.join("CURRENT")).unwrap();
         },
         &|dir| {
-            drop(StoreFolder::create(dir).unwrap());
+            drop(StoreFolder::create(dir, StoreEngine::Sled).unwrap());
             fs::rename(dir.join("CURRENT"), dir.join("CURRENT.new")).unwrap();
             fs::write(dir.join("store-1/leftover"), b"x").unwrap();
             fs::write(dir.join("store-1.seal"), b"x").unwrap();
         },
-        &|dir| drop(StoreFolder::create(dir).unwrap()),
+        &|dir| drop(StoreFolder::create(dir, StoreEngine::Sled).unwrap()),
         &|dir| {
-            drop(StoreFolder::create(dir).unwrap());
+            drop(StoreFolder::create(dir, StoreEngine::Sled).unwrap());
             fs::remove_file(dir.join("CURRENT")).unwrap();
             fs::write(dir.join("device.key"), b"half of a key").unwrap();
         },
@@ -163,7 +164,7 @@ fn creating_finishes_what_a_crash_left_at_every_step() {
     for (case, leave) in leave.into_iter().enumerate() {
         let dir = tempfile::tempdir().unwrap();
         leave(dir.path());
-        let folder = StoreFolder::create(dir.path()).unwrap();
+        let folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
         folder.write_device_seed(&SEED).unwrap();
         use_journal(&folder);
         drop(folder);
@@ -180,7 +181,7 @@ fn creating_finishes_what_a_crash_left_at_every_step() {
 #[test]
 fn a_key_or_a_journal_that_was_used_is_never_overwritten() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = StoreFolder::create(dir.path()).unwrap();
+    let folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
     folder.write_device_seed(&SEED).unwrap();
     let refused = folder.write_device_seed(&[1; 32]).unwrap_err();
     assert!(matches!(refused, FolderError::SeedExists { .. }));
@@ -188,10 +189,10 @@ fn a_key_or_a_journal_that_was_used_is_never_overwritten() {
     drop(folder);
     // Even without CURRENT, and even with a key that is torn.
     fs::remove_file(dir.path().join("CURRENT")).unwrap();
-    let refused = StoreFolder::create(dir.path()).unwrap_err();
+    let refused = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap_err();
     assert!(matches!(refused, FolderError::AlreadyHoldsStore { .. }));
     fs::write(dir.path().join("device.key"), b"torn").unwrap();
-    let refused = StoreFolder::create(dir.path()).unwrap_err();
+    let refused = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap_err();
     assert!(matches!(refused, FolderError::AlreadyHoldsStore { .. }));
     assert_eq!(fs::read(dir.path().join("device.key")).unwrap(), b"torn");
 }
@@ -200,14 +201,14 @@ fn a_key_or_a_journal_that_was_used_is_never_overwritten() {
 fn a_whole_key_without_a_store_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("device.key"), SEED).unwrap();
-    let folder = StoreFolder::create(dir.path()).unwrap();
+    let folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
     assert_eq!(folder.device_seed().unwrap(), SEED);
 }
 
 #[test]
 fn a_key_of_the_wrong_length_or_none_is_typed() {
     let dir = tempfile::tempdir().unwrap();
-    let folder = StoreFolder::create(dir.path()).unwrap();
+    let folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
     let missing = folder.device_seed().unwrap_err();
     assert!(matches!(
         missing,
@@ -230,7 +231,7 @@ fn a_key_of_the_wrong_length_or_none_is_typed() {
 fn the_key_is_for_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
-    let folder = StoreFolder::create(dir.path()).unwrap();
+    let folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
     folder.write_device_seed(&SEED).unwrap();
     let mode = fs::metadata(dir.path().join("device.key"))
         .unwrap()
@@ -242,7 +243,7 @@ fn the_key_is_for_its_owner_only() {
 #[test]
 fn a_current_that_names_no_store_is_typed() {
     let dir = tempfile::tempdir().unwrap();
-    drop(StoreFolder::create(dir.path()).unwrap());
+    drop(StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap());
     for text in [
         "",
         "\n",
@@ -269,6 +270,65 @@ fn a_current_that_names_no_store_is_typed() {
     assert_eq!(check_seal(folder.live_store()), Trust::Missing);
 }
 
+#[test]
+fn current_remembers_the_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let current = dir.path().join("CURRENT");
+    let mut folder = StoreFolder::create(dir.path(), StoreEngine::Redb).unwrap();
+    assert_eq!(folder.live_engine(), StoreEngine::Redb);
+    assert_eq!(fs::read_to_string(&current).unwrap(), "store-1 redb\n");
+    fill(&folder.next_store().unwrap(), "of sled");
+    folder.make_live(StoreEngine::Sled).unwrap();
+    assert_eq!(folder.live_engine(), StoreEngine::Sled);
+    assert_eq!(fs::read_to_string(&current).unwrap(), "store-2\n");
+    drop(folder);
+    for (text, engine) in [
+        ("store-2\n", StoreEngine::Sled),
+        ("store-2 sled\n", StoreEngine::Sled),
+        ("store-2 redb\n", StoreEngine::Redb),
+    ] {
+        fs::write(&current, text).unwrap();
+        let folder = StoreFolder::open(dir.path()).unwrap();
+        assert_eq!(folder.live_engine(), engine, "{text:?}");
+        assert_eq!(folder.live_name(), "store-2");
+    }
+}
+
+#[test]
+fn an_engine_there_is_not_is_typed_and_rebuilding_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(StoreFolder::create(dir.path(), StoreEngine::Redb).unwrap());
+    for name in ["lmdb", "", " redb", "REDB", "redb "] {
+        fs::write(dir.path().join("CURRENT"), format!("store-1 {name}\n")).unwrap();
+        let refused = StoreFolder::open(dir.path()).unwrap_err();
+        assert!(
+            matches!(&refused, FolderError::UnknownEngine { path, source }
+            if path.ends_with("CURRENT") && source.name == name),
+            "{refused:?}"
+        );
+    }
+    for text in [Some("store-1 lmdb\n"), Some("junk"), None] {
+        let dir = tempfile::tempdir().unwrap();
+        let current = dir.path().join("CURRENT");
+        drop(StoreFolder::create(dir.path(), StoreEngine::Redb).unwrap());
+        match text {
+            Some(text) => fs::write(current, text).unwrap(),
+            None => fs::remove_file(current).unwrap(),
+        }
+        fill(&dir.path().join("store-7"), "the newest there is");
+        let mut folder = StoreFolder::open_to_rebuild(dir.path()).unwrap();
+        assert_eq!(folder.live_name(), "store-7");
+        let next = folder.next_store().unwrap();
+        fill(&next, "rebuilt");
+        folder.make_live(StoreEngine::Redb).unwrap();
+        drop(folder);
+        let folder = StoreFolder::open(dir.path()).unwrap();
+        assert_eq!(folder.live_store(), next);
+        assert_eq!(folder.live_engine(), StoreEngine::Redb);
+        assert!(!dir.path().join("store-7").exists());
+    }
+}
+
 fn fill(store: &Path, content: &str) {
     fs::create_dir_all(store).unwrap();
     fs::write(store.join("db"), content).unwrap();
@@ -277,7 +337,7 @@ fn fill(store: &Path, content: &str) {
 fn rebuild(folder: &mut StoreFolder, content: &str) -> PathBuf {
     let next = folder.next_store().unwrap();
     fill(&next, content);
-    folder.make_live().unwrap();
+    folder.make_live(StoreEngine::Sled).unwrap();
     assert_eq!(folder.live_store(), next);
     next
 }
@@ -285,7 +345,7 @@ fn rebuild(folder: &mut StoreFolder, content: &str) -> PathBuf {
 #[test]
 fn a_damaged_store_is_set_aside_and_another_becomes_live() {
     let dir = tempfile::tempdir().unwrap();
-    let mut folder = StoreFolder::create(dir.path()).unwrap();
+    let mut folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
     fill(folder.live_store(), "first");
     write_seal(folder.live_store()).unwrap();
     mark_open(folder.live_store()).unwrap();
@@ -323,7 +383,7 @@ fn a_damaged_store_is_set_aside_and_another_becomes_live() {
 #[test]
 fn setting_aside_what_is_not_there_keeps_what_was_set_aside() {
     let dir = tempfile::tempdir().unwrap();
-    let mut folder = StoreFolder::create(dir.path()).unwrap();
+    let mut folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
     fill(folder.live_store(), "first");
     folder.set_aside("a test").unwrap();
     // The process died before it rebuilt; the next one finds the store missing and does the same.
@@ -338,19 +398,24 @@ fn setting_aside_what_is_not_there_keeps_what_was_set_aside() {
 #[test]
 fn a_rebuild_that_was_interrupted_begins_anew() {
     let dir = tempfile::tempdir().unwrap();
-    let mut folder = StoreFolder::create(dir.path()).unwrap();
+    let mut folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
     fill(folder.live_store(), "first");
     let next = folder.next_store().unwrap();
     fill(&next, "half built");
     mark_open(&next).unwrap();
-    drop(folder);
-    let mut folder = StoreFolder::open(dir.path()).unwrap();
-    assert_eq!(folder.live_name(), "store-1");
     let again = folder.next_store().unwrap();
     assert_eq!(again, next);
     assert!(!again.exists());
     assert!(!dir.path().join("store-2.open").exists());
-    let missing = folder.make_live().unwrap_err();
+    fill(&next, "half built again");
+    mark_open(&next).unwrap();
+    drop(folder);
+    let mut folder = StoreFolder::open(dir.path()).unwrap();
+    assert_eq!(folder.live_name(), "store-1");
+    assert!(!next.exists(), "opening removes it");
+    assert!(!dir.path().join("store-2.open").exists());
+    assert_eq!(folder.next_store().unwrap(), next);
+    let missing = folder.make_live(StoreEngine::Sled).unwrap_err();
     assert!(matches!(missing, FolderError::Io { path, .. } if path == next));
     assert_eq!(folder.live_name(), "store-1");
     rebuild(&mut folder, "whole");
@@ -360,13 +425,13 @@ fn a_rebuild_that_was_interrupted_begins_anew() {
 #[test]
 fn marks_of_the_live_store_survive_the_flip_and_others_go() {
     let dir = tempfile::tempdir().unwrap();
-    let mut folder = StoreFolder::create(dir.path()).unwrap();
+    let mut folder = StoreFolder::create(dir.path(), StoreEngine::Sled).unwrap();
     fill(folder.live_store(), "first");
     write_seal(folder.live_store()).unwrap();
     let next = folder.next_store().unwrap();
     fill(&next, "second");
     write_seal(&next).unwrap();
-    folder.make_live().unwrap();
+    folder.make_live(StoreEngine::Sled).unwrap();
     assert_eq!(check_seal(folder.live_store()), Trust::Clean);
     assert!(!dir.path().join("store-1.seal").exists());
 }

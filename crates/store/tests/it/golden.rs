@@ -8,7 +8,7 @@ use std::fs;
 use driftless_golden::Goldens;
 use driftless_store::{
     FrameKind, Journal, KeyBuilder, KeyError, KeyReader, Kv, MemoryFiles, Position, SledKv,
-    StoreFolder,
+    StoreEngine, StoreFolder,
 };
 use tempfile::tempdir;
 
@@ -117,7 +117,7 @@ fn what_sled_holds() {
 fn the_name_of_the_live_store() {
     let folder = tempdir().unwrap();
     let dir = folder.path().join("device");
-    StoreFolder::create(&dir)
+    StoreFolder::create(&dir, StoreEngine::Sled)
         .unwrap()
         .write_device_seed(&[1; 32])
         .unwrap();

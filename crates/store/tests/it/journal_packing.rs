@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use driftless_golden::Goldens;
 use driftless_store::{
     ClosedSegment, Damage, FrameKind, Journal, JournalError, MemoryFiles, PackedSegment, Position,
     SegmentCodec, SegmentFrames,
@@ -136,6 +137,18 @@ fn a_packed_journal_reads_the_same_from_every_position() {
         assert!(files.content(&pack_file(number)).is_some());
     }
     assert!(files.content(&segment(end.segment)).is_some());
+}
+
+#[test]
+fn a_golden_packed_segment_is_written_and_read() {
+    let (files, mut journal) = written();
+    pack_all(&mut journal).unwrap();
+    let all = contents(&journal);
+    drop(journal);
+    let golden = Goldens::of("store");
+    golden.holds("journal_pack_1", &files.content(&pack_file(1)).unwrap());
+    files.set_content(&pack_file(1), &golden.bytes("journal_pack_1"));
+    assert_eq!(contents(&open_plain(&files).unwrap()), all);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod conformance;
+mod disk_engines;
 mod folder;
 mod golden;
 mod journal;
@@ -9,5 +10,6 @@ mod journal_crash;
 mod journal_damage;
 mod journal_packing;
 mod key;
+mod rewrite;
 mod seal;
 mod sled_kv;

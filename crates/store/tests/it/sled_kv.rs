@@ -44,78 +44,6 @@ fn a_folder_that_was_dropped_or_closed_opens_at_once() {
 }
 
 #[test]
-fn what_was_closed_is_there_again() {
-    let folder = tempfile::tempdir().unwrap();
-    for round in 0..5_u8 {
-        let store = open(folder.path());
-        for before in 0..round {
-            assert!(
-                store.get(&[before]).unwrap().unwrap()
-                    == value(before, 3_000 * usize::from(before))
-            );
-        }
-        put(&store, &[round], &value(round, 3_000 * usize::from(round)));
-        let closed: Box<dyn Kv> = Box::new(store);
-        closed.close().unwrap();
-    }
-}
-
-#[test]
-fn what_a_copy_of_the_files_shows_is_a_prefix_of_the_batches() {
-    let folder = tempfile::tempdir().unwrap();
-    let copy = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    for round in 0..40_u8 {
-        // Both keys of a batch tell its number, the second in a value of several chunks.
-        let mut batch = Batch::new();
-        batch.put("progress", [round]);
-        batch.put([b'k', round % 7], value(round, 15_000));
-        store.apply(&batch).unwrap();
-        if round % 4 == 0 {
-            store.flush().unwrap();
-        }
-        if round % 5 == 0 {
-            // As a killed process leaves them: whatever has reached the operating system.
-            let image = copy.path().join(round.to_string());
-            copy_files(folder.path(), &image);
-            assert_is_prefix(&image, round);
-        }
-    }
-}
-
-fn assert_is_prefix(image: &Path, newest: u8) {
-    let store = match SledKv::open(image, CACHE_BYTES) {
-        Ok(store) => store,
-        Err(KvError::DoesNotOpen { .. }) => return,
-        Err(error) => panic!("{error:?}"),
-    };
-    let Some(progress) = store.get(b"progress").unwrap() else {
-        assert_eq!(scan(&store, b"", None), []);
-        return;
-    };
-    assert!(progress[0] <= newest);
-    let rounds = 0..=progress[0];
-    for slot in 0..7 {
-        let expected = rounds.clone().rev().find(|round| round % 7 == slot);
-        let found = store.get(&[b'k', slot]).unwrap();
-        assert!(found == expected.map(|round| value(round, 15_000)));
-    }
-}
-
-fn copy_files(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_files(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
-#[test]
 fn overwritten_and_deleted_chunks_leave_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path());
@@ -237,17 +165,4 @@ fn many_values_of_the_greatest_stored_size_under_the_longest_keys_make_no_blobs(
         store.flush().unwrap();
     }
     assert!(store.size_on_disk().unwrap() > 0);
-}
-
-#[test]
-fn files_that_make_no_sense_do_not_open() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = open(folder.path());
-    put(&store, b"a", &value(1, 100_000));
-    let store: Box<dyn Kv> = Box::new(store);
-    store.close().unwrap();
-    drop(open(folder.path()));
-    fs::write(folder.path().join("conf"), vec![0xff; 64]).unwrap();
-    let found = SledKv::open(folder.path(), CACHE_BYTES).unwrap_err();
-    assert!(matches!(found, KvError::DoesNotOpen { folder: named, .. } if named == folder.path()));
 }

@@ -17,8 +17,9 @@ const CRATES: [(&str, &str, bool); 9] = [
 ];
 
 /// What one published crate has to itself: (package, the crate that may depend on it).
-const OWNED: [(&str, &str); 2] = [
+const OWNED: [(&str, &str); 3] = [
     ("automerge", "driftless-document"),
+    ("redb", "driftless-store"),
     ("sled", "driftless-store"),
 ];
 
