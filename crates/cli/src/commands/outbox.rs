@@ -1,5 +1,6 @@
 //! `driftless outbox`: what was made here and is not yet everywhere it should be.
 
+use std::io;
 use std::path::Path;
 
 use driftless::{Database, Discarded, Draft, EnvelopeId, OutboxItem, PeerState, RecordKey};
@@ -15,14 +16,14 @@ use crate::table::Table;
 use crate::time_text;
 
 /// Bytes of a draft's file: far more than an envelope can hold as text.
-const DRAFT_BYTES: usize = 64 * 1024 * 1024;
+const DRAFT_BYTES: u64 = 64 * 1024 * 1024;
 
 pub(crate) async fn run(context: &mut Context, arguments: Outbox) -> Result<(), Failure> {
     let action = arguments
         .action
         .unwrap_or_else(|| OutboxAction::List(Page::default()));
     if let OutboxAction::Apply(arguments) = action {
-        let draft = read_draft(context.caller(), &arguments.file).await?;
+        let draft = read_draft(&*context.caller(), &arguments.file).await?;
         return context
             .with_database(async |database, output| apply(database, output, draft).await)
             .await;
@@ -171,15 +172,15 @@ async fn read_draft(caller: &dyn Caller, path: &Path) -> Result<Draft, Failure> 
         message: format!("{}: {message}", path.display()),
         remedy: "Give a draft as `driftless outbox discard` printed it.".into(),
     };
-    let content = caller.read_file(path).await;
-    let bytes = content.map_err(|source| Failure::File {
-        action: "read",
-        path: path.to_owned(),
-        source,
+    let content = caller.read_file(path, DRAFT_BYTES).await;
+    let bytes = content.map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => malformed(source.to_string()),
+        _ => Failure::File {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        },
     })?;
-    if bytes.len() > DRAFT_BYTES {
-        return Err(malformed(format!("{} bytes are no draft", bytes.len())));
-    }
     let text = String::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8 text".into()))?;
     Draft::parse(&text).map_err(|error| malformed(error.to_string()))
 }
