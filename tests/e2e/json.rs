@@ -14,12 +14,18 @@ use crate::quarantine::refused;
 use crate::support::{Device, World, files_below, run, text};
 
 /// Measures, which differ with random salts, signatures and the machine.
-const MEASURES: [&str; 8] = [
+const MEASURES: [&str; 14] = [
     "bytes",
     "bytes_sent",
     "bytes_received",
     "handshake_bytes",
     "journal_bytes",
+    "journal_bytes_before",
+    "journal_bytes_after",
+    "store_bytes",
+    "store_bytes_before",
+    "store_bytes_after",
+    "store_live_bytes",
     "round_trips",
     "seconds",
     "time_ms",
@@ -233,6 +239,7 @@ fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     answers.of("status", phone, &[]);
     answers.of("digest", phone, &[]);
     answers.of("verify", phone, &[]);
+    answers.of("compact", phone, &[]);
     answers.of("rebuild", phone, &[]);
 }
 
