@@ -27,8 +27,10 @@ pub(crate) struct LiveStore {
     rewrite: Option<Rewrite>,
     /// A rewrite that failed is not tried again below this size.
     again_over_bytes: u64,
-    /// Bytes of the files when it was opened, or became live.
-    begun_bytes: u64,
+    /// Bytes of the files when it was opened.
+    opened_bytes: u64,
+    /// Bytes of the files, and of the data, of the last copy that became live.
+    fresh: Option<(u64, u64)>,
 }
 
 /// What the store of a database takes on disk.
@@ -69,14 +71,15 @@ struct Rewrite {
 impl LiveStore {
     /// Of the open store `kv` at the live path of the folder.
     pub(crate) fn new(folder: StoreFolder, kv: RewritableKv, options: Options) -> Self {
-        let begun_bytes = kv.size_on_disk().unwrap_or(0);
+        let opened_bytes = kv.size_on_disk().unwrap_or(0);
         Self {
             folder,
             kv,
             options,
             rewrite: None,
             again_over_bytes: 0,
-            begun_bytes,
+            opened_bytes,
+            fresh: None,
         }
     }
 
@@ -194,7 +197,7 @@ impl LiveStore {
         let has_grown = self
             .kv
             .size_on_disk()
-            .is_ok_and(|bytes| bytes.saturating_sub(self.begun_bytes) >= bytes / 4);
+            .is_ok_and(|bytes| bytes.saturating_sub(self.opened_bytes) >= bytes / 4);
         self.begin_if_over(if has_grown {
             STORE_GROWTH_AT_CLOSE
         } else {
@@ -220,7 +223,14 @@ impl LiveStore {
         if bytes <= self.options.store_floor_bytes.max(self.again_over_bytes) {
             return Ok(false);
         }
-        Ok(bytes > self.kv.live_bytes()?.saturating_mul(times))
+        let live_bytes = self.kv.live_bytes()?;
+        // Should a fresh store look outgrown, as a small one may, it has to grow first all the same.
+        let fresh_bytes = match self.fresh {
+            Some((fresh, of)) => u128::from(fresh) * u128::from(live_bytes) / u128::from(of.max(1)),
+            None => 0,
+        };
+        let has_grown = u128::from(bytes) > fresh_bytes * 3 / 2;
+        Ok(has_grown && bytes > live_bytes.saturating_mul(times))
     }
 
     fn begin(&mut self, is_due: bool) -> Result<(), Error> {
@@ -267,9 +277,8 @@ impl LiveStore {
                 }));
             }
         }
-        // Should a fresh store look outgrown, as a small one may, it has to grow first all the same.
-        self.again_over_bytes = after_bytes.saturating_mul(3) / 2;
-        self.begun_bytes = after_bytes;
+        self.fresh = Some((after_bytes, self.kv.live_bytes().unwrap_or(0)));
+        self.again_over_bytes = 0;
     }
 
     fn give_up(&mut self, error: &Error) {
