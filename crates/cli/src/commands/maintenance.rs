@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use driftless::{Role, StatusReport, StoreReport};
+use driftless::{ConnectionStatus, Role, StatusReport, StoreReport};
 use serde_json::{Value as Json, json};
 
 use crate::args::Rebuild;
@@ -18,16 +18,24 @@ pub(crate) async fn status(context: &mut Context) -> Result<(), Failure> {
         .with_database(async |database, output| {
             let status = database.status().await?;
             let store = database.store().await?;
+            // There are some where the process that serves the folder answers.
+            let connections = database.sync().connections();
             if output.json() {
-                output.object(&status_json(&status, &store))
+                output.object(&status_json(&status, &store, &connections))
             } else {
-                print_status(output, &status, &store)
+                print_status(output, &status, &store)?;
+                print_connections(output, &connections)
             }
         })
         .await
 }
 
-fn status_json(status: &StatusReport, store: &StoreReport) -> Json {
+fn status_json(
+    status: &StatusReport,
+    store: &StoreReport,
+    connections: &[ConnectionStatus],
+) -> Json {
+    let connections: Vec<_> = connections.iter().map(ConnectionStatus::to_json).collect();
     let peers: Vec<_> = status
         .peers
         .iter()
@@ -37,6 +45,8 @@ fn status_json(status: &StatusReport, store: &StoreReport) -> Json {
                 "name": peer.name,
                 "address": peer.address,
                 "last_sync": peer.last_sync_ms.map(time_text::rfc3339),
+                "lacks": peer.lacks,
+                "refused": peer.refused,
             })
         })
         .collect();
@@ -57,6 +67,7 @@ fn status_json(status: &StatusReport, store: &StoreReport) -> Json {
         "pending_changes": status.pending_changes,
         "conflicts_open": status.conflicts_open,
         "peers": peers,
+        "connections": connections,
         "cursor_entries": status.cursor_entries,
         "workspace": status.workspace.to_string(),
         "device": status.device.to_string(),
@@ -70,6 +81,25 @@ fn status_json(status: &StatusReport, store: &StoreReport) -> Json {
         "store_rewritten_bytes": store.rewritten_bytes,
         "needs_newer_version": status.needs_newer_version,
     })
+}
+
+/// A line for each connection, with what it waits for.
+fn print_connections(output: &mut Output, connections: &[ConnectionStatus]) -> Result<(), Failure> {
+    for connection in connections {
+        let mut line = format!(
+            "connection {} is {}",
+            clean(&connection.address),
+            connection.state.as_str().replace('_', " ")
+        );
+        if let Some(next_ms) = connection.next_attempt_ms {
+            let _ = write!(line, " until {}", time_text::rfc3339(next_ms));
+        }
+        if let Some(error) = &connection.last_error {
+            let _ = write!(line, ": {}", clean(error.message()));
+        }
+        output.line(&line)?;
+    }
+    Ok(())
 }
 
 fn print_status(
