@@ -14,9 +14,12 @@ pub(crate) const STORE_FLUSH_AFTER: Duration = Duration::from_secs(3);
 /// Times its data that a store's files may have before it is rewritten: a rewrite of that much is seldom due.
 pub(crate) const STORE_GROWTH: u64 = 4;
 
-/// The same for a store that is closed by a process that made it grow by a quarter or more: copying it is little beside what
-/// that process has written.
-pub(crate) const STORE_GROWTH_AT_CLOSE: u64 = 2;
+/// Percent of what a fresh store would take that one may have when it is closed by a process that made it grow by a quarter
+/// or more: copying it is little beside what that process has written.
+pub(crate) const STORE_PERCENT_AT_CLOSE: u128 = 110;
+
+/// Bytes of the journal's newest segment from which it is packed when the database is closed: a part of a second.
+pub(crate) const CLOSE_PACK_BYTES: u32 = 2 * 1024 * 1024;
 
 /// Bytes of a store below which nobody cares how much of it is in use; sled takes some of its own.
 pub(crate) const STORE_FLOOR_BYTES: u64 = 8 * 1024 * 1024;

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::actor::guarded;
 use crate::error::{Error, is_kv_damage};
-use crate::limits::{CLOSE_REWRITE_BYTES, STORE_GROWTH, STORE_GROWTH_AT_CLOSE};
+use crate::limits::{CLOSE_REWRITE_BYTES, STORE_GROWTH, STORE_PERCENT_AT_CLOSE};
 use crate::options::Options;
 use crate::progress::Progress;
 
@@ -59,6 +59,28 @@ pub(crate) struct Suspect(pub(crate) String);
 
 /// Somebody who waits for a rewrite; a dropped receiver does not want it any more.
 pub(crate) type Waiting = oneshot::Sender<Result<Rewritten, Error>>;
+
+/// How much larger than its data a store may be.
+#[derive(Clone, Copy)]
+enum Over {
+    /// At any time.
+    Ever,
+    /// Twice that.
+    TwiceEver,
+    /// When a process closes it that made it grow.
+    AtClose,
+}
+
+impl Over {
+    /// Times the data, and percent of what a fresh store of that data would take: both must be exceeded.
+    fn limits(self) -> (u64, u128) {
+        match self {
+            Self::Ever => (STORE_GROWTH, 150),
+            Self::TwiceEver => (2 * STORE_GROWTH, 150),
+            Self::AtClose => (1, STORE_PERCENT_AT_CLOSE),
+        }
+    }
+}
 
 struct Rewrite {
     before_bytes: u64,
@@ -120,14 +142,14 @@ impl LiveStore {
 
     /// Begins to rewrite the store if its files have outgrown its data.
     pub(crate) fn begin_if_due(&mut self) {
-        self.begin_if_over(STORE_GROWTH);
+        self.begin_if_over(Over::Ever);
     }
 
-    fn begin_if_over(&mut self, times: u64) {
+    fn begin_if_over(&mut self, over: Over) {
         if self.rewrite.is_some() {
             return;
         }
-        match self.is_over(times) {
+        match self.is_over(over) {
             Ok(false) => {}
             Ok(true) => {
                 if let Err(error) = self.begin(true) {
@@ -198,17 +220,13 @@ impl LiveStore {
             .kv
             .size_on_disk()
             .is_ok_and(|bytes| bytes.saturating_sub(self.opened_bytes) >= bytes / 4);
-        self.begin_if_over(if has_grown {
-            STORE_GROWTH_AT_CLOSE
-        } else {
-            STORE_GROWTH
-        });
+        self.begin_if_over(if has_grown { Over::AtClose } else { Over::Ever });
         let Some(rewrite) = &self.rewrite else {
             return Ok(());
         };
         let is_quick = rewrite.progress.live_bytes <= CLOSE_REWRITE_BYTES;
         let is_due = rewrite.is_due;
-        let cannot_wait = || self.is_over(2 * STORE_GROWTH).unwrap_or(false);
+        let cannot_wait = || self.is_over(Over::TwiceEver).unwrap_or(false);
         if is_due && (is_quick || cannot_wait()) {
             while self.is_at_work() {
                 self.step()?;
@@ -217,8 +235,9 @@ impl LiveStore {
         Ok(())
     }
 
-    /// Whether the files have over `times` the bytes of the data, and are large enough to matter.
-    fn is_over(&self, times: u64) -> Result<bool, KvError> {
+    /// Whether the files have outgrown the data, and are large enough to matter.
+    fn is_over(&self, over: Over) -> Result<bool, KvError> {
+        let (times, fresh_percent) = over.limits();
         let bytes = self.kv.size_on_disk()?;
         if bytes <= self.options.store_floor_bytes.max(self.again_over_bytes) {
             return Ok(false);
@@ -229,7 +248,7 @@ impl LiveStore {
             Some((fresh, of)) => u128::from(fresh) * u128::from(live_bytes) / u128::from(of.max(1)),
             None => 0,
         };
-        let has_grown = u128::from(bytes) > fresh_bytes * 3 / 2;
+        let has_grown = u128::from(bytes) * 100 > fresh_bytes * fresh_percent;
         Ok(has_grown && bytes > live_bytes.saturating_mul(times))
     }
 

@@ -15,6 +15,7 @@ use driftless_engine::Replica;
 use driftless_store::{JournalError, PackedSegment};
 
 use crate::error::Error;
+use crate::limits::CLOSE_PACK_BYTES;
 
 /// Has the replica's thread look again soon; does nothing once no handle is left.
 pub(crate) type Wake = Arc<dyn Fn() + Send + Sync>;
@@ -108,6 +109,15 @@ impl Packing {
 
     /// Gives up what is under way, or waits for it where it is overdue; the replica is about to be closed.
     pub(crate) fn finish(&mut self, replica: &mut Replica) {
+        self.end_running(replica);
+        if !self.given_up
+            && let Err(error) = pack_last(replica)
+        {
+            self.give_up(&error);
+        }
+    }
+
+    fn end_running(&mut self, replica: &mut Replica) {
         let Some(running) = self.running.take() else {
             return;
         };
@@ -125,6 +135,14 @@ impl Packing {
         self.given_up = true;
         tracing::warn!(%error, "the journal is not packed; it goes on as it is");
     }
+}
+
+/// Packs the newest segment where it is large: whoever wrote that much can wait for it.
+fn pack_last(replica: &mut Replica) -> Result<(), Error> {
+    if replica.segments_to_pack() == 0 && replica.close_segment(CLOSE_PACK_BYTES)? {
+        replica.pack_next(&|| true)?;
+    }
+    Ok(())
 }
 
 impl Drop for Packing {
