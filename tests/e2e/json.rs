@@ -10,21 +10,34 @@ use serde_json::{Value as Json, json};
 
 use crate::help::{commands, file_of, snapshots};
 use crate::import::strikes;
+use crate::quarantine::refused;
 use crate::support::{Device, World, files_below, run, text};
 
 /// Measures, which differ with random salts, signatures and the machine.
-const MEASURES: [&str; 8] = [
+const MEASURES: [&str; 14] = [
     "bytes",
     "bytes_sent",
     "bytes_received",
     "handshake_bytes",
     "journal_bytes",
+    "journal_bytes_before",
+    "journal_bytes_after",
+    "store_bytes",
+    "store_bytes_before",
+    "store_bytes_after",
+    "store_live_bytes",
     "round_trips",
     "seconds",
     "time_ms",
 ];
-/// Of `conflicts`: not commands of their own but words for their list.
-const OTHER_NAMES: [(&str, &str); 1] = [("conflicts", "conflicts list")];
+/// Bytes in base64, which differ likewise.
+const BYTES: [&str; 3] = ["bytes", "salt", "signature"];
+/// Of some: not commands of their own but words for their list.
+const OTHER_NAMES: [(&str, &str); 3] = [
+    ("conflicts", "conflicts list"),
+    ("quarantine", "quarantine list"),
+    ("outbox", "outbox list"),
+];
 
 #[track_caller]
 fn keep(name: &str, text: &str) {
@@ -76,6 +89,7 @@ impl Answers<'_> {
                 .iter()
                 .map(|value| self.redacted(key, value))
                 .collect(),
+            Json::String(_) if BYTES.contains(&key) => json!("[base64]"),
             Json::String(text) => json!(redacted_text(&self.without_folder(text))),
             Json::Number(_) if MEASURES.contains(&key) => json!("[measure]"),
             other => other.clone(),
@@ -112,6 +126,7 @@ fn kind_of(word: &str) -> Option<&'static str> {
         64 if is_hex(word) => Some("[64 hex digits]"),
         32 if is_hex(word) => Some("[32 hex digits]"),
         20.. if dashes == 2 && word.as_bytes()[10] == b'T' => Some("[time]"),
+        34.. if word.as_bytes()[32] == b':' && is_hex(&word[..32]) => Some("[item]"),
         _ if word.starts_with("driftless://join/") => Some("[link]"),
         _ if word.starts_with("ws://127.0.0.1:") || word.starts_with("127.0.0.1:") => {
             Some("[address]")
@@ -132,6 +147,7 @@ fn every_command_answers_with_the_shape_that_is_kept() {
     let phone = world.device("phone");
     tell_of_devices(&mut answers, &laptop, &phone);
     tell_of_conflicts(&mut answers, &laptop, &phone);
+    tell_of_what_is_refused(&mut answers);
     let demo = run(["demo", "--json"]).succeeded().lines();
     answers.take("demo", &demo);
 
@@ -223,7 +239,25 @@ fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     answers.of("status", phone, &[]);
     answers.of("digest", phone, &[]);
     answers.of("verify", phone, &[]);
+    answers.of("compact", phone, &[]);
     answers.of("rebuild", phone, &[]);
+}
+
+fn tell_of_what_is_refused(answers: &mut Answers) {
+    let world = World::new();
+    let (laptop, _, _, id) = refused(&world);
+    answers.of("outbox list", &laptop, &[]);
+    answers.of("outbox show", &laptop, &[&id]);
+    answers.of("outbox retry", &laptop, &[&id]);
+    answers.of("outbox export", &laptop, &[&id]);
+    let discarded = answers.of("outbox discard", &laptop, &[&id]);
+    let draft = world.file("draft.json", discarded[0]["draft"].to_string());
+    answers.of("outbox apply", &laptop, &[&draft]);
+    answers.of("quarantine list", &laptop, &["--all"]);
+    answers.of("quarantine show", &laptop, &[&id]);
+    answers.of("quarantine retry", &laptop, &[&id]);
+    answers.of("quarantine export", &laptop, &[&id]);
+    answers.of("quarantine discard", &laptop, &[&id]);
 }
 
 #[test]

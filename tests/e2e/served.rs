@@ -77,6 +77,8 @@ fn every_command_reads_the_same_on_a_folder_that_is_served() {
     copy_folder(&laptop.dir, &alone.dir);
     let conflict = text(&alone.conflicts(&[])[0]["id"]);
     let _serving = laptop.serve();
+    let draft = world.file("draft.json", "no draft");
+    let draft_file: &str = &draft;
     let commands: &[&[&str]] = &[
         &["list", "c"],
         &["list", "c", "--where", "k=2"],
@@ -94,6 +96,9 @@ fn every_command_reads_the_same_on_a_folder_that_is_served() {
         &["conflicts", "show", &conflict],
         &["conflicts", "show", "nope"],
         &["conflicts", "export"],
+        &["quarantine"],
+        &["outbox"],
+        &["outbox", "apply", draft_file],
         &["sync"],
         &["insert", "c", "no-value"],
         &["list", "$c"],
@@ -140,6 +145,7 @@ fn every_command_writes_the_same_on_a_folder_that_is_served() {
         &["import", &rows, "--collection", "d"],
         &["import", &torn, "--collection", "c"],
         &["import", missing.to_str().unwrap(), "--collection", "c"],
+        &["outbox", "discard", "nobody"],
         &["invite", "--uses", "3"],
         &["sync", "ws://127.0.0.1:1"],
         &["sync", "nonsense://"],
@@ -239,6 +245,24 @@ fn a_file_is_the_clients_wherever_the_server_runs() {
     command.current_dir(&elsewhere);
     let counts = Running::start(command).wait().succeeded().lines();
     assert_eq!(counts[0]["imported"], 1);
+    serving.stop();
+}
+
+#[test]
+fn a_draft_is_read_where_the_command_was_typed() {
+    let world = World::new();
+    let (laptop, _phone, _notes, refused) = crate::quarantine::refused(&world);
+    let serving = laptop.serve();
+    let elsewhere = world.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let type_there = |arguments: &[&str]| {
+        let mut command = laptop.command(arguments);
+        command.current_dir(&elsewhere);
+        Running::start(command).wait().succeeded()
+    };
+    let draft = type_there(&["outbox", "discard", &refused]).stdout;
+    fs::write(elsewhere.join("draft.json"), draft).unwrap();
+    type_there(&["outbox", "apply", "draft.json"]);
     serving.stop();
 }
 
@@ -433,7 +457,7 @@ impl Raw {
 
     fn ask(laptop: &Device, arguments: &[&str]) -> Self {
         let mut raw = Self::connect(laptop);
-        let mut request = vec![0; 4];
+        let mut request = vec![0; 4]; // no terminals
         for argument in ["driftless"].iter().chain(arguments) {
             request.extend(u32::try_from(argument.len()).unwrap().to_be_bytes());
             request.extend(argument.as_bytes());
@@ -475,7 +499,7 @@ fn junk_on_the_socket_harms_nobody() {
         (9, &b"junk"[..]),
         (2, b""),
         (1, b"\0\0\0"),
-        (1, b"\0\0\0\0\xff\xff\xff\xff"),
+        (1, b"\0\0\0\0\0\0\0\0\xff\xff\xff\xff"),
         (3, &vec![0; 100_000][..]),
     ] {
         let mut raw = Raw::connect(&laptop);

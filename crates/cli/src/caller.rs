@@ -1,7 +1,8 @@
 //! [`Caller`]: whom a command works for. It is this process itself, or one that asked over the folder's socket.
 
+use std::fs::File;
 use std::future::Future;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::OnceLock;
@@ -10,6 +11,7 @@ use console::Term;
 
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
+use crate::output::thousands;
 use crate::standard_error::StandardError;
 
 /// A file on its way.
@@ -29,8 +31,9 @@ pub(crate) trait Caller: Send + Sync {
     /// From now on being asked to end is the command's to answer.
     fn interrupt(&self) -> Result<Interrupt, Failure>;
 
-    /// The content of a file, as whoever typed the command finds it.
-    fn read_file(&self, path: &Path) -> FileContent;
+    /// The content of a file, as whoever typed the command finds it; one of more than `most` bytes is
+    /// [`io::ErrorKind::FileTooLarge`].
+    fn read_file(&self, path: &Path, most: u64) -> FileContent;
 }
 
 /// This process, with its own streams and signals.
@@ -74,15 +77,31 @@ impl Caller for ThisProcess {
         Ok(self.interrupt.get_or_init(|| interrupt).clone())
     }
 
-    fn read_file(&self, path: &Path) -> FileContent {
-        Box::pin(read_whole(path.to_owned()))
+    fn read_file(&self, path: &Path, most: u64) -> FileContent {
+        Box::pin(read_whole(path.to_owned(), most))
     }
 }
 
 /// Reads a file of this process's file system, on a thread where that may take its time.
-pub(crate) async fn read_whole(path: PathBuf) -> io::Result<Vec<u8>> {
-    let reading = tokio::task::spawn_blocking(move || std::fs::read(path));
+async fn read_whole(path: PathBuf, most: u64) -> io::Result<Vec<u8>> {
+    let reading = tokio::task::spawn_blocking(move || {
+        let mut content = Vec::new();
+        let mut file = File::open(path)?.take(most.saturating_add(1));
+        file.read_to_end(&mut content)?;
+        if content.len() as u64 > most {
+            return Err(too_large(most));
+        }
+        Ok(content)
+    });
     reading
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error)))
+}
+
+/// The error of a file of more than so many bytes.
+pub(crate) fn too_large(most: u64) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::FileTooLarge,
+        format!("it has more than {} bytes", thousands(most)),
+    )
 }

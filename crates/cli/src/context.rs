@@ -63,8 +63,8 @@ impl Context {
     }
 
     /// Whoever typed the command.
-    pub(crate) fn caller(&self) -> &dyn Caller {
-        &*self.caller
+    pub(crate) fn caller(&self) -> Arc<dyn Caller> {
+        self.caller.clone()
     }
 
     /// From now on being asked to end is the command's to answer.

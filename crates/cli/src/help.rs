@@ -170,12 +170,12 @@ device made is left out of the list here. There is no undo: export it first.
 
 Examples:
   driftless quarantine discard --dir laptop 5b1f0c…:3
-  driftless quarantine discard --dir laptop 5b1f0c…:3 --draft draft.json";
+  driftless quarantine discard --dir laptop 5b1f0c…:3 > draft.json";
 
 pub(crate) const OUTBOX: &str = "\
 Examples:
   driftless outbox --dir laptop
-  driftless outbox --dir laptop discard 5b1f0c…:3 --draft draft.json";
+  driftless outbox --dir laptop discard 5b1f0c…:3 > draft.json";
 
 pub(crate) const OUTBOX_LIST: &str = "\
 Example:
@@ -202,7 +202,7 @@ with what rests on it. There is no undo: its writes are printed as a draft, to b
 again with `outbox apply`; discarding it once more prints the draft again.
 
 Example:
-  driftless outbox discard --dir laptop 5b1f0c…:3 --draft draft.json";
+  driftless outbox discard --dir laptop 5b1f0c…:3 > draft.json";
 
 pub(crate) const OUTBOX_APPLY: &str = "\
 Edits that no longer fit are skipped and named; the rest is written.

@@ -29,7 +29,7 @@ pub(crate) enum QuarantineAction {
     Export(ItemName),
     /// Take an item of this device back, or leave another's out of the list
     #[command(after_help = help::QUARANTINE_DISCARD)]
-    Discard(Discard),
+    Discard(ItemName),
 }
 
 #[derive(Debug, Default, Args)]
@@ -64,7 +64,7 @@ pub(crate) enum OutboxAction {
     Export(ItemName),
     /// Take a refused item back, for everybody, and print its writes as a draft
     #[command(after_help = help::OUTBOX_DISCARD)]
-    Discard(Discard),
+    Discard(ItemName),
     /// Write a draft, as far as it still fits
     #[command(after_help = help::OUTBOX_APPLY)]
     Apply(Apply),
@@ -90,17 +90,8 @@ pub(crate) struct ItemName {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Discard {
-    #[command(flatten)]
-    pub(crate) name: ItemName,
-    /// Write the draft to a new file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) draft: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Apply {
-    /// The draft that `discard` wrote
+    /// The draft that `discard` printed
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }

@@ -54,6 +54,17 @@ impl Output {
         self.line(&object.to_string())
     }
 
+    /// A whole JSON document for a file: over several lines for people.
+    ///
+    /// What a terminal would obey is written as JSON escapes it, so that the document stays what it is.
+    pub(crate) fn document(&mut self, document: &Json) -> Result<(), Failure> {
+        if self.json {
+            return self.object(document);
+        }
+        let text = format!("{document:#}");
+        text.lines().try_for_each(|line| self.line(&escaped(line)))
+    }
+
     /// One line of text, with all that comes from a record made [`clean`].
     pub(crate) fn line(&mut self, text: &str) -> Result<(), Failure> {
         if !self.begun {
@@ -96,6 +107,23 @@ pub(crate) fn clean(text: &str) -> String {
         }
     }
     clean
+}
+
+/// JSON with everything that a terminal would obey as an escape of JSON.
+fn escaped(json: &str) -> String {
+    use std::fmt::Write as _;
+
+    let mut escaped = String::with_capacity(json.len());
+    for letter in json.chars() {
+        if is_obeyed(letter) {
+            // All of them have four hex digits at most.
+            // Writing to a text does not fail.
+            let _ = write!(escaped, "\\u{:04x}", u32::from(letter));
+        } else {
+            escaped.push(letter);
+        }
+    }
+    escaped
 }
 
 /// Control characters, and the marks that turn the direction of writing.
@@ -184,6 +212,14 @@ mod tests {
                 "12,345.6 MB"
             ]
         );
+    }
+
+    #[test]
+    fn a_document_stays_what_it_is_where_a_terminal_obeys_nothing_of_it() {
+        let document = serde_json::json!({ "a": "b\u{9b}31m\u{202e}\n" });
+        let escaped = escaped(&document.to_string());
+        assert_eq!(escaped, r#"{"a":"b\u009b31m\u202e\n"}"#);
+        assert_eq!(serde_json::from_str::<Json>(&escaped).ok(), Some(document));
     }
 
     #[test]

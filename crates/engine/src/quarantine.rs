@@ -95,6 +95,8 @@ pub enum WaitsFor {
     Admission,
     /// That what it rests on is applied.
     Refused(EnvelopeId),
+    /// Nothing: its author has taken it back.
+    TakenBack,
     /// Nothing: it breaks the rules of this release.
     Nothing,
 }
@@ -102,7 +104,7 @@ pub enum WaitsFor {
 impl WaitsFor {
     /// Whether judging it again can change anything, once what it waits for has come.
     pub fn retry_helps(&self) -> bool {
-        !matches!(self, Self::Nothing)
+        !matches!(self, Self::TakenBack | Self::Nothing)
     }
 
     /// What a person can be told.
@@ -115,6 +117,10 @@ impl WaitsFor {
                 "It is applied by itself once a member lets its device in again.".into()
             }
             Self::Refused(id) => format!("It is applied by itself once {id} is."),
+            Self::TakenBack => {
+                "No device applies it; its author gets its draft again by discarding it again."
+                    .into()
+            }
             Self::Nothing => {
                 "No release that judges as this one does applies it: its author can discard it."
                     .into()
@@ -327,6 +333,7 @@ impl Replica {
         Ok(match code {
             Code::NeedsNewerVersion => WaitsFor::NewerVersion,
             Code::NotAllowed => WaitsFor::Admission,
+            _ if self.core.is_taken_back(envelope) => WaitsFor::TakenBack,
             _ => match self.rests_on(envelope)? {
                 Some(id) => WaitsFor::Refused(id),
                 None => WaitsFor::Nothing,

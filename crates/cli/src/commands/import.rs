@@ -35,7 +35,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Import) -> Result<(), 
         .map(|argument| column_type(argument))
         .collect::<Result<Vec<_>, _>>()?;
     let database = context.open_unless(&interrupt).await?;
-    let result = import(context.caller(), &database, arguments, types, &interrupt).await;
+    let result = import(&*context.caller(), &database, arguments, types, &interrupt).await;
     context.close_after(database, &result).await;
     print(&mut context.output, result?)
 }
@@ -116,7 +116,7 @@ async fn read(
     options: ImportOptions,
 ) -> Result<Checked, Failure> {
     let path = path.to_owned();
-    let content = caller.read_file(&path).await;
+    let content = caller.read_file(&path, u64::MAX).await;
     let bytes = content.map_err(|source| Failure::File {
         action: "read",
         path: path.clone(),

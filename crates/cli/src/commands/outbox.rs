@@ -1,12 +1,12 @@
 //! `driftless outbox`: what was made here and is not yet everywhere it should be.
 
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
 use driftless::{Database, Discarded, Draft, EnvelopeId, OutboxItem, PeerState, RecordKey};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
+use crate::caller::Caller;
 use crate::commands::quarantine::page;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -22,6 +22,12 @@ pub(crate) async fn run(context: &mut Context, arguments: Outbox) -> Result<(), 
     let action = arguments
         .action
         .unwrap_or_else(|| OutboxAction::List(Page::default()));
+    if let OutboxAction::Apply(arguments) = action {
+        let draft = read_draft(&*context.caller(), &arguments.file).await?;
+        return context
+            .with_database(async |database, output| apply(database, output, draft).await)
+            .await;
+    }
     context
         .with_database(async |database, output| match action {
             OutboxAction::List(arguments) => list(database, output, &arguments).await,
@@ -36,13 +42,13 @@ pub(crate) async fn run(context: &mut Context, arguments: Outbox) -> Result<(), 
             }
             OutboxAction::Export(name) => {
                 let id = database.outbox().find(&name.item).await?;
-                output.object(&database.outbox().export(id).await?)
+                output.document(&database.outbox().export(id).await?)
             }
-            OutboxAction::Discard(arguments) => {
-                let id = database.outbox().find(&arguments.name.item).await?;
-                discard(database, output, id, arguments.draft).await
+            OutboxAction::Discard(name) => {
+                let id = database.outbox().find(&name.item).await?;
+                discard(database, output, id).await
             }
-            OutboxAction::Apply(arguments) => apply(database, output, &arguments.file).await,
+            OutboxAction::Apply(_) => Ok(()), // above: its file is read first
         })
         .await
 }
@@ -124,92 +130,62 @@ pub(super) fn print_records(
     })
 }
 
-/// Discards an item, and prints its draft or writes it to a new file.
+/// Discards an item, and prints its draft; what else there is to say goes to standard error.
+///
+/// A draft that gets lost is no loss: discarding the item again prints it again.
 pub(super) async fn discard(
     database: &Database,
     output: &mut Output,
     id: EnvelopeId,
-    file: Option<PathBuf>,
 ) -> Result<(), Failure> {
-    // Made before anything is discarded: a draft that could not be written would be lost to the eye.
-    let mut draft_file = match &file {
-        Some(path) => Some(File::create_new(path).map_err(|error| cannot("make", path, error))?),
-        None => None,
-    };
-    let discarded = database.quarantine().discard(id).await;
-    if let (Some(path), Ok(Discarded::Dismissed) | Err(_)) = (&file, &discarded) {
-        // It is empty, and ours.
-        let _ = std::fs::remove_file(path);
-    }
-    let Discarded::TakenBack { draft, resting } = discarded? else {
+    let Discarded::TakenBack { draft, resting } = database.quarantine().discard(id).await? else {
         return output.answer(
             &json!({ "id": id.to_string(), "discarded": "dismissed" }),
             "left out of the list on this device: it is held and passed on as before",
         );
     };
-    let json = draft.to_json();
-    if let (Some(open), Some(path)) = (&mut draft_file, &file) {
-        let written = serde_json::to_string_pretty(&json)
-            .map_err(io::Error::from)
-            .and_then(|text| writeln!(open, "{text}"))
-            .and_then(|()| open.sync_all());
-        written.map_err(|error| cannot("write", path, error))?;
-    }
     let resting: Vec<_> = resting.iter().map(ToString::to_string).collect();
     if output.json() {
         return output.object(&json!({
             "id": id.to_string(),
             "discarded": "taken_back",
-            "draft": json,
+            "draft": draft.to_json(),
             "resting": resting,
         }));
     }
-    output.line(&format!(
-        "taken back, for every device: {}",
+    output.say(&format!(
+        "taken back, for every device: {}; `driftless outbox apply FILE` writes the draft again",
         count(draft.edits() as u64, "edit")
-    ))?;
+    ));
     if !resting.is_empty() {
-        output.line(&format!(
+        output.say(&format!(
             "refused with it, because they rest on it: {}",
             resting.join(" ")
-        ))?;
+        ));
     }
-    match &file {
-        None => output.line(&clean_json(&json)),
-        Some(path) => output.line(&format!(
-            "`driftless outbox apply {}` writes them again",
-            clean(&path.display().to_string())
-        )),
-    }
+    output.document(&draft.to_json())
 }
 
-/// JSON on one line: nothing in it that a terminal obeys.
-fn clean_json(json: &Json) -> String {
-    clean(&json.to_string())
-}
-
-fn cannot(action: &'static str, path: &Path, source: io::Error) -> Failure {
-    Failure::File {
-        action,
-        path: path.to_owned(),
-        source,
-    }
-}
-
-async fn apply(database: &Database, output: &mut Output, path: &Path) -> Result<(), Failure> {
+/// Reads and checks a draft, from the file as whoever typed the command finds it.
+async fn read_draft(caller: &dyn Caller, path: &Path) -> Result<Draft, Failure> {
     let malformed = |message: String| Failure::Usage {
         message: format!("{}: {message}", path.display()),
-        remedy: "Give a draft as `driftless outbox discard --draft FILE` wrote it.".into(),
+        remedy: "Give a draft as `driftless outbox discard` printed it.".into(),
     };
-    let bytes = std::fs::metadata(path).map_err(|error| cannot("read", path, error))?;
-    if bytes.len() > DRAFT_BYTES {
-        return Err(malformed(format!("{} bytes are no draft", bytes.len())));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => malformed("it is not UTF-8 text".into()),
-        _ => cannot("read", path, error),
+    let content = caller.read_file(path, DRAFT_BYTES).await;
+    let bytes = content.map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => malformed(source.to_string()),
+        _ => Failure::File {
+            action: "read",
+            path: path.to_owned(),
+            source,
+        },
     })?;
-    let draft = Draft::parse(&text).map_err(|error| malformed(error.to_string()))?;
+    let text = String::from_utf8(bytes).map_err(|_| malformed("it is not UTF-8 text".into()))?;
+    Draft::parse(&text).map_err(|error| malformed(error.to_string()))
+}
+
+async fn apply(database: &Database, output: &mut Output, draft: Draft) -> Result<(), Failure> {
     let applied = database.outbox().apply(draft).await?;
     if output.json() {
         return output.object(&driftless::Outbox::applied_to_json(&applied));

@@ -26,11 +26,11 @@ pub(crate) async fn run(context: &mut Context, arguments: Quarantine) -> Result<
             QuarantineAction::Export(name) => {
                 let item = database.quarantine().get(&name.item).await?;
                 let export = database.quarantine().export(item.id).await?;
-                output.object(&export)
+                output.document(&export)
             }
-            QuarantineAction::Discard(arguments) => {
-                let item = database.quarantine().get(&arguments.name.item).await?;
-                outbox::discard(database, output, item.id, arguments.draft).await
+            QuarantineAction::Discard(name) => {
+                let item = database.quarantine().get(&name.item).await?;
+                outbox::discard(database, output, item.id).await
             }
         })
         .await

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use super::error::ServedError;
 use super::limits::{FRAMES_WAITING, GREETING_TIMEOUT, PART_BYTES_MAX, REQUEST_BYTES_MAX};
 use super::place;
-use super::wire::{FromClient, FromHost, Hello, Request, send};
+use super::wire::{FromClient, FromHost, Hello, Request, TOO_LARGE, send};
 use crate::caller::Caller;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -29,7 +29,13 @@ pub(crate) async fn ask(
     arguments: &[OsString],
     busy: driftless::Error,
 ) -> Result<u8, Failure> {
-    let bytes = Request::encoded_len(arguments);
+    let request = Request {
+        output_columns: columns(caller.width()),
+        error_columns: columns(error_width(&**caller)),
+        // One that is gone has no files either.
+        arguments: arguments.to_vec(),
+    };
+    let bytes = request.encoded_len();
     if bytes > REQUEST_BYTES_MAX {
         let most = REQUEST_BYTES_MAX;
         return Err(ServedError::TooLong { bytes, most }.into());
@@ -43,11 +49,6 @@ pub(crate) async fn ask(
         };
         return Err(different.into());
     }
-    let request = Request {
-        output_columns: columns(caller.width()),
-        error_columns: columns(error_width(&**caller)),
-        arguments: arguments.to_vec(),
-    };
     let (from, to) = stream.into_split();
     let (frames, outbox) = channel(FRAMES_WAITING);
     // What the process writes nobody waits for: it ends with the connection.
@@ -189,10 +190,11 @@ impl Relay {
                     self.caller.standard_error().print(&text);
                 }
                 Some(Ok(FromHost::Listens)) => self.interrupt = Some(self.caller.interrupt()?),
-                Some(Ok(FromHost::ReadFile(path))) => {
+                Some(Ok(FromHost::ReadFile(most, path))) => {
                     tokio::spawn(pass_file(
                         self.caller.clone(),
                         path.into(),
+                        most,
                         self.frames.clone(),
                     ));
                 }
@@ -225,8 +227,8 @@ async fn asked_to_end(interrupt: Option<&Interrupt>) {
 }
 
 /// Reads a file and sends it.
-async fn pass_file(caller: Arc<dyn Caller>, path: PathBuf, to: Sender<FromClient>) {
-    let last = match caller.read_file(&path).await {
+async fn pass_file(caller: Arc<dyn Caller>, path: PathBuf, most: u64, to: Sender<FromClient>) {
+    let last = match caller.read_file(&path, most).await {
         Ok(content) => {
             for part in content.chunks(PART_BYTES_MAX) {
                 if to.send(FromClient::FilePart(part.to_vec())).await.is_err() {
@@ -236,7 +238,10 @@ async fn pass_file(caller: Arc<dyn Caller>, path: PathBuf, to: Sender<FromClient
             FromClient::FileEnd
         }
         Err(error) => {
-            let number = error.raw_os_error().unwrap_or(0);
+            let number = match error.kind() {
+                io::ErrorKind::FileTooLarge => TOO_LARGE,
+                _ => error.raw_os_error().unwrap_or(0),
+            };
             FromClient::FileFailed(number, error.to_string())
         }
     };

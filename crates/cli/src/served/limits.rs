@@ -21,7 +21,7 @@ pub(super) const PART_BYTES_MAX: usize = 64 * 1024;
 pub(super) const FRAMES_WAITING: usize = 32;
 
 /// Bytes of a file that a client passes on, which the serving process holds in memory.
-pub(super) const FILE_BYTES_MAX: usize = 1024 * 1024 * 1024;
+pub(super) const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 
 /// Time in which either side must have said who it is, and a client what it wants.
 pub(super) const GREETING_TIMEOUT: Duration = Duration::from_secs(5);

@@ -9,7 +9,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 use tokio::sync::mpsc::Sender;
 use tokio::sync::oneshot;
 
-use super::limits::PART_BYTES_MAX;
+use super::limits::{FILE_BYTES_MAX, PART_BYTES_MAX};
 use super::terminal::{DRAWS_PER_SECOND, Terminal};
 use super::wire::{FromHost, Request};
 use crate::caller::{Caller, FileContent};
@@ -89,11 +89,11 @@ impl Caller for Remote {
         Ok(self.interrupt.clone())
     }
 
-    fn read_file(&self, path: &Path) -> FileContent {
+    fn read_file(&self, path: &Path, most: u64) -> FileContent {
         let (wanted, content) = oneshot::channel();
         *self.wanted() = Some(wanted);
         let frames = self.frames.clone();
-        let asks = FromHost::ReadFile(path.as_os_str().to_owned());
+        let asks = FromHost::ReadFile(most.min(FILE_BYTES_MAX), path.as_os_str().to_owned());
         Box::pin(async move {
             let gone = || io::Error::from(io::ErrorKind::BrokenPipe);
             frames.send(asks).await.map_err(|_| gone())?;

@@ -20,9 +20,9 @@ use super::host::{Phase, reached};
 use super::limits::{FILE_BYTES_MAX, FRAMES_WAITING, GREETING_TIMEOUT};
 use super::place;
 use super::remote::Remote;
-use super::wire::{FromClient, FromHost, Hello, Request, send};
+use super::wire::{FromClient, FromHost, Hello, Request, TOO_LARGE, send};
 use crate::args::{self, Arguments};
-use crate::caller::Caller;
+use crate::caller::{Caller, too_large};
 use crate::commands;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -132,6 +132,7 @@ async fn read_all(mut from: OwnedReadHalf, client: &Client) -> Infallible {
             }
             Ok(Some(FromClient::FileFailed(number, text))) => {
                 let error = match number {
+                    TOO_LARGE => io::Error::new(io::ErrorKind::FileTooLarge, text),
                     0 => io::Error::other(text),
                     number => io::Error::from_raw_os_error(number),
                 };
@@ -150,13 +151,8 @@ async fn read_all(mut from: OwnedReadHalf, client: &Client) -> Infallible {
 /// Adds a part to a file, as long as the file is one that is taken.
 fn add(file: &mut io::Result<Vec<u8>>, part: &[u8]) {
     if let Ok(content) = file {
-        if content.len() + part.len() > FILE_BYTES_MAX {
-            *file = Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                format!(
-                    "a process that serves a folder takes files of at most {FILE_BYTES_MAX} bytes"
-                ),
-            ));
+        if content.len() as u64 + part.len() as u64 > FILE_BYTES_MAX {
+            *file = Err(too_large(FILE_BYTES_MAX));
         } else {
             content.extend(part);
         }

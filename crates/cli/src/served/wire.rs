@@ -6,7 +6,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
@@ -16,6 +16,9 @@ use super::limits::{ARGUMENTS_MAX, PART_BYTES_MAX, REQUEST_BYTES_MAX};
 const MAGIC: [u8; 8] = *b"DRFTSOCK";
 /// The version of these bytes; the magic, this, and the process id stay where they are.
 const VERSION: u16 = 1;
+
+/// A file that has more bytes than are wanted.
+pub(super) const TOO_LARGE: i32 = -1;
 
 /// Who listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +114,7 @@ pub(super) enum FromClient {
     FilePart(Vec<u8>),
     /// That was all of it.
     FileEnd,
-    /// It cannot be read: the number the system gives the error, 0 where it gives none, and its text.
+    /// It cannot be read: the number the system gives the error, [`TOO_LARGE`], or 0; and the error's text.
     FileFailed(i32, String),
 }
 
@@ -124,8 +127,8 @@ pub(super) enum FromHost {
     ErrorOutput(Vec<u8>),
     /// From now on the client passes the wish to end on instead of obeying it.
     Listens,
-    /// The content of this file is wanted.
-    ReadFile(OsString),
+    /// The content of this file is wanted, if it has at most so many bytes.
+    ReadFile(u64, OsString),
     /// The command has ended, with this exit code; the last frame.
     Exit(u8),
     /// It carries out too many commands; the only frame.
@@ -173,7 +176,9 @@ impl FromHost {
             Self::Output(bytes) => frame(1, bytes),
             Self::ErrorOutput(bytes) => frame(2, bytes),
             Self::Listens => frame(3, &[]),
-            Self::ReadFile(path) => frame(4, path.as_bytes()),
+            Self::ReadFile(most, path) => {
+                frame(4, &[&most.to_be_bytes(), path.as_bytes()].concat())
+            }
             Self::Exit(code) => frame(5, &[*code]),
             Self::TooMany => frame(6, &[]),
         }
@@ -189,7 +194,11 @@ impl FromHost {
             (1, _) => Self::Output(content),
             (2, _) => Self::ErrorOutput(content),
             (3, []) => Self::Listens,
-            (4, _) => Self::ReadFile(OsString::from_vec(content)),
+            (4, [_, _, _, _, _, _, _, _, ..]) => {
+                let mut rest = &content[..];
+                let most = u64::from_be_bytes(take(&mut rest)?);
+                Self::ReadFile(most, OsStr::from_bytes(rest).to_owned())
+            }
             (5, &[code]) => Self::Exit(code),
             (6, []) => Self::TooMany,
             _ => return Err(malformed("a frame of a kind that is not known")),
@@ -212,8 +221,8 @@ impl Request {
     }
 
     /// Bytes of the request, before it is made.
-    pub(super) fn encoded_len(arguments: &[OsString]) -> usize {
-        let arguments = arguments.iter().map(|argument| 4 + argument.len());
+    pub(super) fn encoded_len(&self) -> usize {
+        let arguments = self.arguments.iter().map(|argument| 4 + argument.len());
         4 + arguments.sum::<usize>()
     }
 
@@ -226,13 +235,7 @@ impl Request {
             if arguments.len() == ARGUMENTS_MAX {
                 return Err(malformed("too many arguments"));
             }
-            let length = u32::from_be_bytes(take(&mut rest)?);
-            let (argument, behind) = usize::try_from(length)
-                .ok()
-                .and_then(|length| rest.split_at_checked(length))
-                .ok_or_else(|| malformed("an argument that is cut off"))?;
-            arguments.push(OsStr::from_bytes(argument).to_owned());
-            rest = behind;
+            arguments.push(take_text(&mut rest)?);
         }
         Ok(Self {
             output_columns,
@@ -287,12 +290,24 @@ fn take<const N: usize>(rest: &mut &[u8]) -> io::Result<[u8; N]> {
     Ok(*taken)
 }
 
+fn take_text(rest: &mut &[u8]) -> io::Result<OsString> {
+    let length = u32::from_be_bytes(take(rest)?);
+    let (text, behind) = usize::try_from(length)
+        .ok()
+        .and_then(|length| rest.split_at_checked(length))
+        .ok_or_else(|| malformed("an argument that is cut off"))?;
+    *rest = behind;
+    Ok(OsStr::from_bytes(text).to_owned())
+}
+
 fn malformed(what: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::ffi::OsStringExt;
+
     use super::*;
 
     fn request() -> FromClient {
@@ -330,7 +345,7 @@ mod tests {
             FromHost::Output(b"a\n".to_vec()),
             FromHost::ErrorOutput(Vec::new()),
             FromHost::Listens,
-            FromHost::ReadFile("rows.csv".into()),
+            FromHost::ReadFile(258, "rows.csv".into()),
             FromHost::Exit(7),
             FromHost::TooMany,
         ];
@@ -354,9 +369,9 @@ mod tests {
         };
         assert_eq!(
             FromClient::Request(request.clone()).encode(),
-            b"\x01\0\0\0\x1b\0\x50\0\0\0\0\0\x09driftless\0\0\0\x02\xff\0\0\0\0\0"
+            b"\x01\0\0\0\x21\0\x50\0\0\0\0\0\x02/a\0\0\0\x09driftless\0\0\0\x02\xff\0\0\0\0\0"
         );
-        assert_eq!(Request::encoded_len(&request.arguments), 0x1b);
+        assert_eq!(request.encoded_len(), 0x21);
         let hello = Hello {
             version: 1,
             pid: 258,
@@ -382,6 +397,7 @@ mod tests {
             b"\x02\0\0\0\x01x",
             b"\x05\0\0\0\x03abc",
             b"\x01\0\0\0\x08\0\0\0\0\0\0\0\x01",
+            b"\x01\0\0\0\x04\0\0\0\0",
         ] {
             assert!(FromClient::read(&mut &lie[..]).await.is_err(), "{lie:?}");
             assert!(FromHost::read(&mut &lie[..3]).await.is_err(), "{lie:?}");

@@ -317,6 +317,7 @@ impl Core {
             self.apply(journal.end())?;
             progress(Replayed { done: total, total });
         }
+        self.packed.look_again();
         Ok(())
     }
 

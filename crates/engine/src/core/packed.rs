@@ -94,6 +94,11 @@ impl PackedIndex {
         *self = Self::new(self.packs.clone());
     }
 
+    /// Forgets what was looked up while it was not judged yet which envelopes are refused.
+    pub(crate) fn look_again(&mut self) {
+        self.contents = RefCell::default();
+    }
+
     /// How many envelopes are listed.
     pub(crate) fn envelopes(&self) -> u64 {
         self.stretches()

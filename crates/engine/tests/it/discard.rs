@@ -165,6 +165,34 @@ fn one_refused_of_three_is_in_the_outbox_and_the_others_are_not() {
 }
 
 #[test]
+fn what_was_taken_back_is_no_commit_of_packed_history_derived_anew() {
+    let (a, mut laptop, _, mut phone) = two();
+    insert(&mut laptop, r#"{"title":"first"}"#);
+    laptop.close().unwrap();
+    let mut laptop = a.open();
+    for title in ["a", "b", "c"] {
+        insert(&mut laptop, &format!(r#"{{"title":"{title}"}}"#));
+    }
+    let poison = outbox(&laptop)[2];
+    sync_refused(&mut laptop, &mut phone, &|id| *id == poison);
+    taken_back(&mut laptop, poison);
+    let changes = laptop.changes_since(0, 100).unwrap();
+    assert_eq!(changes.len(), 3);
+    pack(&mut laptop);
+    assert_eq!(laptop.changes_since(0, 100).unwrap(), changes);
+    laptop.close().unwrap();
+    let lost = Device {
+        kv: MemoryKv::new(),
+        ..a
+    };
+    let laptop = lost.open();
+    assert_eq!(laptop.changes_since(0, 100).unwrap(), changes);
+    laptop.close().unwrap();
+    let laptop = lost.open();
+    assert_eq!(laptop.changes_since(0, 100).unwrap(), changes);
+}
+
+#[test]
 fn a_discard_takes_the_change_out_of_every_replica_and_offers_it_as_a_draft() {
     let (a, mut laptop, mut phone, notes, poison) = refused();
     let (draft, resting) = taken_back(&mut laptop, poison);

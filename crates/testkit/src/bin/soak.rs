@@ -3,7 +3,7 @@
 //! * `soak convergence [--minutes N | --cases N] [--seed S] [--commit ID]` carries out random schedules, the seeds
 //!   counted up from `S`, and prints one line for the ledger in docs/reliability.md. The first failure ends it: its
 //!   schedule is made small, told, and kept as a file of the temporary folder.
-//! * `soak replay FILE...` carries out kept inputs and tells each.
+//! * `soak replay FILE...` carries out kept inputs and tells each; one that fails is made small likewise.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -93,7 +93,10 @@ impl Soak {
                     changes += outcome.changes as u64;
                     frames += outcome.frames;
                 }
-                Err(failure) => return Err(report(seed, &schedule, &failure)),
+                Err(failure) => {
+                    let name = format!("convergence-{seed}");
+                    return Err(report(&name, &schedule, &failure));
+                }
             }
             cases += 1;
             if told.elapsed() >= BETWEEN_LINES {
@@ -112,12 +115,12 @@ impl Soak {
 }
 
 /// Makes a failing schedule small, keeps it and tells it.
-fn report(seed: u64, schedule: &Schedule, failure: &Failure) -> String {
-    eprintln!("seed {seed}: {failure}\nmaking it smaller ...");
+fn report(name: &str, schedule: &Schedule, failure: &Failure) -> String {
+    eprintln!("{name}: {failure}\nmaking it smaller ...");
     let small = shrink(schedule, &mut |smaller| run_caught(smaller, None).is_err());
     let last = run_caught(&small, None).err();
     let last = last.unwrap_or_else(|| failure.clone());
-    let path = std::env::temp_dir().join(format!("convergence-{seed}"));
+    let path = std::env::temp_dir().join(name);
     let kept = match std::fs::write(&path, small.encode()) {
         Ok(()) => format!("kept as {}", path.display()),
         Err(error) => format!("not kept as {}: {error}", path.display()),
@@ -135,7 +138,9 @@ fn replay(files: &[String]) -> Result<(), String> {
             Ok(outcome) => println!("{outcome:?}\n"),
             Err(failure) => {
                 failed += 1;
-                println!("FAILED {failure}\n");
+                let name = Path::new(file).file_name().unwrap_or_default();
+                let name = format!("{}-small", name.to_string_lossy());
+                println!("FAILED {}\n", report(&name, &schedule, &failure));
             }
         }
     }

@@ -33,6 +33,8 @@ pub(super) enum Kind {
     RestoreBackup,
     CopyFolder,
     Pack,
+    Refuse,
+    TakeBack,
     Clock,
 }
 
@@ -40,10 +42,10 @@ pub(super) enum Kind {
 ///
 /// A kind that is added takes values from others, which changes what some kept inputs mean: then the corpus is
 /// written anew from its stories.
-pub(super) const KINDS: [(Kind, u16); 26] = [
+pub(super) const KINDS: [(Kind, u16); 28] = [
     (Kind::Insert, 10),
     (Kind::Import, 6),
-    (Kind::Set, 52),
+    (Kind::Set, 48),
     (Kind::Unset, 12),
     (Kind::Delete, 8),
     (Kind::Restore, 6),
@@ -52,7 +54,7 @@ pub(super) const KINDS: [(Kind, u16); 26] = [
     (Kind::Sync, 24),
     (Kind::Cut, 14),
     (Kind::Connect, 14),
-    (Kind::Deliver, 24),
+    (Kind::Deliver, 22),
     (Kind::Disconnect, 6),
     (Kind::Duplicate, 5),
     (Kind::Replay, 5),
@@ -66,6 +68,8 @@ pub(super) const KINDS: [(Kind, u16); 26] = [
     (Kind::RestoreBackup, 4),
     (Kind::CopyFolder, 2),
     (Kind::Pack, 6),
+    (Kind::Refuse, 4),
+    (Kind::TakeBack, 2),
     (Kind::Clock, 4),
 ];
 
@@ -227,6 +231,15 @@ pub(super) fn step_of(kind: Kind, [a, b, c]: [u8; 3]) -> Step {
                 _ => Packing::Power(1 + c % 8),
             },
         },
+        Kind::Refuse => Step::Refuse {
+            from,
+            to,
+            take_back: c % 2 == 0,
+        },
+        Kind::TakeBack => Step::TakeBack {
+            who,
+            which: b % NUMBERS,
+        },
         Kind::Clock => Step::Clock {
             who,
             jump: match b % 6 {
@@ -294,6 +307,12 @@ fn parts_of(step: Step) -> (Kind, [u8; 3]) {
             };
             (Kind::Pack, [who, b, c])
         }
+        Step::Refuse {
+            from,
+            to,
+            take_back,
+        } => (Kind::Refuse, [from, to, u8::from(!take_back)]),
+        Step::TakeBack { who, which } => (Kind::TakeBack, [who, which, 0]),
         Step::Clock { who, jump } => {
             let jump = match jump {
                 Jump::Seconds => 0,

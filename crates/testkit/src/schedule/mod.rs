@@ -175,6 +175,22 @@ pub enum Step {
         /// How far it comes.
         how: Packing,
     },
+    /// A device writes, and another one says of it that it refuses it, as one of another version may.
+    Refuse {
+        /// Who writes.
+        from: u8,
+        /// Who refuses.
+        to: u8,
+        /// Whether the device that wrote it takes it back at once.
+        take_back: bool,
+    },
+    /// A device takes back what was refused, if it still may.
+    TakeBack {
+        /// Where.
+        who: u8,
+        /// Which of all that was ever refused.
+        which: u8,
+    },
     /// A clock jumps.
     Clock {
         /// Where.

@@ -23,6 +23,7 @@ impl fmt::Display for Schedule {
 
 /// One step, where there are this many folders.
 // tidy: table
+#[allow(clippy::too_many_lines)]
 pub(super) fn told(step: Step, places: usize) -> String {
     let at = |who: u8| format!("device {}", pick(who, places));
     let two = |from: u8, to: u8| {
@@ -111,6 +112,18 @@ pub(super) fn told(step: Step, places: usize) -> String {
                 }
             };
             format!("{} {how}", at(who))
+        }
+        Step::Refuse {
+            from,
+            to,
+            take_back,
+        } => {
+            let (from, to) = pick_two(from, to, places);
+            let then = if take_back { ", and takes it back" } else { "" };
+            format!("device {from} writes what device {to} says it refuses{then}")
+        }
+        Step::TakeBack { who, which } => {
+            format!("{} takes back refused write {which}, if it may", at(who))
         }
         Step::Clock { who, jump } => {
             let jump = match jump {

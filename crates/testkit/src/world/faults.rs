@@ -1,5 +1,7 @@
 //! Processes that end, disks that forget, folders that are put back or copied.
 
+use std::collections::BTreeSet;
+
 use driftless_store::MemoryKv;
 
 use super::place::Expect;
@@ -106,9 +108,11 @@ impl World {
         let Some(backup) = place.backups.get(at) else {
             return self.open(n, Expect::Fits);
         };
-        let lost = place.durable.len() > backup.durable;
+        let had: BTreeSet<_> = backup.durable.iter().collect();
+        let lost = place.durable.iter().any(|change| !had.contains(change));
         place.device.files = backup.files.duplicate();
-        place.durable.truncate(backup.durable);
+        place.durable.clone_from(&backup.durable);
+        place.dropped.clear();
         let expect = match store {
             StoreOfBackup::Newer => Expect::Ahead(lost),
             StoreOfBackup::None => {

@@ -23,7 +23,14 @@ pub(super) fn check(place: &Place, unseen: bool) -> Result<(), Wrong> {
     let replica = place.seen()?;
     let all = replica.conflicts(&ConflictFilter::default())?;
     let mut judged = 0;
-    for (key, mut changes) in changes_of(place, unseen)? {
+    let applied: BTreeSet<_> = place.durable.iter().copied().collect();
+    for (key, mut changes) in changes_in(&envelopes_of(place, unseen)?) {
+        if place.shrinks {
+            changes.retain(|change| applied.contains(&change.hash));
+        }
+        if changes.is_empty() {
+            continue; // all of it was taken back
+        }
         if changes.len() > CHANGES {
             judged += all.iter().filter(|view| view.key == key).count();
             continue;
@@ -72,17 +79,24 @@ pub(super) fn check(place: &Place, unseen: bool) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// The changes of each record in a journal, each after its past.
-fn changes_of(place: &Place, unseen: bool) -> Result<BTreeMap<RecordKey, Vec<Change>>, Wrong> {
+/// The envelopes in a journal; `unseen` leaves out the last.
+pub(super) fn envelopes_of(place: &Place, unseen: bool) -> Result<Vec<Envelope>, Wrong> {
     let mut frames = place.device.frames()?;
     frames.retain(|frame| frame.kind == ENVELOPE_FRAME);
     if unseen {
         frames.pop();
     }
+    let envelopes = frames.iter().map(|frame| {
+        Envelope::decode(&frame.bytes)
+            .map_err(|error| Wrong::new(format!("an envelope in the journal: {error}")))
+    });
+    envelopes.collect()
+}
+
+/// The changes of each record in some envelopes, each after its past.
+pub(super) fn changes_in(envelopes: &[Envelope]) -> BTreeMap<RecordKey, Vec<Change>> {
     let mut records = BTreeMap::<RecordKey, (Record, Vec<Change>)>::new();
-    for frame in frames {
-        let envelope = Envelope::decode(&frame.bytes)
-            .map_err(|error| Wrong::new(format!("an envelope in the journal: {error}")))?;
+    for envelope in envelopes {
         let device = envelope.header().feed.device_prefix();
         for (collection, item, payload) in envelope.items() {
             let key = RecordKey {
@@ -96,5 +110,5 @@ fn changes_of(place: &Place, unseen: bool) -> Result<BTreeMap<RecordKey, Vec<Cha
         }
     }
     let records = records.into_iter();
-    Ok(records.map(|(key, (_, changes))| (key, changes)).collect())
+    records.map(|(key, (_, changes))| (key, changes)).collect()
 }

@@ -19,7 +19,7 @@ const LOST_ONE_IN: u64 = 20;
 pub(super) struct Open {
     /// The place of the dialer and that of the listener.
     pub(super) places: [usize; 2],
-    link: Link,
+    pub(super) link: Link,
     /// Whether what each side has must reach the other.
     sends: [bool; 2],
     /// Whether a frame arrived in it that was not sent in it: then it may fail or stall.
@@ -28,7 +28,7 @@ pub(super) struct Open {
 
 /// What became of a connection that frames arrived in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Pumped {
+pub(super) enum Pumped {
     /// There is more to come.
     Busy,
     /// Both sides have everything, and stay.
@@ -60,7 +60,12 @@ fn wishes_of(manner: Manner) -> [Wishes; 2] {
 
 impl World {
     /// Opens a connection behind the others.
-    fn open_link(&mut self, from: usize, to: usize, manner: Manner) -> Result<(), Wrong> {
+    pub(super) fn open_link(
+        &mut self,
+        from: usize,
+        to: usize,
+        manner: Manner,
+    ) -> Result<(), Wrong> {
         self.settle(from)?;
         self.settle(to)?;
         let mut hash = [0; 32];
@@ -100,7 +105,7 @@ impl World {
     }
 
     /// Closes a connection that is none of ours any more.
-    fn close(&mut self, open: &Open) -> Result<(), Wrong> {
+    pub(super) fn close(&mut self, open: &Open) -> Result<(), Wrong> {
         for side in [DIALER, LISTENER] {
             let n = open.places[side];
             // The process may have ended meanwhile.
@@ -114,7 +119,7 @@ impl World {
     }
 
     /// Lets frames of a connection arrive, one after the other. `first_to` says for each which side's comes first.
-    fn pump(
+    pub(super) fn pump(
         &mut self,
         at: usize,
         frames: usize,

@@ -14,6 +14,8 @@
 //! A folder that was put back to a backup is held to what the backup had, and no more: what it had told nobody is
 //! lost, what it had told somebody comes back.
 //!
+//! What a device takes back is gone with all that rests on it, or is there, but the same everywhere.
+//!
 //! The checks are checked: a [`Canary`] breaks something that no product code broke, and must be found.
 
 mod check;
@@ -21,13 +23,14 @@ mod faults;
 mod judge;
 mod links;
 mod place;
+mod refusals;
 mod writes;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use driftless_engine::{EngineError, RecordKey};
+use driftless_engine::{EngineError, EnvelopeId, RecordKey};
 use driftless_store::JournalError;
 
 use crate::schedule::{Schedule, Step, pick, pick_two};
@@ -160,6 +163,9 @@ struct World {
     arrived: VecDeque<Vec<u8>>,
     handshakes: u64,
     canary: Option<Canary>,
+    /// What was ever refused, and what of it was taken back.
+    refused: Vec<EnvelopeId>,
+    taken_back: BTreeSet<EnvelopeId>,
     frames: u64,
     rests: u64,
     openings: u64,
@@ -176,6 +182,8 @@ impl World {
             arrived: VecDeque::new(),
             handshakes: 0,
             canary: None,
+            refused: Vec::new(),
+            taken_back: BTreeSet::new(),
             frames: 0,
             rests: 0,
             openings: 0,
@@ -243,6 +251,15 @@ impl World {
             }
             Step::CopyFolder { who, with_store } => self.copy_folder(at(who), with_store),
             Step::Pack { who, how } => self.pack(at(who), how),
+            Step::Refuse {
+                from,
+                to,
+                take_back,
+            } => {
+                let (from, to) = pick_two(from, to, count);
+                self.refuse(from, to, take_back)
+            }
+            Step::TakeBack { who, which } => self.take_back_some(at(who), which),
             Step::Clock { who, jump } => {
                 self.places[at(who)].jump(jump);
                 Ok(())

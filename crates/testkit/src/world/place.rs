@@ -1,5 +1,7 @@
 //! A folder, the process on it, and what it is held to.
 
+use std::collections::BTreeSet;
+
 use driftless_document::ChangeHash;
 use driftless_engine::{Clock as _, EngineError, RecordKey, Replica};
 use driftless_store::{MemoryFiles, MemoryKv};
@@ -20,6 +22,10 @@ pub(super) struct Place {
     pub(super) replica: Option<Replica>,
     /// The changes that were acknowledged here, in their order here.
     pub(super) durable: Vec<ChangeHash>,
+    /// What was acknowledged here and is not applied any more, since something was taken back.
+    pub(super) dropped: BTreeSet<ChangeHash>,
+    /// Whether anything was taken back anywhere: then changes can go, and come again.
+    pub(super) shrinks: bool,
     /// From the oldest to the newest, all from the past of what is there now.
     pub(super) backups: Vec<Backup>,
 }
@@ -28,7 +34,7 @@ pub(super) struct Place {
 pub(super) struct Backup {
     pub(super) files: MemoryFiles,
     pub(super) kv: MemoryKv,
-    pub(super) durable: usize,
+    pub(super) durable: Vec<ChangeHash>,
 }
 
 /// What an opening may find.
@@ -62,6 +68,8 @@ pub(super) fn begin(devices: usize) -> Result<Vec<Place>, Wrong> {
             device,
             replica: Some(replica),
             durable: Vec::new(),
+            dropped: BTreeSet::new(),
+            shrinks: false,
             backups: Vec::new(),
         });
     }
@@ -96,6 +104,11 @@ impl Place {
 
     /// Takes down the changes that are new here: they are acknowledged now.
     pub(super) fn learn(&mut self) -> Result<(), Wrong> {
+        if self.shrinks {
+            let found = self.changes()?;
+            self.take_over(found);
+            return Ok(());
+        }
         let known = self.durable.len() as u64;
         let news = self.seen()?.changes_since(known, usize::MAX)?;
         for event in news {
@@ -111,6 +124,18 @@ impl Place {
         Ok(())
     }
 
+    fn changes(&self) -> Result<Vec<ChangeHash>, Wrong> {
+        let found = self.seen()?.changes_since(0, usize::MAX)?;
+        Ok(found.into_iter().map(|event| event.change).collect())
+    }
+
+    fn take_over(&mut self, found: Vec<ChangeHash>) {
+        let there: BTreeSet<_> = found.iter().copied().collect();
+        let gone = self.durable.iter().filter(|change| !there.contains(change));
+        self.dropped.extend(gone);
+        self.durable = found;
+    }
+
     pub(super) fn back_up(&mut self) -> Result<(), Wrong> {
         let kv = MemoryKv::with_history();
         copy_store(&self.device.kv, &kv).map_err(EngineError::from)?;
@@ -120,7 +145,7 @@ impl Place {
         self.backups.push(Backup {
             files: self.device.files.duplicate(),
             kv,
-            durable: self.durable.len(),
+            durable: self.durable.clone(),
         });
         Ok(())
     }
@@ -151,6 +176,8 @@ impl Place {
             },
             replica: None,
             durable: self.durable.clone(),
+            dropped: self.dropped.clone(),
+            shrinks: self.shrinks,
             backups: Vec::new(),
         })
     }
@@ -174,9 +201,9 @@ impl Place {
         replica
             .check_store()
             .during(|| "reading the store as a whole".into())?;
-        let found = replica.changes_since(0, usize::MAX)?;
-        let found: Vec<_> = found.into_iter().map(|event| event.change).collect();
-        if !found.starts_with(&self.durable) {
+        self.replica = Some(replica);
+        let found = self.changes()?;
+        if !self.shrinks && !found.starts_with(&self.durable) {
             let kept = found
                 .iter()
                 .zip(&self.durable)
@@ -188,8 +215,8 @@ impl Place {
                 found.len()
             )));
         }
-        self.durable = found; // What nobody acknowledged may be there all the same.
-        self.replica = Some(replica);
+        // What nobody acknowledged may be there all the same.
+        self.take_over(found);
         Ok(())
     }
 }

@@ -187,5 +187,15 @@ pub(super) fn all() -> Vec<Story> {
                 .collect(),
             1,
         ),
+        Story(
+            "bug-lost-writes-called-a-damaged-store",
+            2,
+            vec![
+                pack(A, Packing::All),
+                set(A, 1),
+                back(A, 0, StoreOfBackup::Newer),
+            ],
+            0,
+        ),
     ]
 }

@@ -1,8 +1,11 @@
 //! Stories of connections: cut, live, several at once, spoilt.
 
-use driftless_testkit::schedule::{Manner, Step};
+use driftless_testkit::schedule::{Manner, Packing, Step, StoreOfBackup};
 
-use super::{A, B, C, Story, arrive, connect, cut, import, live, set, sync};
+use super::{
+    A, B, C, Story, arrive, back, connect, copy, cut, import, live, pack, refuse, set, sync,
+    take_back,
+};
 
 // tidy: table
 #[allow(clippy::too_many_lines)]
@@ -175,6 +178,56 @@ pub(super) fn all() -> Vec<Story> {
                 arrive(0, 8),
             ],
             0,
+        ),
+        Story(
+            "refused-and-later-taken",
+            3,
+            vec![refuse(A, B, 3, false), sync(A, C, 3), set(C, 2)],
+            0,
+        ),
+        Story(
+            "refused-and-taken-back",
+            3,
+            vec![
+                set(A, 1),
+                set(B, 2),
+                refuse(A, B, 3, true),
+                set(A, 3),
+                sync(A, C, 3),
+                set(C, 0),
+            ],
+            1,
+        ),
+        Story(
+            "taken-back-while-a-copy-passes-it-on",
+            3,
+            vec![
+                refuse(A, B, 3, false),
+                copy(A, true),
+                sync(3, C, 4),
+                set(C, 2),
+                take_back(A, 0),
+                set(A, 1),
+                sync(A, B, 4),
+                set(3, 3),
+                take_back(3, 0),
+            ],
+            1,
+        ),
+        Story(
+            "taken-back-and-restored-from-before",
+            3,
+            vec![
+                refuse(A, B, 3, true),
+                sync(A, C, 3),
+                set(C, 1),
+                back(A, 0, StoreOfBackup::Own),
+                set(A, 2),
+                refuse(A, C, 3, true),
+                pack(A, Packing::All),
+                Step::LoseStore { who: A },
+            ],
+            1,
         ),
     ]
 }

@@ -106,6 +106,19 @@ fn back(who: u8, backup: u8, store: StoreOfBackup) -> Step {
     Step::RestoreBackup { who, backup, store }
 }
 
+fn refuse(from: u8, to: u8, places: u8, take_back: bool) -> Step {
+    let to = other(from, to, places);
+    Step::Refuse {
+        from,
+        to,
+        take_back,
+    }
+}
+
+fn take_back(who: u8, which: u8) -> Step {
+    Step::TakeBack { who, which }
+}
+
 fn pack(who: u8, how: Packing) -> Step {
     Step::Pack { who, how }
 }
