@@ -160,20 +160,28 @@ async fn compacting_is_told_and_writes_go_on_meanwhile() {
 async fn compacting_that_is_given_up_leaves_the_store_as_it_was() {
     let folder = scratch();
     let dir = folder.path().join("d");
-    let (database, ids) = filled(&dir, options(StoreEngine::Redb), 300).await;
+    // The first step of the copy goes no further until it is let go.
+    let (begun, mut has_begun) = tokio::sync::mpsc::unbounded_channel();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Mutex::new(released);
+    let options_held = options(StoreEngine::Redb).with_progress(move |progress| {
+        if matches!(progress, Progress::Rewriting { .. }) {
+            begun.send(()).unwrap();
+            let _ = released.lock().unwrap().recv();
+        }
+    });
+    let (database, ids) = filled(&dir, options_held, 300).await;
     let digest = database.digest().await.unwrap();
     let mut compacting = Box::pin(database.compact());
-    // Until the rewrite was asked for.
-    while database.store().await.unwrap().rewritten_bytes.is_none() {
-        let polled = std::future::poll_fn(|context| {
-            std::task::Poll::Ready(compacting.as_mut().poll(context).is_pending())
-        });
-        assert!(polled.await, "it takes several steps");
+    tokio::select! {
+        _ = &mut compacting => panic!("it takes several steps"),
+        begun = has_begun.recv() => begun.unwrap(),
     }
     assert_eq!(stores(&dir), ["store-1", "store-2"]);
     let killed = folder.path().join("killed");
     copied(&dir, &killed);
     drop(compacting);
+    drop(release);
     database.close().await.unwrap();
     assert_eq!(current(&dir), "store-1 redb\n");
     assert_eq!(stores(&dir), ["store-1"]);

@@ -7,9 +7,10 @@ use std::fs;
 
 use driftless_golden::Goldens;
 use driftless_store::{
-    FrameKind, Journal, KeyBuilder, KeyError, KeyReader, Kv, MemoryFiles, Position, SledKv,
+    FrameKind, Journal, KeyBuilder, KeyError, KeyReader, Kv, MemoryFiles, Position, RedbKv, SledKv,
     StoreEngine, StoreFolder,
 };
+use redb::ReadableDatabase;
 use tempfile::tempdir;
 
 use crate::conformance::{put, value};
@@ -104,13 +105,40 @@ fn what_sled_holds() {
         .map(|entry| entry.map(|(key, value)| (key.to_vec(), value.to_vec())))
         .collect::<Result<_, _>>()
         .unwrap();
-    // A head and two chunks, and the small value.
-    assert_eq!(entries.len(), 4);
+    // A head and two chunks, the small value, and the count of live bytes.
+    assert_eq!(entries.len(), 5);
+    GOLDEN.holds("sled_tree", &listed(&entries));
+}
+
+#[test]
+fn what_redb_holds() {
+    let folder = tempdir().unwrap();
+    let store: Box<dyn Kv> = Box::new(RedbKv::open(folder.path(), 1024 * 1024).unwrap());
+    put(&*store, b"small", b"a value");
+    put(&*store, b"long", &value(1, 7_000));
+    store.close().unwrap();
+    let database = redb::Database::open(folder.path().join("data.redb")).unwrap();
+    let transaction = database.begin_read().unwrap();
+    let mut entries = Vec::new();
+    for name in ["values", "meta"] {
+        let table = redb::TableDefinition::<&[u8], &[u8]>::new(name);
+        let table = transaction.open_table(table).unwrap();
+        for entry in table.range::<&[u8]>(..).unwrap() {
+            let (key, stored) = entry.unwrap();
+            entries.push((key.value().to_vec(), stored.value().to_vec()));
+        }
+    }
+    assert_eq!(entries.len(), 3);
+    GOLDEN.holds("redb_tables", &listed(&entries));
+}
+
+/// Keys and values, each behind its length.
+fn listed(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let bytes = entries.iter().flat_map(|(key, value)| {
         [key, value]
             .map(|part| [&u32::try_from(part.len()).unwrap().to_be_bytes(), &part[..]].concat())
     });
-    GOLDEN.holds("sled_tree", &bytes.flatten().collect::<Vec<u8>>());
+    bytes.flatten().collect()
 }
 
 #[test]
@@ -123,4 +151,8 @@ fn the_name_of_the_live_store() {
         .unwrap();
     GOLDEN.holds_text("current", &fs::read_to_string(dir.join("CURRENT")).unwrap());
     assert_eq!(StoreFolder::open(&dir).unwrap().live_name(), "store-1");
+    let dir = folder.path().join("another");
+    StoreFolder::create(&dir, StoreEngine::Redb).unwrap();
+    let current = fs::read_to_string(dir.join("CURRENT")).unwrap();
+    GOLDEN.holds_text("current_redb", &current);
 }
