@@ -237,6 +237,9 @@ impl Request {
             }
             arguments.push(take_text(&mut rest)?);
         }
+        if arguments.is_empty() {
+            return Err(malformed("no arguments, not even the program's name"));
+        }
         Ok(Self {
             output_columns,
             error_columns,
@@ -369,9 +372,9 @@ mod tests {
         };
         assert_eq!(
             FromClient::Request(request.clone()).encode(),
-            b"\x01\0\0\0\x21\0\x50\0\0\0\0\0\x02/a\0\0\0\x09driftless\0\0\0\x02\xff\0\0\0\0\0"
+            b"\x01\0\0\0\x1b\0\x50\0\0\0\0\0\x09driftless\0\0\0\x02\xff\0\0\0\0\0"
         );
-        assert_eq!(request.encoded_len(), 0x21);
+        assert_eq!(request.encoded_len(), 0x1b);
         let hello = Hello {
             version: 1,
             pid: 258,
