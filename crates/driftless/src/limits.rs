@@ -8,6 +8,9 @@ pub(crate) const JOBS_QUEUED: usize = 1_024;
 /// Jobs that share one fdatasync: enough to spread its cost, few enough that the first does not wait long.
 pub(crate) const JOBS_PER_GROUP: usize = 256;
 
+/// Calls that wait for another device from which on those that gave up are looked for: below, they take next to nothing.
+pub(crate) const WAITING_SWEPT: usize = 64;
+
 /// Time after a write at which the store is asked to write what it holds: a crash then replays little.
 pub(crate) const STORE_FLUSH_AFTER: Duration = Duration::from_secs(3);
 
