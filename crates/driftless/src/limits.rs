@@ -83,6 +83,9 @@ pub(crate) const SUSPEND_TIMEOUT: Duration = Duration::from_secs(5);
 /// Devices that are synced with at the same time when there is little time: a few share the network well.
 pub(crate) const BUDGET_PEERS: usize = 8;
 
+/// Time that catching up with all devices is given at most: more than anybody waits, and within what clocks can add.
+pub(crate) const BUDGET_LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// Time a running session has to end when its server stops; what is left then is cut off.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(4);
 
