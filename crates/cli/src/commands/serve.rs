@@ -42,8 +42,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Serve) -> Result<(), F
                 Err(failure)
             }
         };
-        context.close(database).await;
-        result
+        context.close_after(database, result).await
     };
     tokio::time::timeout(CLOSE_WITHIN, closing)
         .await
