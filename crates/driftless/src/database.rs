@@ -264,6 +264,9 @@ impl Database {
     }
 
     /// Each change this device has committed or received after number `seq`, in order, at most `limit`.
+    ///
+    /// Numbers are this device's own. Where a change is taken back, or one that was refused is applied after all, those
+    /// behind it are counted anew: whoever finds [`Database::last_change`] below the number it has begins again.
     pub async fn changes_since(&self, seq: u64, limit: usize) -> Result<Vec<ChangeEvent>, Error> {
         self.read(move |replica| replica.changes_since(seq, limit))
             .await
