@@ -169,8 +169,15 @@ impl Database {
     }
 
     /// Closes the database for all its handles; whatever was asked before is done first.
+    ///
+    /// Files that have grown a lot are made small before: with tens of megabytes in them that may take seconds.
     pub async fn close(self) -> Result<(), Error> {
-        self.shared.actor.close().await
+        self.shared.actor.close(None).await
+    }
+
+    /// The same for a program that has to end soon: what makes files small is left to a later process after `tidy`.
+    pub async fn close_soon(self, tidy: Duration) -> Result<(), Error> {
+        self.shared.actor.close(Some(tidy)).await
     }
 
     /// The same database; calls through the handle that is returned tell `progress` how far they are, and not
