@@ -46,8 +46,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Serve) -> Result<(), F
                 Err(failure)
             }
         };
-        context.close_after(database, &result).await;
-        result
+        context.close_after(database, result).await
     };
     tokio::time::timeout(CLOSE_WITHIN, closing)
         .await

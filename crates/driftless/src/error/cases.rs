@@ -84,6 +84,8 @@ cases! {
         "Close the other program that has it open, then try again.";
     FOLDER_DAMAGED = "folder_damaged", Storage, Storage, false,
         "Bring the missing file back from a copy of the folder, or join the workspace again in a new folder.";
+    FOLDER_GONE = "folder_gone", Storage, Storage, false,
+        "If it was moved, use it where it is now: nothing is lost. If it was removed, bring it back from a copy, or join again in a new folder and sync.";
     STORE_UNNAMED = "store_unnamed", Storage, Storage, false,
         "Derive the store again with `driftless rebuild`: nothing is lost. Or use the version of Driftless that wrote it.";
     JOURNAL_DAMAGED = "journal_damaged", Storage, Storage, false,

@@ -75,6 +75,7 @@ impl From<FolderError> for Error {
                 let place = dir.display().to_string();
                 Self::key_store(&place, "there is one already")
             }
+            FolderError::Gone { .. } => cases::FOLDER_GONE.says(message),
             FolderError::Journal(error) => error.into(),
             FolderError::Io { source, .. } => storage(source.kind())
                 .says(format!("{message}: {source}"))
