@@ -202,7 +202,7 @@ impl<'a> Values<'a> {
         let before: Vec<Value> = replaced.map(|&value| value.clone()).collect();
         let after = match &last.action {
             Action::Put(value) => Some(value.clone()),
-            Action::Delete => None,
+            _ => None,
         };
         if key == DELETED {
             step.deletion = Some(Deletion {
@@ -226,6 +226,6 @@ fn decision(key: &str, last: &Operation) -> Option<Decided> {
             entry,
             how: How::of(value)?,
         }),
-        Action::Delete => None,
+        _ => None,
     }
 }
