@@ -120,6 +120,14 @@ pub enum EngineError {
         /// The entry as it stands.
         current: Box<ConflictView>,
     },
+    /// None of an entry's candidates is what a rule asks for.
+    #[error("the conflict {} is left open: {reason}", .current.entry.id)]
+    NoCandidateFits {
+        /// What none is.
+        reason: &'static str,
+        /// The entry as it stands.
+        current: Box<ConflictView>,
+    },
     /// A note is too long.
     #[error("the note has {chars} characters, the limit is {limit}")]
     NoteTooLong {

@@ -37,8 +37,8 @@ mod types;
 
 pub use clock::{Clock, Millis};
 pub use conflicts::{
-    ConflictFilter, ConflictPage, ConflictPosition, ConflictPositionError, Decision, MemberPage,
-    came_about_ms,
+    BulkRule, BulkSkipped, BulkStep, ConflictChange, ConflictFilter, ConflictNews, ConflictPage,
+    ConflictPosition, ConflictPositionError, ConflictWatch, Decision, MemberPage, came_about_ms,
 };
 pub use discard::Discarded;
 pub use draft::{Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped};

@@ -1,10 +1,12 @@
 //! The conflict log without async.
 
-use driftless_engine::{ConflictFilter, ConflictPosition};
+use driftless_engine::{BulkRule, ConflictFilter, ConflictPosition};
 
 use super::wait;
 use crate::commit::Commit;
-use crate::conflicts::{Conflict, ConflictMembers, ConflictPage, Resolution};
+use crate::conflicts::{
+    BulkReport, Conflict, ConflictEvent, ConflictMembers, ConflictPage, Resolution,
+};
 use crate::error::Error;
 
 /// [`Conflicts`](crate::Conflicts) without async.
@@ -76,5 +78,55 @@ impl Conflicts {
     pub fn undo(&self, conflict: &Conflict) -> Result<Commit, Error> {
         let (inner, conflict) = (self.inner.clone(), conflict.clone());
         wait(async move { inner.undo(&conflict).await })
+    }
+
+    /// See [`Conflicts::decide_all`](crate::Conflicts::decide_all).
+    pub fn decide_all(&self, filter: ConflictFilter, rule: BulkRule) -> Result<BulkReport, Error> {
+        let inner = self.inner.clone();
+        wait(async move { inner.decide_all(filter, rule).await })
+    }
+
+    /// See [`Conflicts::preview_all`](crate::Conflicts::preview_all).
+    pub fn preview_all(&self, filter: ConflictFilter, rule: BulkRule) -> Result<BulkReport, Error> {
+        let inner = self.inner.clone();
+        wait(async move { inner.preview_all(filter, rule).await })
+    }
+
+    /// See [`Conflicts::watch`](crate::Conflicts::watch).
+    pub fn watch(&self, filter: ConflictFilter) -> ConflictWatch {
+        ConflictWatch {
+            inner: Some(self.inner.watch(filter)),
+        }
+    }
+}
+
+/// [`ConflictWatch`](crate::ConflictWatch) without async.
+#[derive(Debug)]
+pub struct ConflictWatch {
+    /// None while, and after, a call did not end.
+    inner: Option<crate::ConflictWatch>,
+}
+
+impl ConflictWatch {
+    /// See [`ConflictWatch::next_event`](crate::ConflictWatch::next_event).
+    pub fn next_event(&mut self) -> Result<ConflictEvent, Error> {
+        let mut inner = self.inner.take().ok_or_else(Error::closed)?;
+        let (inner, event) = wait(async move {
+            let event = inner.next_event().await?;
+            Ok((inner, event))
+        })?;
+        self.inner = Some(inner);
+        Ok(event)
+    }
+
+    /// See [`ConflictWatch::skip`](crate::ConflictWatch::skip).
+    pub fn skip(&mut self) -> Result<usize, Error> {
+        let mut inner = self.inner.take().ok_or_else(Error::closed)?;
+        let (inner, skipped) = wait(async move {
+            let skipped = inner.skip().await?;
+            Ok((inner, skipped))
+        })?;
+        self.inner = Some(inner);
+        Ok(skipped)
     }
 }

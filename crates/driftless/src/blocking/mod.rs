@@ -33,7 +33,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::Error;
 
-pub use conflicts::Conflicts;
+pub use conflicts::{ConflictWatch, Conflicts};
 pub use database::{Collection, Database, StatusWatch};
 pub use sync::{Connection, Server, Sync};
 

@@ -1,6 +1,8 @@
 //! [`Conflicts`]: what overlapped, and how it was decided.
 
+mod bulk;
 mod entry;
+mod watch;
 
 use driftless_document::{EntryId, Status};
 use driftless_engine::{ConflictFilter, ConflictPosition, Decision, Replica};
@@ -10,9 +12,12 @@ use crate::actor::Actor;
 use crate::commit::Commit;
 use crate::error::Error;
 use crate::limits::{CONFLICTS_A_READ, MEMBERS_A_PAGE};
+use crate::options::ProgressCallback;
 
+pub use bulk::{BulkReport, Skipped};
 pub(crate) use entry::author_to_json;
 pub use entry::{Author, Choice, Conflict, ConflictMember, MemberAct};
+pub use watch::{ConflictEvent, ConflictWatch};
 
 /// The conflict log: every overlap of edits that were made apart, the same on every device.
 ///
@@ -53,6 +58,7 @@ pub use entry::{Author, Choice, Conflict, ConflictMember, MemberAct};
 #[derive(Clone)]
 pub struct Conflicts {
     actor: Actor,
+    progress: Option<ProgressCallback>,
 }
 
 /// How a person decides an entry: for one of its candidates, counted from 0, for another value, or for both.
@@ -79,8 +85,8 @@ pub struct ConflictMembers {
 }
 
 impl Conflicts {
-    pub(crate) fn new(actor: Actor) -> Self {
-        Self { actor }
+    pub(crate) fn new(actor: Actor, progress: Option<ProgressCallback>) -> Self {
+        Self { actor, progress }
     }
 
     /// The entries that fit a filter, ordered by collection, record, path and id.
@@ -182,6 +188,12 @@ impl Conflicts {
         let undo = move |replica: &mut Replica| replica.undo(id, Some(&seen));
         let commit = self.actor.write(undo).await?;
         Ok(self.commit(conflict, commit))
+    }
+
+    /// Tells what becomes of the entries that fit a filter and wait for a person, those that do so now first; the
+    /// filter's status does not count.
+    pub fn watch(&self, filter: ConflictFilter) -> ConflictWatch {
+        ConflictWatch::new(&self.actor, filter)
     }
 
     /// Every entry, whatever its status, as one line of JSON each; equal on equal devices.

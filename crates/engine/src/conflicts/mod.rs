@@ -4,9 +4,11 @@
 //! What is stored of it is evidence, which the batch builder keeps up to date; the verdict is added when an entry is
 //! read, in [`view`].
 
+mod bulk;
 mod decide;
 mod filter;
 mod read;
+mod watch;
 
 use std::collections::BTreeMap;
 
@@ -19,11 +21,13 @@ use crate::replica::Replica;
 use crate::space::Space;
 use crate::types::{ConflictView, DeviceName, RecordKey};
 
+pub use bulk::{BulkRule, BulkSkipped, BulkStep};
 pub use decide::Decision;
 pub use filter::{
     ConflictFilter, ConflictPage, ConflictPosition, ConflictPositionError, came_about_ms,
 };
 pub use read::MemberPage;
+pub use watch::{ConflictChange, ConflictNews, ConflictWatch};
 
 /// Bytes of an id as text.
 const ID_TEXT_BYTES: usize = 36;

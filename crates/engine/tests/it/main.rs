@@ -3,6 +3,7 @@
 
 mod convergence;
 mod deciding;
+mod deciding_many;
 mod discard;
 mod durability;
 mod history;
