@@ -435,10 +435,30 @@ fn what_listens_and_is_not_the_server_is_told() {
         assert_eq!(error["code"], code, "{error}");
         let message = text(&error["message"]);
         assert!(message.contains(said), "{message}");
+        // It may have looked whether anybody listens still.
+        listener.set_nonblocking(true).unwrap();
+        while listener.accept().is_ok() {}
+        listener.set_nonblocking(false).unwrap();
     }
     // One that says nothing is not waited for.
     let error = laptop.fails(6, ["status"]);
     assert_eq!(error["code"], "foreign_socket", "{error}");
+}
+
+#[test]
+fn a_server_that_ends_before_it_greets_is_gone_and_nothing_foreign() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let lock = hold(&laptop);
+    let listener = UnixListener::bind(laptop.dir.join(SOCKET)).unwrap();
+    let client = laptop.start(["insert", "notes", "n=1", "--json"]);
+    let stream = listener.accept().unwrap().0;
+    // As when it is killed: it listens no more, then its connections are cut.
+    drop((listener, stream, lock));
+    let error = client.wait().failed(6);
+    assert_eq!(error["code"], "server_gone", "{error}");
+    assert_eq!(error["retry"], true);
+    laptop.insert("notes", &["n=1"]);
 }
 
 /// A client of the test's own, which may do what no client of ours does.

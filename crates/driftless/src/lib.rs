@@ -47,7 +47,7 @@
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`], [`ConflictWatch`] |
 //! | what is refused, what is not sent yet | [`Quarantine`], [`Outbox`], [`Draft`] |
 //! | other devices | [`Sync`], [`Server`], [`Connection`], [`Database::invite`], [`Database::join`] |
-//! | how it stands | [`Database::watch_status`], [`Collection::sync_state`], [`Commit::reached`] |
+//! | how it stands | [`Database::watch_status`], [`Collection::sync_state`], [`Commit::reached`], [`Database::ended`] |
 //! | without async | [`blocking`] |
 //! | what is given from outside | [`Options`], [`KeyStore`], [`Clock`], [`Randomness`], [`Transport`] |
 //! | what can go wrong | [`Error`], [`ErrorKind`] |
