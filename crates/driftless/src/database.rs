@@ -214,7 +214,8 @@ impl Database {
 
     /// The conflict log.
     pub fn conflicts(&self) -> Conflicts {
-        Conflicts::new(self.shared.actor.clone())
+        let progress = self.shared.options.progress.clone();
+        Conflicts::new(self.shared.actor.clone(), progress)
     }
 
     /// What is held of other devices, and of this one, and not applied.
