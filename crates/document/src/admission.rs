@@ -201,8 +201,11 @@ fn check_counts(admitted: &Admitted) -> Result<(), Refusal> {
 
 fn check_registers(change: &Change) -> Result<(), Refusal> {
     for (operation, step) in change.operations.iter().enumerate() {
-        let known = Register::parse(&step.key).is_some()
-            && (step.key != DELETED || matches!(step.action, Action::Put(Value::Bool(_))));
+        let known = matches!(
+            Register::parse(&step.key),
+            Some(Register::Field(_) | Register::Special | Register::Later)
+        ) && (step.key != DELETED
+            || matches!(step.action, Action::Put(Value::Bool(_))));
         if !known {
             return Err(Refusal::WrongRegister {
                 operation,

@@ -15,6 +15,8 @@ mod admission;
 mod change;
 mod codec;
 mod conflict;
+mod field;
+mod genesis;
 mod graph;
 mod history;
 mod ids;
@@ -35,6 +37,7 @@ pub use conflict::{
     Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Shown, Status, Verdict,
     evidence,
 };
+pub use field::{FieldKey, FieldType};
 pub use history::{
     Decided, Deletion, FieldWrite, History, HistoryError, HistoryOptions, HistoryPage, HistoryStep,
     How,

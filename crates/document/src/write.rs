@@ -211,7 +211,7 @@ impl Writer<'_> {
         };
         let now = match &action {
             Action::Put(value) => vec![(id, value.clone())],
-            Action::Delete => Vec::new(),
+            _ => Vec::new(),
         };
         let before = std::mem::replace(self.live(key), now);
         self.operations.push(Operation {

@@ -89,7 +89,10 @@ mod time;
 pub use collection::{Collection, IntoFields, ListOptions};
 pub use commit::{Commit, Reach};
 pub use commits::Commits;
-pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
+pub use conflicts::{
+    Author, Choice, Conflict, ConflictMember, ConflictMembers, ConflictPage, Conflicts, MemberAct,
+    Resolution,
+};
 pub use database::{CompactReport, Database, InviteOptions};
 pub use error::{Error, ErrorKind};
 pub use history::{History, HistoryEntry};
@@ -118,11 +121,11 @@ pub use driftless_document::{
     number_text, parse_node, parse_record, value_to_json,
 };
 pub use driftless_engine::{
-    ChangeEvent, Clock, ConflictFilter, ConflictView, DeviceName, DigestReport, Discarded, Draft,
-    DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError, Filter,
-    ImportCounts, ItemPage, ItemState, MemberView, Millis, OutboxItem, OutboxPeer, PeerState,
-    PeerView, QuarantineItem, RecordKey, RecordSync, Retried, StatusReport, SyncState,
-    VerifyReport, WaitsFor,
+    ChangeEvent, Clock, ConflictFilter, ConflictPosition, ConflictPositionError, ConflictView,
+    DeviceName, DigestReport, Discarded, Draft, DraftApplied, DraftError, DraftRecord,
+    DraftSkipped, Edit, EnvelopeId, EnvelopeIdError, Filter, ImportCounts, ItemPage, ItemState,
+    MemberView, Millis, OutboxItem, OutboxPeer, PeerState, PeerView, QuarantineItem, RecordKey,
+    RecordSync, Retried, StatusReport, SyncState, VerifyReport, WaitsFor,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

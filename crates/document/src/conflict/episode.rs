@@ -270,7 +270,7 @@ impl Episode<'_> {
             .map(|write| {
                 let shown = self.shown(&match write.action {
                     Action::Put(value) => MemberAction::Put(value.clone()),
-                    Action::Delete => MemberAction::Delete,
+                    _ => MemberAction::Delete,
                 });
                 candidate(shown, write.change, write.operation, history)
             })

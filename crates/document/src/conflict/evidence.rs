@@ -65,7 +65,10 @@ impl<'a> History<'a> {
         let mut writes = BTreeMap::<&str, Vec<Write<'_>>>::new();
         let mut operations = BTreeMap::<&str, Vec<(usize, OpId, &Operation)>>::new();
         for (n, change) in changes.iter().enumerate() {
-            for (id, operation) in change.numbered().filter(|(_, o)| makes_entries(&o.key)) {
+            let written = change.numbered().filter(|(_, o)| {
+                makes_entries(&o.key) && matches!(o.action, Action::Put(_) | Action::Delete)
+            });
+            for (id, operation) in written {
                 operations
                     .entry(&operation.key)
                     .or_default()
@@ -128,7 +131,7 @@ impl<'a> History<'a> {
     pub(super) fn member_action(write: &Write<'_>) -> MemberAction {
         match write.action {
             Action::Put(value) => MemberAction::Put(value.clone()),
-            Action::Delete => MemberAction::Delete,
+            _ => MemberAction::Delete,
         }
     }
 }

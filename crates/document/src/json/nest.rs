@@ -73,6 +73,9 @@ pub fn value_to_json(value: &Value) -> Json {
             exact::read(text, limits::DEPTH).unwrap_or_else(|_| Json::from(text.as_str()))
         }
         Value::Opaque(bytes) => typed::opaque_to_json(bytes),
+        Value::Counter(count) => Json::from(*count),
+        Value::Text(text) => Json::from(text.as_str()),
+        Value::List(values) | Value::Set(values) => values.iter().map(value_to_json).collect(),
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod convergence;
+mod deciding;
 mod discard;
 mod durability;
 mod history;
@@ -12,5 +13,6 @@ mod packing;
 mod packing_format;
 mod packing_size;
 mod quarantine;
+mod reading;
 mod refused;
 mod support;

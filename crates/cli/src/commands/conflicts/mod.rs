@@ -90,6 +90,7 @@ async fn filter(database: &Database, arguments: ConflictsList) -> Result<Conflic
         collection: arguments.collection,
         record,
         path: path.transpose()?,
+        ..ConflictFilter::default()
     })
 }
 
@@ -132,7 +133,7 @@ async fn resolve(
 fn resolution(decision: Decision) -> Result<Resolution, Failure> {
     match decision {
         Decision { keep: Some(n), .. } => Ok(Resolution::Keep(n)),
-        Decision { value, .. } => read_value(&value.unwrap_or_default()).map(Resolution::Value),
+        Decision { value, .. } => read_value(&value.unwrap_or_default()).map(Resolution::Merge),
     }
 }
 
