@@ -13,6 +13,7 @@
 
 mod admission;
 mod change;
+mod chunks;
 mod codec;
 mod conflict;
 mod field;
@@ -26,7 +27,9 @@ mod path;
 mod prescan;
 mod quiet;
 mod record;
+mod references;
 mod row;
+mod sequence;
 mod value;
 mod write;
 

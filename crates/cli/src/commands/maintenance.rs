@@ -233,8 +233,7 @@ pub(crate) async fn rebuild(context: &mut Context, arguments: &Rebuild) -> Resul
     let database = context.rebuild(arguments.engine).await?;
     let found = async { Ok((database.digest().await?, database.store().await?.engine)) };
     let found: Result<_, Failure> = found.await;
-    context.close(database).await;
-    let (digest, engine) = found?;
+    let (digest, engine) = context.close_after(database, found).await?;
     context.output.answer(
         &json!({
             "records": digest.records,
