@@ -4,6 +4,7 @@
 mod convergence;
 mod discard;
 mod durability;
+mod forger;
 mod history;
 mod hostile;
 mod live;
