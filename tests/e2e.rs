@@ -15,6 +15,8 @@ mod conflicts;
 mod contract;
 #[path = "e2e/demo.rs"]
 mod demo;
+#[path = "e2e/devices.rs"]
+mod devices;
 #[path = "e2e/disk.rs"]
 mod disk;
 #[path = "e2e/engines.rs"]

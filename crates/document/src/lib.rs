@@ -13,6 +13,7 @@
 
 mod admission;
 mod change;
+mod chunks;
 mod codec;
 mod conflict;
 mod field;
@@ -26,7 +27,9 @@ mod path;
 mod prescan;
 mod quiet;
 mod record;
+mod references;
 mod row;
+mod sequence;
 mod value;
 mod write;
 
@@ -34,8 +37,8 @@ pub use admission::{Admission, Admitted, Refusal, read_change};
 pub use change::{Action, Change, Operation, change_hash};
 pub use codec::DecodeError;
 pub use conflict::{
-    Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Shown, Status, Verdict,
-    evidence,
+    Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Review, ReviewAction, Shown,
+    Span, Status, Verdict, evidence,
 };
 pub use field::{FieldKey, FieldType};
 pub use history::{

@@ -180,6 +180,15 @@ impl Database {
         self.shared.actor.close(Some(tidy)).await
     }
 
+    /// Waits until the database has ended, and says why: it was closed, or a failure that it cannot go on after,
+    /// such as a full disk.
+    ///
+    /// Every later call fails with the same error; opening the folder again starts from what was acknowledged. A
+    /// program that runs for long waits for this beside whatever ends it. Dropping the future changes nothing.
+    pub async fn ended(&self) -> Error {
+        self.shared.actor.ended().await
+    }
+
     /// The same database; calls through the handle that is returned tell `progress` how far they are, and not
     /// what [`Options::progress`] names.
     #[must_use]
@@ -212,7 +221,8 @@ impl Database {
 
     /// The conflict log.
     pub fn conflicts(&self) -> Conflicts {
-        Conflicts::new(self.shared.actor.clone())
+        let progress = self.shared.options.progress.clone();
+        Conflicts::new(self.shared.actor.clone(), progress)
     }
 
     /// What is held of other devices, and of this one, and not applied.

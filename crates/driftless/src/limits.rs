@@ -5,6 +5,12 @@ use std::time::Duration;
 /// Jobs that wait for the thread that owns the replica: more writers wait outside, so memory stays bounded.
 pub(crate) const JOBS_QUEUED: usize = 1_024;
 
+/// Entries of the conflict log that one job reads: others have their turn meanwhile.
+pub(crate) const CONFLICTS_A_READ: usize = 256;
+
+/// Members of an entry of the conflict log that stand in one object: an entry of thousands stays readable.
+pub(crate) const MEMBERS_A_PAGE: usize = 100;
+
 /// Jobs that share one fdatasync: enough to spread its cost, few enough that the first does not wait long.
 pub(crate) const JOBS_PER_GROUP: usize = 256;
 

@@ -27,6 +27,7 @@ impl Case {
             retry: self.retry,
             retry_after: None,
             source: None,
+            conflict: None,
         }
     }
 }
@@ -71,7 +72,11 @@ cases! {
     RECORD_DELETED = "record_deleted", Validation, NotFound, false,
         "Restore the record first, then edit it.";
     CONFLICT_CLOSED = "conflict_closed", Conflict, Conflict, false,
-        "Nothing to do; to change the outcome, edit the field.";
+        "Nothing to do; to decide otherwise, undo the decision first, or edit the field.";
+    CONFLICT_OPEN = "conflict_open", Conflict, Conflict, false,
+        "Nothing to do: the conflict waits for a decision.";
+    BOTH_CANNOT_STAND = "both_cannot_stand", Validation, Usage, false,
+        "Keep one of the candidates.";
     CONFLICT_GROWN = "conflict_grown", Conflict, Conflict, false,
         "Look at the conflict again, then decide.";
     NO_SUCH_CANDIDATE = "no_such_candidate", Validation, Usage, false,
