@@ -28,18 +28,6 @@ impl Set {
             .get(index / 64)
             .is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
-
-    pub(crate) fn union(&mut self, other: &Self) {
-        for (word, more) in self.words.iter_mut().zip(&other.words) {
-            *word |= more;
-        }
-    }
-
-    pub(crate) fn intersect(&mut self, other: &Self) {
-        for (word, keep) in self.words.iter_mut().zip(&other.words) {
-            *word &= keep;
-        }
-    }
 }
 
 /// What some change knew of: a set of changes of one graph, often all there were.

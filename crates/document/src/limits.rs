@@ -29,3 +29,9 @@ pub const TIME_END: i64 = 1 << 60;
 pub const DOCUMENT_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of a stored row or of the conflict entries of one record.
 pub const STORED_BYTES: usize = 64 * 1024 * 1024;
+/// Characters of a note on a conflict, as entries show it; what is beyond is cut off.
+pub const REVIEW_CHARACTERS: usize = 1_000;
+/// Characters that an entry shows of what one change removed from a text, and of what it put in.
+pub const SHOWN_EDIT_CHARACTERS: usize = 4_096;
+/// Bytes that an entry shows of a text, for its base and for each candidate.
+pub const SHOWN_TEXT_BYTES: usize = 64 * 1024;

@@ -94,8 +94,7 @@ impl Packing {
             return Ok(());
         };
         // Somebody who asked for all to be made small may have been faster.
-        let next = replica.pack_source()?;
-        if next.is_some_and(|source| source.number() == pack.number()) {
+        if replica.next_to_pack() == Some(pack.number()) {
             replica.adopt_pack(&pack)?;
             self.overdue = self.overdue.saturating_sub(1);
             tracing::debug!(

@@ -95,7 +95,7 @@ pub(crate) struct State {
     stale: bool,
 }
 
-const STATE_FORMAT: u8 = 3;
+const STATE_FORMAT: u8 = 4;
 
 impl Default for State {
     fn default() -> Self {

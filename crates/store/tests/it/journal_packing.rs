@@ -398,3 +398,21 @@ fn a_segment_that_does_not_come_back_is_packed_as_it_is_or_stays() {
     assert_eq!(contents(&journal), expected);
     go_on(&files, &expected, "as it is");
 }
+
+#[test]
+fn which_segment_is_next_is_told_without_reading_it() {
+    let (_, mut journal) = written();
+    let last = journal.end().segment;
+    for number in 1..last {
+        assert_eq!(journal.first_closed(), Some(number));
+        let pack = next_pack(&journal).unwrap();
+        assert_eq!(pack.number(), number);
+        journal.adopt(&pack).unwrap();
+    }
+    assert_eq!(journal.first_closed(), None);
+
+    let (files, journal) = written();
+    files.lose_file(&segment(1));
+    assert!(journal.closed_segment().is_err());
+    assert_eq!(journal.first_closed(), Some(1));
+}
