@@ -7,6 +7,7 @@ mod fields;
 mod golden;
 mod hostile;
 mod mutants;
+mod overlaps;
 mod paths;
 mod record;
 mod support;
