@@ -21,6 +21,8 @@ mod devices;
 mod disk;
 #[path = "e2e/engines.rs"]
 mod engines;
+#[path = "e2e/fields.rs"]
+mod fields;
 #[path = "e2e/gate.rs"]
 mod gate;
 #[path = "e2e/help.rs"]

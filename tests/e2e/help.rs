@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 40] = [
+const COMMANDS: [&str; 47] = [
     "",
     "init",
     "import",
@@ -15,6 +15,13 @@ const COMMANDS: [&str; 40] = [
     "history",
     "set",
     "unset",
+    "increment",
+    "text",
+    "push",
+    "put-at",
+    "remove-at",
+    "add",
+    "remove",
     "delete",
     "restore",
     "invite",

@@ -191,6 +191,13 @@ fn tell_of_records(answers: &mut Answers, laptop: &Device) {
     let id = text(&answers.of("insert", laptop, &["c", "n=1", "address.city=Bern"])[0]["id"]);
     answers.of("set", laptop, &["c", &id, "n=2"]);
     answers.of("unset", laptop, &["c", &id, "address.city"]);
+    answers.of("increment", laptop, &["c", &id, "views=+2"]);
+    answers.of("text", laptop, &["c", &id, "note", "--insert", "a text"]);
+    answers.of("push", laptop, &["c", &id, "steps", "1", "two", "3"]);
+    answers.of("put-at", laptop, &["c", &id, "steps", "0", "one"]);
+    answers.of("remove-at", laptop, &["c", &id, "steps", "2"]);
+    answers.of("add", laptop, &["c", &id, "tags=a", "tags=b"]);
+    answers.of("remove", laptop, &["c", &id, "tags=a"]);
     answers.of("delete", laptop, &["c", &id]);
     answers.of("restore", laptop, &["c", &id]);
     answers.of("get", laptop, &["c", &id]);

@@ -11,6 +11,7 @@ use driftless::StoreEngine;
 
 use crate::conflict_args::Conflicts;
 use crate::duration;
+use crate::field_args::{Increment, Members, Push, PutAt, RemoveAt, Text};
 use crate::help;
 use crate::import::Format;
 use crate::item_args::{Outbox, Quarantine};
@@ -75,6 +76,27 @@ pub(crate) enum Command {
     /// Remove fields of a record
     #[command(after_help = help::UNSET)]
     Unset(Unset),
+    /// Add to counters of a record, or take from them
+    #[command(after_help = help::INCREMENT)]
+    Increment(Increment),
+    /// Edit a text of a record, or print it
+    #[command(after_help = help::TEXT)]
+    Text(Text),
+    /// Put new elements into a list of a record
+    #[command(after_help = help::PUSH)]
+    Push(Push),
+    /// Give an element of a list another value
+    #[command(after_help = help::PUT_AT)]
+    PutAt(PutAt),
+    /// Take elements out of a list
+    #[command(after_help = help::REMOVE_AT)]
+    RemoveAt(RemoveAt),
+    /// Add members to sets of a record
+    #[command(after_help = help::ADD)]
+    Add(Members),
+    /// Remove members from sets of a record
+    #[command(after_help = help::REMOVE)]
+    Remove(Members),
     /// Delete a record; it can be restored
     #[command(after_help = help::DELETE)]
     Delete(RecordName),

@@ -1,6 +1,6 @@
 //! `field=value`, as `insert`, `set` and `--where` take it.
 
-use driftless::{FieldPath, Node, parse_node};
+use driftless::{FieldPath, JsonError, Node, Value, element_from_json, parse_node, read_json};
 
 use crate::failure::Failure;
 
@@ -17,15 +17,27 @@ pub(crate) struct Assignment {
 
 /// Reads one `field=value`: split at the first `=`; JSON if the whole value is JSON, else text.
 pub(crate) fn parse(argument: &str) -> Result<Assignment, Failure> {
-    let (field, text) = argument.split_once('=').ok_or_else(|| Failure::Usage {
-        message: format!("`{argument}` has no `=`"),
-        remedy: "Write FIELD=VALUE, such as city=Boston.".into(),
-    })?;
+    let (field, text) = split(argument)?;
     Ok(Assignment {
         path: parse_field(field)?,
         node: parse_value(field, text)?,
         text: text.to_owned(),
     })
+}
+
+/// The field and the text of its value, which are apart at the first `=`.
+pub(crate) fn split(argument: &str) -> Result<(&str, &str), Failure> {
+    argument.split_once('=').ok_or_else(|| Failure::Usage {
+        message: format!("`{argument}` has no `=`"),
+        remedy: "Write FIELD=VALUE, such as city=Boston.".into(),
+    })
+}
+
+/// Reads an element of the list, or a member of the set, of this name: JSON if the whole of it is JSON, else text. An
+/// object is one element.
+pub(crate) fn parse_element(field: &str, text: &str) -> Result<Value, Failure> {
+    let read = read_json(text).and_then(|json| element_from_json(&json));
+    read.or_else(|error| of_text(field, text, &error))
 }
 
 /// Reads several, of which none may say something else of the same field.
@@ -61,18 +73,20 @@ pub(crate) fn parse_field(field: &str) -> Result<FieldPath, Failure> {
 }
 
 fn parse_value(field: &str, text: &str) -> Result<Node, Failure> {
-    match parse_node(text) {
-        Ok(node) => Ok(node),
-        Err(error) if error.is_syntax() => {
-            Ok(Node::Leaf(driftless::Value::String(text.to_owned())))
-        }
-        Err(error) => Err(Failure::Usage {
-            message: format!("the value of `{field}`: {error}"),
-            remedy: format!(
-                "Give a value that is kept exactly, or put it in quotes to keep it as text: '{field}=\"...\"'."
-            ),
-        }),
+    parse_node(text).or_else(|error| of_text(field, text, &error).map(Node::Leaf))
+}
+
+/// What is no JSON is text; what is, and cannot be kept, is refused.
+fn of_text(field: &str, text: &str, error: &JsonError) -> Result<Value, Failure> {
+    if error.is_syntax() {
+        return Ok(Value::String(text.to_owned()));
     }
+    Err(Failure::Usage {
+        message: format!("the value of `{field}`: {error}"),
+        remedy: format!(
+            "Give a value that is kept exactly, or put it in quotes to keep it as text: '{field}=\"...\"'."
+        ),
+    })
 }
 
 /// Whether one path is, or lies below, the other.
@@ -83,8 +97,6 @@ fn overlap(one: &FieldPath, other: &FieldPath) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use driftless::Value;
-
     use super::*;
 
     fn leaf(argument: &str) -> Value {
@@ -113,6 +125,19 @@ mod tests {
         assert_eq!(leaf("n=00501"), Value::String("00501".into()));
         assert_eq!(leaf("n={broken"), Value::String("{broken".into()));
         assert_eq!(leaf("n="), Value::String(String::new()));
+    }
+
+    #[test]
+    fn an_element_is_one_value_even_where_it_is_an_object() {
+        let element = |text: &str| parse_element("steps", text).expect("it is one");
+        assert_eq!(element("-2"), Value::Int(-2));
+        assert_eq!(
+            element("{\"b\":1, \"a\":[]}"),
+            Value::Json("{\"a\":[],\"b\":1}".into())
+        );
+        assert_eq!(element("{\"$bytes\":\"AA==\"}"), Value::Bytes(vec![0]));
+        assert_eq!(element("wash up"), Value::String("wash up".into()));
+        assert!(parse_element("steps", "1e999").is_err());
     }
 
     #[test]

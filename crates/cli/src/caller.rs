@@ -14,6 +14,9 @@ use crate::interrupt::Interrupt;
 use crate::output::thousands;
 use crate::standard_error::StandardError;
 
+/// Stands for standard input where a file is named.
+const STANDARD_INPUT: &str = "-";
+
 /// A file on its way.
 pub(crate) type FileContent = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>> + Send>>;
 
@@ -34,8 +37,8 @@ pub(crate) trait Caller: Send + Sync {
     /// From now on being asked to end is the command's to answer.
     fn interrupt(&self) -> Result<Interrupt, Failure>;
 
-    /// The content of a file, as whoever typed the command finds it; one of more than `most` bytes is
-    /// [`io::ErrorKind::FileTooLarge`].
+    /// The content of a file, as whoever typed the command finds it, or of standard input for `-`; one of more than
+    /// `most` bytes is [`io::ErrorKind::FileTooLarge`].
     fn read_file(&self, path: &Path, most: u64) -> FileContent;
 }
 

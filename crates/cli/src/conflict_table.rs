@@ -31,10 +31,7 @@ pub(crate) fn conflict_table(
         .keep_whole(3)
         .keep_whole(6);
     for conflict in conflicts {
-        let field = match conflict.path() {
-            DELETED => "(record)",
-            path => path,
-        };
+        let field = field(conflict);
         let base: Vec<_> = conflict
             .base()
             .iter()
@@ -43,7 +40,7 @@ pub(crate) fn conflict_table(
         table.push([
             ids.short(&conflict.id().to_string()),
             &record(conflict),
-            field,
+            &field,
             "was",
             &base.join(" | "),
             "",
@@ -130,6 +127,15 @@ impl ShortIds {
     /// The beginning of an id, which has ASCII characters only.
     pub(crate) fn short<'a>(&self, id: &'a str) -> &'a str {
         id.get(..self.length).unwrap_or(id)
+    }
+}
+
+/// What an entry is about, in a few words: the field, and the member of a set.
+pub(crate) fn field(conflict: &Conflict) -> String {
+    match (conflict.path(), conflict.member()) {
+        (DELETED, _) => "(record)".into(),
+        (path, None) => path.into(),
+        (path, Some(member)) => format!("{path}={}", plain(&member)),
     }
 }
 

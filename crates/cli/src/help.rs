@@ -59,11 +59,60 @@ Examples:
 pub(crate) const SET: &str = "\
 A value in quotes of its own is text: 'zip=\"00501\"'. `address.city` is the city inside the address;
 a dot that belongs to a name is written \\. and a first $ is written \\$.
+A counter, text, list or set is changed by what makes it read so: nobody's increment is lost.
 
 Example:
   driftless set --dir laptop airports key:00M city='Bay St. Louis' latitude=31.95";
 
+pub(crate) const INCREMENT: &str = "\
+The first increment makes the counter. Increments made on other devices count as well: none is ever lost.
+
+Examples:
+  driftless increment --dir laptop airports key:00M visits=+1
+  driftless increment --dir laptop stock key:A7 pieces=-2 sold=+2";
+
+pub(crate) const TEXT: &str = "\
+The first edit makes the text. Characters are Unicode code points, counted from 0. Edits that are made
+apart both stand; those that touch the same place are in the conflict log. Without an edit the text
+is printed.
+
+Examples:
+  driftless text --dir laptop airports key:00M notes --insert 'Closed on Mondays. '
+  driftless text --dir laptop airports key:00M notes --at 10 --delete 7 --insert Sundays
+  driftless text --dir laptop airports key:00M notes --replace 'Open every day.'
+  fmt notes.txt | driftless text --dir laptop airports key:00M notes --replace-file -
+  driftless text --dir laptop airports key:00M notes";
+
+pub(crate) const PUSH: &str = "\
+The first element makes the list. What others put in at the same time stands beside it.
+
+Examples:
+  driftless push --dir laptop trips key:7 stops Bern 'Bay St. Louis'
+  driftless push --dir laptop trips key:7 stops --at 0 '{\"city\":\"Berlin\",\"nights\":2}'";
+
+pub(crate) const PUT_AT: &str = "\
+Example:
+  driftless put-at --dir laptop trips key:7 stops 1 Basel";
+
+pub(crate) const REMOVE_AT: &str = "\
+Examples:
+  driftless remove-at --dir laptop trips key:7 stops 0
+  driftless remove-at --dir laptop trips key:7 stops 2 --count 3";
+
+pub(crate) const ADD: &str = "\
+The first member makes the set; a member is a text, a number, or true or false. A member that one
+device adds and another removes at the same time stays.
+
+Example:
+  driftless add --dir laptop airports key:00M tags=urgent tags=coast";
+
+pub(crate) const REMOVE: &str = "\
+Example:
+  driftless remove --dir laptop airports key:00M tags=urgent";
+
 pub(crate) const UNSET: &str = "\
+A text or list is emptied, a set loses its members; a counter stays: set it to 0.
+
 Example:
   driftless unset --dir laptop airports key:00M city";
 

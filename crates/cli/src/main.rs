@@ -13,6 +13,7 @@ mod context;
 mod demo;
 mod duration;
 mod failure;
+mod field_args;
 mod help;
 mod import;
 mod interrupt;

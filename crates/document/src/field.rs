@@ -28,6 +28,13 @@ pub enum FieldType {
 }
 
 impl FieldType {
+    /// That of the field which a register's key is of, or is a part of.
+    pub fn of(key: &str) -> Self {
+        let list = element_of(key).map(|_| Self::List);
+        let of_key = || FieldKey::parse(key).map(|key| key.kind());
+        list.or_else(of_key).unwrap_or(Self::Value)
+    }
+
     /// The stable name.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -112,6 +119,21 @@ impl FieldKey {
             kind: FieldType::Set,
             member: Some(member.to_owned()),
         })
+    }
+
+    /// The keys that a row can have the field at this path under, the one that a record shows first.
+    pub fn keys_at(path: &FieldPath) -> [String; 5] {
+        let mut keys = FieldType::ALL.map(|kind| Self::new(path.clone(), kind).to_key());
+        keys.sort_unstable(); // as a record shows the first that is there
+        keys
+    }
+
+    /// The path in a register's key, as it stands there: `notes` of `notes#text` and `tags` of `tags/s:urgent`.
+    pub fn path_in(key: &str) -> &str {
+        if key.starts_with('$') {
+            return key; // one of ours, which is no field's
+        }
+        &key[..end_of_path(key)]
     }
 
     /// The field's path.

@@ -47,8 +47,9 @@ pub use history::{
 };
 pub use ids::{ActorId, ChangeHash, EntryId, OpId, RecordId, Version};
 pub use json::{
-    JsonError, JsonFault, Nested, Node, Position, canonical_number, is_canonical, matches_text,
-    nest, node_from_json, number_text, parse_node, parse_record, read_json, value_to_json,
+    JsonError, JsonFault, Nested, Node, Position, canonical_number, element_from_json,
+    is_canonical, matches_text, nest, node_from_json, number_text, parse_node, parse_record,
+    read_json, value_to_json,
 };
 pub use path::{DELETED, FieldPath, PathError, REVIEW};
 pub use record::{ApplyError, LoadError, Record};

@@ -219,7 +219,9 @@ impl Record {
     }
 
     /// Gives a change's steps inside texts and lists the keys of those this record has.
-    pub(crate) fn name_objects(&self, change: &mut Change) {
+    ///
+    /// A change that was read on its own has them only of those it is the first to need: see [`FieldKey`].
+    pub fn name_objects(&self, change: &mut Change) {
         let keys = self
             .objects
             .iter()

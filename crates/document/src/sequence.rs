@@ -127,6 +127,11 @@ impl Sequence {
         })
     }
 
+    /// Where each element that there ever was stands.
+    pub(crate) fn places(&self) -> BTreeMap<OpId, usize> {
+        self.order.iter().copied().zip(0..).collect()
+    }
+
     /// The text after these changes.
     pub(crate) fn text(&self, includes: impl Fn(usize) -> bool) -> String {
         let mut text = String::new();

@@ -89,7 +89,8 @@ impl Collection {
 
     /// Sets the fields that are given and leaves the others; an object sets the fields inside it.
     ///
-    /// `null` is a value like any other: [`Collection::unset`] removes a field.
+    /// `null` is a value like any other: [`Collection::unset`] removes a field. A counter, text, list or set is changed
+    /// by what makes it read so, and nothing that is done to it elsewhere is lost.
     pub async fn update(&self, id: RecordId, fields: impl IntoFields) -> Result<Commit, Error> {
         let edits = fields.into_fields()?.into_iter().map(set_leaf);
         let edits = edits.collect::<Result<Vec<_>, Error>>()?;
@@ -104,7 +105,9 @@ impl Collection {
         Ok(self.committed(id, commit))
     }
 
-    /// Removes fields, and everything below them, by their paths, such as `address.city`.
+    /// Removes fields, and everything below them, by their paths, such as `address.city`; texts and lists are emptied.
+    ///
+    /// A counter is not removed: increments made elsewhere would be lost.
     pub async fn unset(&self, id: RecordId, paths: &[&str]) -> Result<Commit, Error> {
         let edits = paths.iter().map(|path| {
             let path = FieldPath::parse(path)?;
@@ -282,7 +285,7 @@ fn size_of(fields: &Fields) -> usize {
 
 fn value_size(value: &Value) -> usize {
     match value {
-        Value::String(text) | Value::Json(text) => text.len(),
+        Value::String(text) | Value::Json(text) | Value::Text(text) => text.len(),
         Value::Bytes(bytes) | Value::Opaque(bytes) => bytes.len(),
         _ => 8,
     }

@@ -1,7 +1,7 @@
 //! [`History`]: who did what to a record, and when they say they did.
 
 use driftless_document::{
-    ChangeHash, Decided, FieldWrite, HistoryStep, How, RecordId, Value, value_to_json,
+    ChangeHash, Decided, FieldType, FieldWrite, HistoryStep, How, RecordId, Value, value_to_json,
 };
 use driftless_engine::RecordHistory;
 use serde_json::{Map, Value as Json, json};
@@ -105,10 +105,20 @@ fn decided_to_json(decided: &Decided) -> Json {
     object
 }
 
-/// `before` is the value that was shown; `beside` are others that were not decided, if there were any.
+/// `{path, before, after}`, and `beside` where there were other values that were not decided. A counter has its type
+/// with it; a text, list and set have `{path, type, removed, added}`.
 fn write_to_json(write: &FieldWrite) -> Json {
     let mut object = Map::new();
     object.insert("path".into(), json!(write.path));
+    if write.kind != FieldType::Value {
+        object.insert("type".into(), json!(write.kind.as_str()));
+    }
+    if !matches!(write.kind, FieldType::Value | FieldType::Counter) {
+        let values = |values: &[Value]| values.iter().map(value_to_json).collect();
+        object.insert("removed".into(), values(&write.removed));
+        object.insert("added".into(), values(&write.added));
+        return Json::Object(object);
+    }
     object.insert("before".into(), shown(write.before.last()));
     if let Some((_, beside)) = write.before.split_last().filter(|(_, b)| !b.is_empty()) {
         object.insert("beside".into(), beside.iter().map(value_to_json).collect());

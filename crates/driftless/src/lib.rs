@@ -42,6 +42,7 @@
 //! | concept | where |
 //! |---|---|
 //! | records | [`Collection`], [`RecordView`] |
+//! | counters, texts, lists, sets | [`Collection::increment`], [`Collection::splice`], [`Collection::push`], [`Collection::add`] |
 //! | what was committed since | [`Commits`], [`Database::changes_since`] |
 //! | who did what, and the past | [`History`], [`Collection::history`], [`Collection::get_at`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`], [`ConflictWatch`] |
@@ -66,6 +67,7 @@ mod commits;
 mod conflicts;
 mod database;
 mod error;
+mod fields;
 mod history;
 mod join;
 mod keys;
@@ -95,6 +97,7 @@ pub use conflicts::{
 };
 pub use database::{CompactReport, Database, InviteOptions};
 pub use error::{Error, ErrorKind};
+pub use fields::IntoElement;
 pub use history::{History, HistoryEntry};
 pub use keys::{FileKeys, KeyPlace, KeyStore, MemoryKeys};
 pub use live_store::StoreReport;
@@ -115,10 +118,11 @@ pub use sync::{Sync, SyncReport};
 pub use sync_for::BudgetReport;
 
 pub use driftless_document::{
-    ChangeHash, Decided, Deletion, EntryId, FieldPath, FieldWrite, Fields, HistoryOptions,
-    HistoryStep, How, JsonError, JsonFault, Kind, Nested, Node, PathError, Policy, RecordId, Row,
-    Shown, Status, Value, Version, canonical_number, matches_text, nest, node_from_json,
-    number_text, parse_node, parse_record, value_to_json,
+    ChangeHash, Decided, Deletion, EntryId, FieldKey, FieldPath, FieldType, FieldWrite, Fields,
+    HistoryOptions, HistoryStep, How, JsonError, JsonFault, Kind, Nested, Node, PathError, Policy,
+    RecordId, Row, Shown, Status, Value, Version, canonical_number, element_from_json,
+    matches_text, nest, node_from_json, number_text, parse_node, parse_record, read_json,
+    value_to_json,
 };
 pub use driftless_engine::{
     BulkRule, ChangeEvent, Clock, ConflictChange, ConflictFilter, ConflictPosition,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use driftless_document::{HistoryOptions, Nested, RecordId, Row, Version, nest};
+use driftless_document::{FieldPath, HistoryOptions, Nested, RecordId, Row, Value, Version, nest};
 use serde_json::{Map, Value as Json, json};
 
 use crate::actor::{Actor, WeakActor};
@@ -23,7 +23,8 @@ pub struct RecordView {
     pub version: Version,
     /// Whether it is deleted; its fields are kept, and come back when it is restored.
     pub deleted: bool,
-    /// Its fields, flat, under their paths.
+    /// Its fields, flat, under their keys: the path, and `#counter`, `#text`, `#list` or `/` behind it where the field is
+    /// of that type.
     pub row: Row,
     origin: WeakActor,
 }
@@ -44,6 +45,11 @@ impl RecordView {
     pub async fn history(&self) -> Result<History, Error> {
         let collection = Collection::new(self.origin.upgrade()?, &self.collection, None);
         collection.history(self.id, HistoryOptions::default()).await
+    }
+
+    /// The value of the field at a path, whatever its type; `None` where there is none.
+    pub fn at(&self, path: &FieldPath) -> Option<&Value> {
+        self.row.at(path)
     }
 
     /// The fields as nested JSON, and what has no place there.

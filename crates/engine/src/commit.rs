@@ -1,7 +1,7 @@
 //! Local writes: an intent becomes one change, some changes one envelope.
 
 use driftless_document::{
-    ActorId, Admission, DELETED, FieldPath, Fields, Intent, Node, RecordId, Row, Value, Version,
+    ActorId, Admission, DELETED, Fields, Intent, RecordId, Row, Value, Version,
 };
 use driftless_protocol::{
     Body, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload, Meta, Payload,
@@ -9,6 +9,7 @@ use driftless_protocol::{
 };
 
 use crate::core::{Judgement, Update};
+use crate::edits;
 use crate::error::EngineError;
 use crate::limits;
 use crate::replica::{Incarnation, Replica};
@@ -26,7 +27,7 @@ impl Replica {
             collection: collection.to_owned(),
             record: self.new_record_id(),
         };
-        let mut intents = puts(fields);
+        let mut intents = edits::puts(fields);
         if intents.is_empty() {
             // A record without fields exists by saying that it is not deleted.
             intents.push(Intent::Put {
@@ -51,10 +52,10 @@ impl Replica {
                 name: id.to_string(),
             });
         }
-        let intents: Vec<_> = edits
-            .iter()
-            .flat_map(|edit| intents_of(edit, &row))
-            .collect();
+        let mut intents = Vec::new();
+        for edit in edits {
+            intents.extend(edits::intents_of(edit, &row)?);
+        }
         self.write_one(&key, &intents)
     }
 
@@ -115,10 +116,10 @@ impl Replica {
             match stored {
                 None => {
                     counts.imported += 1;
-                    writes.push((key, puts(fields)));
+                    writes.push((key, edits::puts(fields)));
                 }
                 Some(stored) => {
-                    let differ = differing(fields, &stored.row);
+                    let differ = edits::differing(fields, &stored.row)?;
                     if differ.is_empty() {
                         counts.unchanged += 1;
                     } else if stored.row.deleted {
@@ -405,76 +406,4 @@ fn salt_of(key: &[u8; 32], record: &RecordKey) -> [u8; 16] {
     let mut salt = [0; 16];
     hasher.finalize_xof().fill(&mut salt);
     salt
-}
-
-fn puts(fields: Fields) -> Vec<Intent> {
-    fields
-        .into_iter()
-        .map(|(key, value)| Intent::Put { key, value })
-        .collect()
-}
-
-/// What makes a record hold the imported fields; fields that the import does not name stay.
-fn differing(fields: Fields, row: &Row) -> Vec<Intent> {
-    let differ = fields
-        .into_iter()
-        .filter(|(key, value)| row.fields.get(key) != Some(value));
-    differ
-        .flat_map(|(key, value)| match FieldPath::parse(&key) {
-            Ok(path) => {
-                let node = Node::Leaf(value);
-                intents_of(&Edit::Set { path, node }, row)
-            }
-            Err(_) => vec![Intent::Put { key, value }],
-        })
-        .collect()
-}
-
-fn is_below(key: &str, ancestor: &str) -> bool {
-    key.strip_prefix(ancestor)
-        .is_some_and(|rest| rest.starts_with('.'))
-}
-
-/// What an edit means for the registers of a record that reads `row`.
-fn intents_of(edit: &Edit, row: &Row) -> Vec<Intent> {
-    let (path, node) = match edit {
-        Edit::Unset { path } => return vec![Intent::Remove { key: path.to_key() }],
-        Edit::Set { path, node } => (path, node),
-    };
-    let key = path.to_key();
-    let mut intents = shadowing(path, row);
-    match node {
-        Node::Leaf(value) => {
-            // A value in the place of an object: the object's fields go.
-            let below = row.fields.keys().filter(|other| is_below(other, &key));
-            intents.extend(below.map(|key| Intent::Clear { key: key.clone() }));
-            intents.push(Intent::Put {
-                key,
-                value: value.clone(),
-            });
-        }
-        Node::Object(fields) => {
-            let wanted: Fields = fields
-                .iter()
-                .map(|(below, value)| (format!("{key}.{below}"), value.clone()))
-                .collect();
-            let replaced = |other: &&String| **other == key || is_below(other, &key);
-            let gone = row.fields.keys().filter(replaced);
-            let gone = gone.filter(|other| !wanted.contains_key(*other));
-            intents.extend(gone.map(|key| Intent::Clear { key: key.clone() }));
-            intents.extend(puts(wanted));
-        }
-    }
-    intents
-}
-
-/// Values that stand where the path needs an object: they go.
-fn shadowing(path: &FieldPath, row: &Row) -> Vec<Intent> {
-    let segments = path.segments();
-    (1..segments.len())
-        .filter_map(|length| FieldPath::new(segments[..length].iter().cloned()).ok())
-        .map(|ancestor| ancestor.to_key())
-        .filter(|key| row.fields.contains_key(key))
-        .map(|key| Intent::Clear { key })
-        .collect()
 }

@@ -6,9 +6,9 @@
 //! as a [`Draft`]. An envelope of another device is its author's to take back: here it is only left out of the
 //! list.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::ChangeHash;
+use driftless_document::{ChangeHash, Record};
 use driftless_protocol::{Body, Envelope, Payload};
 
 use crate::core::{TakenBack, take_back_meta};
@@ -16,6 +16,7 @@ use crate::draft::Draft;
 use crate::error::EngineError;
 use crate::quarantine::{EnvelopeId, ItemPage, ItemState, WaitsFor};
 use crate::replica::Replica;
+use crate::types::RecordKey;
 
 /// What a discard did.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +60,12 @@ impl Replica {
         if envelope.known().is_none() {
             return Err(not_discardable(id, "this release cannot read it"));
         }
-        let draft = Draft::of(&envelope);
+        let records = self.records_named(&envelope)?;
+        let draft = Draft::of(&envelope, |key, change| {
+            if let Some(record) = records.get(key) {
+                record.name_objects(change);
+            }
+        });
         if !self.core.take_back_asked(&envelope) {
             if !is_quarantined {
                 self.check_discardable(&envelope)?;
@@ -70,6 +76,16 @@ impl Replica {
         }
         let resting = self.resting_on(id)?;
         Ok(Discarded::TakenBack { draft, resting })
+    }
+
+    /// The records an envelope writes to, as they are here.
+    fn records_named(
+        &self,
+        envelope: &Envelope,
+    ) -> Result<BTreeMap<RecordKey, Record>, EngineError> {
+        let keys = crate::quarantine::records_of(envelope).into_iter();
+        keys.map(|key| Ok((key.clone(), self.core.record(&key)?)))
+            .collect()
     }
 
     /// Whether an envelope that is applied here may be taken back.

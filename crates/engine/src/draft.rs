@@ -7,16 +7,18 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use driftless_document::{
-    Action, Change, DELETED, FieldPath, Intent, Node, RecordId, Value, node_from_json, read_change,
-    read_json, value_to_json,
+    Action, Change, DELETED, FieldPath, Fields, Intent, Node, RecordId, Row, Value, node_from_json,
+    read_change, read_json, value_to_json,
 };
 use driftless_protocol::Envelope;
 use serde_json::{Map, Value as Json, json};
 
+use crate::draft_steps::DraftSteps;
+use crate::edits;
 use crate::error::EngineError;
 use crate::quarantine::{EnvelopeId, records_of};
 use crate::replica::Replica;
-use crate::types::{Edit, RecordKey};
+use crate::types::{Commit, Edit, RecordKey};
 
 /// The version of a draft as JSON.
 const DRAFT_VERSION: u64 = 1;
@@ -41,7 +43,10 @@ pub struct DraftRecord {
     pub unset: Vec<String>,
     /// Whether the record was deleted or restored, if it was.
     pub deleted: Option<bool>,
-    /// What a draft does not offer: registers that are no field's, and changes that cannot be read.
+    /// What was done to counters, texts, lists and sets, as far as it can be done again.
+    pub steps: DraftSteps,
+    /// What a draft does not offer: registers that are no field's, what was taken out of texts and lists, and changes
+    /// that cannot be read.
     pub left_out: Vec<String>,
 }
 
@@ -90,11 +95,16 @@ pub(crate) fn changes_of(envelope: &Envelope, key: &RecordKey) -> Vec<Change> {
 }
 
 impl Draft {
-    pub(crate) fn of(envelope: &Envelope) -> Self {
-        let records = records_of(envelope).into_iter();
+    /// `name` gives the steps of a change inside texts and lists their keys.
+    pub(crate) fn of(envelope: &Envelope, name: impl Fn(&RecordKey, &mut Change)) -> Self {
+        let records = records_of(envelope).into_iter().map(|key| {
+            let mut changes = changes_of(envelope, &key);
+            changes.iter_mut().for_each(|change| name(&key, change));
+            DraftRecord::of(changes, key)
+        });
         Self {
             of: EnvelopeId::of(envelope),
-            records: records.map(|key| DraftRecord::of(envelope, key)).collect(),
+            records: records.collect(),
         }
     }
 
@@ -142,17 +152,21 @@ impl Draft {
 }
 
 impl DraftRecord {
-    fn of(envelope: &Envelope, key: RecordKey) -> Self {
+    fn of(changes: Vec<Change>, key: RecordKey) -> Self {
         let mut record = Self {
             set: BTreeMap::new(),
             unset: Vec::new(),
             deleted: None,
+            steps: DraftSteps::default(),
             left_out: Vec::new(),
             key,
         };
-        let changes = changes_of(envelope, &record.key);
-        for operation in changes.into_iter().flat_map(|change| change.operations) {
-            record.take(&operation.key, operation.action);
+        for change in changes {
+            let taken = record.steps.take(&change);
+            record.left_out.extend(taken);
+            for operation in change.operations {
+                record.take(&operation.key, operation.action);
+            }
         }
         let readable = record.edits() + record.left_out.len();
         if readable == 0 {
@@ -165,6 +179,9 @@ impl DraftRecord {
     fn take(&mut self, key: &str, action: Action) {
         if key == DELETED {
             self.deleted = Some(action == Action::Put(Value::Bool(true)));
+            return;
+        }
+        if DraftSteps::are_of(key) {
             return;
         }
         if FieldPath::parse(key).is_err() {
@@ -185,7 +202,7 @@ impl DraftRecord {
     }
 
     fn edits(&self) -> usize {
-        self.set.len() + self.unset.len() + usize::from(self.deleted.is_some())
+        self.set.len() + self.unset.len() + self.steps.len() + usize::from(self.deleted.is_some())
     }
 
     fn to_json(&self) -> Json {
@@ -194,14 +211,16 @@ impl DraftRecord {
             .iter()
             .map(|(path, value)| (path.clone(), value_to_json(value)))
             .collect();
-        json!({
+        let mut object = json!({
             "collection": self.key.collection,
             "record": self.key.record.to_string(),
             "set": set,
             "unset": self.unset,
             "deleted": self.deleted,
             "left_out": self.left_out,
-        })
+        });
+        self.steps.write_to(&mut object);
+        object
     }
 
     fn from_json(json: &Json) -> Result<Self, DraftError> {
@@ -213,6 +232,7 @@ impl DraftRecord {
             "deleted",
             "left_out",
         ];
+        let known: Vec<_> = known.into_iter().chain(DraftSteps::PARTS).collect();
         let object = object_at(json, "it", &known)?;
         let text = |name: &str| object.get(name).and_then(Json::as_str).unwrap_or_default();
         let collection = text("collection").to_owned();
@@ -245,6 +265,7 @@ impl DraftRecord {
             set,
             unset: texts(object, "unset")?,
             deleted,
+            steps: DraftSteps::read_from(object)?,
             left_out: texts(object, "left_out")?,
         })
     }
@@ -276,7 +297,7 @@ fn object_at<'a>(
     }
 }
 
-fn fault(place: &str, reason: impl fmt::Display) -> DraftError {
+pub(crate) fn fault(place: &str, reason: impl fmt::Display) -> DraftError {
     DraftError {
         place: place.to_owned(),
         reason: reason.to_string(),
@@ -304,7 +325,8 @@ impl Replica {
         let DraftRecord { key, set, .. } = record;
         let row = self.get(&key.collection, key.record)?;
         let is_deleted = row.as_ref().is_some_and(|row| row.deleted);
-        if row.is_none() && set.is_empty() && record.deleted == Some(false) {
+        let writes_fields = !set.is_empty() || !record.steps.is_empty();
+        if row.is_none() && !writes_fields && record.deleted == Some(false) {
             let empty = Intent::Put {
                 key: DELETED.into(),
                 value: Value::Bool(false),
@@ -322,6 +344,9 @@ impl Replica {
                     applied.skipped.extend(set.keys().map(skip));
                 }
             }
+            return self.apply_rest(record, true, applied);
+        }
+        if row.is_none() && writes_fields {
             return self.apply_rest(record, true, applied);
         }
         if row.is_none() {
@@ -348,7 +373,7 @@ impl Replica {
         self.apply_rest(record, is_deleted, applied)
     }
 
-    /// Removals, and whether the record is deleted.
+    /// What is done to counters, texts, lists and sets, removals, and whether the record is deleted.
     fn apply_rest(
         &mut self,
         record: &DraftRecord,
@@ -356,6 +381,11 @@ impl Replica {
         applied: &mut DraftApplied,
     ) -> Result<(), EngineError> {
         let key = &record.key;
+        for edit in record.steps.edits() {
+            let path = edit.field().0.to_key();
+            let done = self.apply_step(key, &edit);
+            count(key, &path, done.map(|commit| commit.changed), applied)?;
+        }
         for path in &record.unset {
             let edit = FieldPath::parse(path).map(|path| Edit::Unset { path });
             let done = edit
@@ -374,6 +404,22 @@ impl Replica {
             }
             _ => Ok(()),
         }
+    }
+}
+
+impl Replica {
+    /// An edit of a record; one that is not there is made.
+    fn apply_step(&mut self, key: &RecordKey, edit: &Edit) -> Result<Commit, EngineError> {
+        if self.get(&key.collection, key.record)?.is_some() {
+            return self.edit(&key.collection, key.record, std::slice::from_ref(edit));
+        }
+        let nothing = Row {
+            heads: Vec::new(),
+            deleted: false,
+            fields: Fields::new(),
+        };
+        let intents = edits::intents_of(edit, &nothing)?;
+        self.write_one(key, &intents)
     }
 }
 

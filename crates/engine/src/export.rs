@@ -2,13 +2,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use driftless_document::{Action, Change, OpId, RecordId, read_change, value_to_json};
+use driftless_document::{
+    Action, Change, FieldKey, FieldType, OpId, Record, RecordId, Value, read_change, value_to_json,
+};
 use driftless_protocol::{BodyForm, Envelope, Item, ItemPayload};
 use serde_json::{Value as Json, json};
 
 use crate::error::EngineError;
 use crate::quarantine::{EnvelopeId, time_of};
 use crate::replica::Replica;
+use crate::types::RecordKey;
 
 /// The version of the JSON.
 const EXPORT_VERSION: u64 = 1;
@@ -28,11 +31,17 @@ impl Replica {
         let refused = self
             .verdict(id)?
             .map(|(code, detail)| json!({ "code": code.as_str(), "detail": detail }));
-        let items: Vec<_> = envelope
+        let items: Vec<Json> = envelope
             .items()
             .into_iter()
-            .map(|(collection, item, payload)| item_json(collection, item, payload))
-            .collect();
+            .map(|(collection, item, payload)| {
+                let key = RecordKey {
+                    collection: collection.to_owned(),
+                    record: RecordId(item.record),
+                };
+                Ok(item_json(&key, item, payload, &self.core.record(&key)?))
+            })
+            .collect::<Result<_, EngineError>>()?;
         Ok(json!({
             "export": EXPORT_VERSION,
             "id": id.to_string(),
@@ -90,11 +99,12 @@ fn body_json(envelope: &Envelope) -> Json {
     }
 }
 
-fn item_json(collection: &str, item: &Item, payload: &ItemPayload) -> Json {
-    let changes: Vec<_> = payload.changes.iter().map(|raw| change_json(raw)).collect();
+fn item_json(key: &RecordKey, item: &Item, payload: &ItemPayload, record: &Record) -> Json {
+    let changes = payload.changes.iter();
+    let changes: Vec<_> = changes.map(|raw| change_json(raw, record)).collect();
     json!({
-        "collection": collection,
-        "record": RecordId(item.record).to_string(),
+        "collection": key.collection,
+        "record": key.record.to_string(),
         "actor": driftless_document::ActorId(item.actor).to_string(),
         "first_seq": item.first_seq,
         "last_seq": item.last_seq,
@@ -104,9 +114,12 @@ fn item_json(collection: &str, item: &Item, payload: &ItemPayload) -> Json {
     })
 }
 
-fn change_json(raw: &[u8]) -> Json {
+fn change_json(raw: &[u8], record: &Record) -> Json {
     let mut object = match read_change(raw) {
-        Ok(change) => read_json(&change),
+        Ok(mut change) => {
+            record.name_objects(&mut change);
+            read_json(&change)
+        }
         Err(refusal) => json!({ "unreadable": refusal.to_string() }),
     };
     object["bytes"] = STANDARD.encode(raw).into();
@@ -117,25 +130,17 @@ fn read_json(change: &Change) -> Json {
     let writes: Vec<_> = change
         .operations
         .iter()
-        .map(|operation| match &operation.action {
-            Action::Put(value) => json!({ "path": operation.key, "value": value_to_json(value) }),
-            Action::Delete => json!({ "path": operation.key, "removed": true }),
-            Action::Increment(by) => json!({ "path": operation.key, "increment": by }),
-            Action::Insert { after, value } => json!({
-                "path": operation.key,
-                "insert": value_to_json(value),
-                "after": after.as_ref().map(element_name),
-            }),
-            Action::PutElement { element, value } => json!({
-                "path": operation.key,
-                "element": element_name(element),
-                "value": value_to_json(value),
-            }),
-            Action::DeleteElement { element } => json!({
-                "path": operation.key,
-                "element": element_name(element),
-                "removed": true,
-            }),
+        .map(|operation| {
+            let mut write = write_json(&operation.action);
+            let (path, kind, member) = field_of(&operation.key);
+            write["path"] = json!(path);
+            if let Some(kind) = kind {
+                write["type"] = json!(kind.as_str());
+            }
+            if let Some(member) = member {
+                write["member"] = value_to_json(&member);
+            }
+            write
         })
         .collect();
     let deps = change.deps.iter().map(ToString::to_string);
@@ -148,6 +153,37 @@ fn read_json(change: &Change) -> Json {
         "deps": deps.collect::<Vec<_>>(),
         "writes": writes,
     })
+}
+
+fn write_json(action: &Action) -> Json {
+    match action {
+        Action::Put(value) => json!({ "value": value_to_json(value) }),
+        Action::Delete => json!({ "removed": true }),
+        Action::Increment(by) => json!({ "increment": by }),
+        Action::Insert { after, value } => json!({
+            "insert": value_to_json(value),
+            "after": after.as_ref().map(element_name),
+        }),
+        Action::PutElement { element, value } => {
+            json!({ "element": element_name(element), "value": value_to_json(value) })
+        }
+        Action::DeleteElement { element } => {
+            json!({ "element": element_name(element), "removed": true })
+        }
+    }
+}
+
+/// The path of the field, its type unless it is a plain value, and the member of a set. A text or list that is not
+/// known here has what stands for its key.
+fn field_of(key: &str) -> (String, Option<FieldType>, Option<Value>) {
+    match FieldKey::parse(key) {
+        Some(field) => (
+            field.path().to_key(),
+            Some(field.kind()).filter(|kind| *kind != FieldType::Value),
+            field.member(),
+        ),
+        None => (key.to_owned(), None, None),
+    }
 }
 
 fn element_name(element: &OpId) -> String {

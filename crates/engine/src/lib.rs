@@ -14,6 +14,8 @@ mod core;
 mod discard;
 mod documents;
 mod draft;
+mod draft_steps;
+mod edits;
 mod error;
 mod export;
 mod feeds;
@@ -42,6 +44,7 @@ pub use conflicts::{
 };
 pub use discard::Discarded;
 pub use draft::{Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped};
+pub use draft_steps::DraftSteps;
 pub use error::EngineError;
 pub use outbox::{OutboxItem, OutboxPeer, PeerState};
 pub use pack::history_codec;

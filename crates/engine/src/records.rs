@@ -1,6 +1,6 @@
 //! Reading records: rows only, never documents.
 
-use driftless_document::{RecordId, Row, matches_text};
+use driftless_document::{FieldKey, RecordId, Row, matches_text};
 use driftless_store::{KeyReader, Visit};
 
 use crate::core::StoredRow;
@@ -76,7 +76,10 @@ impl Replica {
     ) -> Result<Vec<(RecordId, Row)>, EngineError> {
         limits::check_collection(collection)?;
         let limit = limit.unwrap_or(usize::MAX);
-        let wanted: Vec<_> = filters.iter().map(|f| (f.path.to_key(), f)).collect();
+        let wanted: Vec<_> = filters
+            .iter()
+            .map(|f| (FieldKey::keys_at(&f.path), f))
+            .collect();
         let mut found = Vec::new();
         if limit == 0 {
             return Ok(found);
@@ -86,9 +89,9 @@ impl Replica {
                 return Ok(Visit::Continue);
             }
             let row = StoredRow::decode(bytes)?.row;
-            let fits = wanted.iter().all(|(path, filter)| {
-                row.fields
-                    .get(path)
+            let fits = wanted.iter().all(|(keys, filter)| {
+                keys.iter()
+                    .find_map(|key| row.fields.get(key))
                     .is_some_and(|value| matches_text(value, &filter.value, &filter.text))
             });
             if fits {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{
-    ActorId, ChangeHash, Entry, FieldPath, HistoryStep, Node, Policy, RecordId, Shown, Status,
-    Value, Version,
+    ActorId, ChangeHash, Entry, FieldPath, FieldType, HistoryStep, Node, Policy, RecordId, Shown,
+    Status, Value, Version,
 };
 use driftless_protocol::{Code, DeviceId, FeedId, Role, WorkspaceId};
 
@@ -34,19 +34,113 @@ pub struct Commit {
 
 /// One wish about one field.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Edit {
-    /// The field shall hold this; an object replaces everything below the path.
+    /// The field shall hold this; an object replaces everything below the path. A counter, text, list or set gets the
+    /// increment, the edits, the elements or the members that make it read so.
     Set {
         /// The field.
         path: FieldPath,
         /// What it shall hold.
         node: Node,
     },
-    /// The field, and everything below it, shall be absent.
+    /// The field, and everything below it, shall be absent; a text or list shall be empty.
     Unset {
         /// The field.
         path: FieldPath,
     },
+    /// A counter shall be so much more, or less; it is made where it is not there.
+    Increment {
+        /// The field.
+        path: FieldPath,
+        /// What is added.
+        by: i64,
+    },
+    /// In a text, some characters shall go and others stand in their place; it is made where it is not there.
+    Splice {
+        /// The field.
+        path: FieldPath,
+        /// Where, in Unicode code points from its beginning.
+        at: usize,
+        /// How many code points go.
+        delete: usize,
+        /// What is put there.
+        insert: String,
+    },
+    /// A text shall go on with these characters; it is made where it is not there.
+    AppendText {
+        /// The field.
+        path: FieldPath,
+        /// What is put at its end.
+        text: String,
+    },
+    /// A text shall read so; what it reads alike already is left alone. It is made where it is not there.
+    ReplaceText {
+        /// The field.
+        path: FieldPath,
+        /// The whole text.
+        text: String,
+    },
+    /// New elements in a list; it is made where it is not there.
+    InsertElements {
+        /// The field.
+        path: FieldPath,
+        /// Before which element, from 0; none for the end.
+        at: Option<usize>,
+        /// Their values.
+        values: Vec<Value>,
+    },
+    /// An element of a list shall have this value.
+    PutElement {
+        /// The field.
+        path: FieldPath,
+        /// Which, from 0.
+        at: usize,
+        /// Its value.
+        value: Value,
+    },
+    /// Some elements of a list shall go.
+    RemoveElements {
+        /// The field.
+        path: FieldPath,
+        /// The first, from 0.
+        at: usize,
+        /// How many.
+        count: usize,
+    },
+    /// A set shall have this member, whoever removes it at the same time.
+    AddMember {
+        /// The field.
+        path: FieldPath,
+        /// A string, integer, boolean or finite number.
+        member: Value,
+    },
+    /// A set shall not have this member.
+    RemoveMember {
+        /// The field.
+        path: FieldPath,
+        /// The member.
+        member: Value,
+    },
+}
+
+impl Edit {
+    /// The field, and the type it must have.
+    pub(crate) fn field(&self) -> (&FieldPath, FieldType) {
+        match self {
+            Self::Set { path, .. } | Self::Unset { path } => (path, FieldType::Value),
+            Self::Increment { path, .. } => (path, FieldType::Counter),
+            Self::Splice { path, .. }
+            | Self::AppendText { path, .. }
+            | Self::ReplaceText { path, .. } => (path, FieldType::Text),
+            Self::InsertElements { path, .. }
+            | Self::PutElement { path, .. }
+            | Self::RemoveElements { path, .. } => (path, FieldType::List),
+            Self::AddMember { path, .. } | Self::RemoveMember { path, .. } => {
+                (path, FieldType::Set)
+            }
+        }
+    }
 }
 
 /// A condition on one field.

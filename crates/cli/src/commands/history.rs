@@ -1,6 +1,6 @@
 //! `driftless history` and `driftless get --at`: who did what to a record, and the record as it was.
 
-use driftless::{History, HistoryEntry, HistoryOptions, Value, value_to_json};
+use driftless::{FieldType, History, HistoryEntry, HistoryOptions, Value, value_to_json};
 
 use crate::args::{self, RecordName};
 use crate::assign;
@@ -133,6 +133,16 @@ fn lines(entry: &HistoryEntry, conflicts: &ShortIds) -> Vec<[String; 3]> {
         lines.push(["(record)".into(), before(was), is]);
     }
     for write in &step.writes {
+        if !matches!(write.kind, FieldType::Value | FieldType::Counter) {
+            let went = |values: &[Value]| values.iter().map(shown).collect::<Vec<_>>().join(", ");
+            let [removed, added] =
+                [("- ", &write.removed), ("+ ", &write.added)].map(|(sign, values)| {
+                    (!values.is_empty()).then(|| sign.to_owned() + &went(values))
+                });
+            let path = write.path.clone();
+            lines.push([path, removed.unwrap_or_default(), added.unwrap_or_default()]);
+            continue;
+        }
         let was: Vec<_> = write.before.iter().map(shown).collect();
         let was = if was.is_empty() {
             before(ABSENT.into())

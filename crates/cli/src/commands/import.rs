@@ -8,7 +8,7 @@ use std::io;
 use std::path::Path;
 
 use driftless::{
-    Collection, Database, FieldPath, Fields, ImportCounts, ListOptions, RecordId, Value,
+    Collection, Database, FieldKey, FieldPath, Fields, ImportCounts, ListOptions, RecordId, Value,
 };
 use serde_json::{Value as Json, json};
 
@@ -98,17 +98,17 @@ async fn types_in(collection: &Collection) -> Result<BTreeMap<String, ColumnType
     let mut types = BTreeMap::new();
     for record in collection.list(ListOptions::default()).await? {
         for (key, value) in &record.row.fields {
-            let Ok(path) = FieldPath::parse(key) else {
+            let Ok(path) = FieldPath::parse(FieldKey::path_in(key)) else {
                 continue;
             };
             let [column] = path.segments() else {
                 continue;
             };
             match value {
-                Value::Int(_) | Value::Uint(_) | Value::Float(_) => {
+                Value::Int(_) | Value::Uint(_) | Value::Float(_) | Value::Counter(_) => {
                     types.insert(column.clone(), ColumnType::PlainNumber);
                 }
-                Value::String(_) => {
+                Value::String(_) | Value::Text(_) => {
                     types.entry(column.clone()).or_insert(ColumnType::String);
                 }
                 _ => {}

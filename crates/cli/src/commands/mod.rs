@@ -2,6 +2,7 @@
 
 mod compact;
 mod conflicts;
+mod fields;
 mod history;
 mod import;
 mod init;
@@ -90,6 +91,13 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<(), Failure
         Command::History(arguments) => history::run(context, arguments).await,
         Command::Set(arguments) => records::set(context, &arguments).await,
         Command::Unset(arguments) => records::unset(context, &arguments).await,
+        Command::Increment(arguments) => fields::increment(context, &arguments).await,
+        Command::Text(arguments) => fields::text(context, arguments).await,
+        Command::Push(arguments) => fields::push(context, &arguments).await,
+        Command::PutAt(arguments) => fields::put_at(context, &arguments).await,
+        Command::RemoveAt(arguments) => fields::remove_at(context, &arguments).await,
+        Command::Add(arguments) => fields::add(context, &arguments).await,
+        Command::Remove(arguments) => fields::remove(context, &arguments).await,
         Command::Delete(name) => records::delete(context, &name).await,
         Command::Restore(name) => records::restore(context, &name).await,
         Command::Invite(arguments) => invite::run(context, arguments).await,

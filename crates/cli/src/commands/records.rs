@@ -97,7 +97,12 @@ pub(crate) async fn unset(context: &mut Context, arguments: &Unset) -> Result<()
     edit(context, &arguments.name, edits).await
 }
 
-async fn edit(context: &mut Context, name: &RecordName, edits: Vec<Edit>) -> Result<(), Failure> {
+/// Makes all the edits in one change.
+pub(super) async fn edit(
+    context: &mut Context,
+    name: &RecordName,
+    edits: Vec<Edit>,
+) -> Result<(), Failure> {
     write(context, name, "saved", async |collection, id| {
         Ok(collection.edit(id, edits).await?)
     })

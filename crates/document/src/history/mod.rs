@@ -11,6 +11,7 @@
 //! Not here: who an actor is (the engine knows the members), and what overlapped (the conflict log says that).
 //! Who calls it: the engine's history and its reads of the past.
 
+mod around;
 mod find;
 mod step;
 #[cfg(test)]
@@ -101,7 +102,8 @@ impl History {
 
     /// A part of the history, the oldest step first.
     ///
-    /// The cost is linear in the changes and their operations, plus, for each step shown, the heads there were.
+    /// The cost is linear in the changes and their operations, plus, for each step shown, the heads there were, and
+    /// for each increment of a counter that is shown, the changes its author knew of.
     pub fn page(&self, options: &HistoryOptions) -> Result<HistoryPage, HistoryError> {
         let end = match options.before {
             None => self.changes.len(),
@@ -120,6 +122,7 @@ impl History {
         let mut steps = Vec::with_capacity(fitting.len() - earlier);
         let mut heads = Heads::default();
         let mut values = step::Values::default();
+        let around = around::Around::of(self);
         for (n, change) in self.changes[..end].iter().enumerate() {
             if wanted.peek().is_none() {
                 break;
@@ -127,8 +130,13 @@ impl History {
             let apart = !heads.are_known_to(change);
             heads.push(change);
             if wanted.next_if_eq(&n).is_some() {
-                let version = heads.version();
-                steps.push(values.step(change, apart, version, field));
+                let shown = step::Shown {
+                    apart,
+                    version: heads.version(),
+                    field,
+                    around: &around,
+                };
+                steps.push(values.step(change, &shown));
             }
             values.push(change);
         }

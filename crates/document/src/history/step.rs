@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::around::Around;
 use super::tally;
 use crate::change::{Action, Change, Operation};
+use crate::field::{FieldKey, FieldType};
 use crate::ids::{ActorId, ChangeHash, EntryId, OpId, Version};
-use crate::path::{DELETED, REVIEW, is_below};
+use crate::path::{DELETED, REVIEW, is_below, is_typed};
 use crate::value::Value;
 
 /// What one change did to its record.
@@ -20,6 +22,7 @@ pub struct HistoryStep {
     /// When it was made: wall milliseconds shifted by 12 bits, plus a counter. A claim, for people to read.
     pub time: i64,
     /// How many changes it directly knew of: none if it made the record, several if it joined edits made apart.
+    /// The genesis changes of its fields are nobody's, and not counted.
     pub deps: usize,
     /// Whether something that stands before it was not known to its author.
     pub apart: bool,
@@ -46,15 +49,25 @@ impl HistoryStep {
 }
 
 /// What a change did to one field.
+///
+/// Of a value and a counter it says what the field held before and after; of a text, list and set, what of it went
+/// and what came.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FieldWrite {
     /// The field's path.
     pub path: String,
-    /// What the field held where the change was made, the shown value last: several if edits made apart were not
-    /// decided, none if it was absent.
+    /// The field's type.
+    pub kind: FieldType,
+    /// What a value or counter held where the change was made, the shown value last: several if edits made apart were
+    /// not decided, none if it was absent.
     pub before: Vec<Value>,
-    /// What it holds after it; none if the change removed it.
+    /// What a value or counter holds after it; none if the change removed it.
     pub after: Option<Value>,
+    /// What it took out: of a text all that went, in the order of the text, as one [`Value::Text`]; of a list the values
+    /// of elements that went or were replaced; of a set the members.
+    pub removed: Vec<Value>,
+    /// What it put in, likewise. A member that was there and was added again is among them.
+    pub added: Vec<Value>,
 }
 
 /// What a change said of the record's deletion.
@@ -140,7 +153,7 @@ pub(super) fn writes_field(change: &Change, field: Option<&str>) -> bool {
 }
 
 fn is_within(key: &str, field: &str) -> bool {
-    key == field || is_below(key, field)
+    key == field || is_below(key, field) || is_typed(key, field)
 }
 
 /// The values that the operations so far put, to look up what later ones replace.
@@ -149,73 +162,212 @@ pub(super) struct Values<'a> {
     put: BTreeMap<OpId, &'a Value>,
 }
 
+/// What a step is shown with.
+pub(super) struct Shown<'a> {
+    /// Whether something that stands before the change was not known to its author.
+    pub(super) apart: bool,
+    /// The record's version with it.
+    pub(super) version: Version,
+    /// The field that is asked for, or all.
+    pub(super) field: Option<&'a str>,
+    /// Where its typed fields stood.
+    pub(super) around: &'a Around<'a>,
+}
+
 impl<'a> Values<'a> {
     pub(super) fn push(&mut self, change: &'a Change) {
         for (id, operation) in change.numbered() {
             tally::add(1);
-            if let Action::Put(value) = &operation.action {
+            if let Action::Put(value)
+            | Action::Insert { value, .. }
+            | Action::PutElement { value, .. } = &operation.action
+            {
                 self.put.insert(id, value);
             }
         }
     }
 
     /// What `change` did; its past was pushed.
-    pub(super) fn step(
-        &self,
-        change: &Change,
-        apart: bool,
-        version: Version,
-        field: Option<&str>,
-    ) -> HistoryStep {
+    pub(super) fn step(&self, change: &Change, shown: &Shown<'_>) -> HistoryStep {
         let mut step = HistoryStep {
             change: change.hash,
             actor: change.actor,
             seq: change.seq,
             time: change.time,
-            deps: change.deps.len(),
-            apart,
+            deps: change.deps.len().saturating_sub(change.creates.len()),
+            apart: shown.apart,
             writes: Vec::new(),
             deletion: None,
             decisions: Vec::new(),
-            version,
+            version: shown.version,
         };
-        let mut registers = BTreeMap::<&str, (&Operation, &Operation)>::new();
-        for operation in &change.operations {
-            let register = registers.entry(&operation.key);
-            register.or_insert((operation, operation)).1 = operation;
+        let mut registers = BTreeMap::<&str, Vec<(OpId, &Operation)>>::new();
+        for (id, operation) in change.numbered() {
+            let register = registers.entry(&operation.key).or_default();
+            register.push((id, operation));
         }
-        for (key, (first, last)) in registers {
-            if let Some(decided) = decision(key, last) {
+        for (key, operations) in registers {
+            let is_wanted = shown.field.is_none_or(|field| is_within(key, field));
+            let decided = operations.last().and_then(|(_, last)| decision(key, last));
+            if let Some(decided) = decided {
                 step.decisions.push(decided);
-            } else if field.is_none_or(|field| is_within(key, field)) {
-                self.note(&mut step, key, first, last);
+            } else if is_wanted {
+                self.register(&mut step, change, shown, (key, &operations));
             }
         }
+        step.writes
+            .sort_by(|a, b| (&a.path, a.kind).cmp(&(&b.path, b.kind)));
         step
     }
 
-    /// What a change did to one register by its first and its last operation there.
-    fn note(&self, step: &mut HistoryStep, key: &str, first: &Operation, last: &Operation) {
-        tally::add(first.pred.len() + 1);
-        // Sorted, so that the greatest operation, which is shown, comes last.
-        let replaced = first.pred.iter().filter_map(|id| self.put.get(id));
-        let before: Vec<Value> = replaced.map(|&value| value.clone()).collect();
-        let after = match &last.action {
-            Action::Put(value) => Some(value.clone()),
-            _ => None,
+    /// What a change did to one register.
+    fn register(
+        &self,
+        step: &mut HistoryStep,
+        change: &Change,
+        shown: &Shown<'_>,
+        (key, operations): (&str, &[(OpId, &Operation)]),
+    ) {
+        let (Some((_, first)), Some((_, last))) = (operations.first(), operations.last()) else {
+            return; // there is one
         };
         if key == DELETED {
-            step.deletion = Some(Deletion {
-                before: before.last() == Some(&Value::Bool(true)),
-                after: after == Some(Value::Bool(true)),
-            });
-        } else {
-            step.writes.push(FieldWrite {
-                path: key.to_owned(),
-                before,
-                after,
-            });
+            step.deletion = Some(self.deletion(first, last));
+            return;
         }
+        let field = FieldKey::parse(key);
+        let kind = field.as_ref().map_or(FieldType::Value, FieldKey::kind);
+        let path = field
+            .as_ref()
+            .map_or_else(|| key.to_owned(), |f| f.path().to_key());
+        let mut write = FieldWrite::of(path, kind);
+        match (kind, &field) {
+            (FieldType::Counter, Some(field)) => {
+                write.count(shown.around.count(change, field), operations);
+            }
+            (FieldType::Text, _) => self.note_text(&mut write, shown.around, operations),
+            (FieldType::List, _) => self.note_list(&mut write, operations),
+            (FieldType::Set, Some(field)) => {
+                let same = |other: &&mut FieldWrite| {
+                    (&other.path, other.kind) == (&write.path, FieldType::Set)
+                };
+                if let Some(set) = step.writes.iter_mut().find(same) {
+                    set.note_member(field, first, last);
+                    return;
+                }
+                write.note_member(field, first, last);
+            }
+            _ => {
+                write.before = self.replaced(first);
+                if let Action::Put(value) = &last.action {
+                    write.after = Some(value.clone());
+                }
+            }
+        }
+        step.writes.push(write);
+    }
+
+    fn deletion(&self, first: &Operation, last: &Operation) -> Deletion {
+        Deletion {
+            before: self.replaced(first).last() == Some(&Value::Bool(true)),
+            after: last.action == Action::Put(Value::Bool(true)),
+        }
+    }
+
+    /// What an operation replaced. Sorted, so that the greatest operation, which is shown, comes last.
+    fn replaced(&self, operation: &Operation) -> Vec<Value> {
+        tally::add(operation.pred.len() + 1);
+        let replaced = operation.pred.iter().filter_map(|id| self.put.get(id));
+        replaced.map(|&value| value.clone()).collect()
+    }
+
+    /// All that went of a text and all that came, each in the order of the text.
+    fn note_text(
+        &self,
+        write: &mut FieldWrite,
+        around: &Around<'_>,
+        operations: &[(OpId, &Operation)],
+    ) {
+        let mut own = BTreeMap::<OpId, &Value>::new();
+        let mut gone = Vec::new();
+        for (id, operation) in operations {
+            match &operation.action {
+                Action::Insert { value, .. } => {
+                    own.insert(*id, value);
+                }
+                Action::DeleteElement { element } if own.remove(element).is_none() => {
+                    gone.extend(self.put.get(element).map(|value| (*element, *value)));
+                }
+                _ => {}
+            }
+        }
+        let key = operations.first().map(|(_, operation)| &operation.key);
+        for (characters, part) in [
+            (gone, &mut write.removed),
+            (own.into_iter().collect(), &mut write.added),
+        ] {
+            let text = around.in_order(key, characters);
+            part.extend((!text.is_empty()).then_some(Value::Text(text)));
+        }
+    }
+
+    /// The values that went of a list and those that came.
+    fn note_list(&self, write: &mut FieldWrite, operations: &[(OpId, &Operation)]) {
+        // What each element that was touched held before, and holds after it.
+        let mut elements = BTreeMap::<OpId, (Option<Value>, Option<Value>)>::new();
+        for (id, operation) in operations {
+            let (element, after) = match &operation.action {
+                Action::Insert { value, .. } => (*id, Some(value.clone())),
+                Action::PutElement { element, value } => (*element, Some(value.clone())),
+                Action::DeleteElement { element } => (*element, None),
+                _ => continue,
+            };
+            let before = || self.replaced(operation).pop();
+            elements
+                .entry(element)
+                .or_insert_with(|| (before(), None))
+                .1 = after;
+        }
+        for (before, after) in elements.into_values() {
+            write.removed.extend(before);
+            write.added.extend(after);
+        }
+    }
+}
+
+impl FieldWrite {
+    fn of(path: String, kind: FieldType) -> Self {
+        Self {
+            path,
+            kind,
+            before: Vec::new(),
+            after: None,
+            removed: Vec::new(),
+            added: Vec::new(),
+        }
+    }
+
+    fn note_member(&mut self, field: &FieldKey, first: &Operation, last: &Operation) {
+        let (Some(member), was_there) = (field.member(), !first.pred.is_empty()) else {
+            return; // a set is written by its members
+        };
+        match last.action {
+            Action::Put(_) => self.added.push(member),
+            _ if was_there => self.removed.push(member),
+            _ => {}
+        }
+    }
+
+    fn count(&mut self, before: Option<i64>, operations: &[(OpId, &Operation)]) {
+        let by = operations
+            .iter()
+            .map(|(_, operation)| match operation.action {
+                Action::Increment(by) => by,
+                _ => 0,
+            });
+        let after = by.fold(before.unwrap_or(0), i64::wrapping_add);
+        self.before = before.map(Value::Counter).into_iter().collect();
+        self.after = Some(Value::Counter(after));
     }
 }
 

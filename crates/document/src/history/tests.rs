@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::change::{Action, Operation};
+use crate::field::FieldType;
 use crate::ids::{ActorId, EntryId, OpId};
 use crate::path::{DELETED, REVIEW};
 use crate::value::Value;
@@ -88,6 +89,9 @@ fn every_step_says_what_its_author_saw_and_not_what_stands_before_it() {
 
     let title = |before: &[&str], after: &str| FieldWrite {
         path: "title".into(),
+        kind: FieldType::Value,
+        removed: Vec::new(),
+        added: Vec::new(),
         before: before.iter().map(|value| text(value)).collect(),
         after: Some(text(after)),
     };
@@ -100,6 +104,9 @@ fn every_step_says_what_its_author_saw_and_not_what_stands_before_it() {
     );
     let removed = FieldWrite {
         path: "note".into(),
+        kind: FieldType::Value,
+        removed: Vec::new(),
+        added: Vec::new(),
         before: vec![text("n")],
         after: None,
     };
@@ -155,6 +162,9 @@ fn a_register_written_twice_in_one_change_is_one_write() {
     let steps = whole(&History::of(vec![made, twice]));
     let removed = FieldWrite {
         path: "a".into(),
+        kind: FieldType::Value,
+        removed: Vec::new(),
+        added: Vec::new(),
         before: vec![text("x")],
         after: None,
     };

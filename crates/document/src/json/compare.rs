@@ -2,15 +2,23 @@
 
 use std::cmp::Ordering;
 
+use super::elements_of;
 use crate::value::Value;
 
 /// Whether `value` is what a query `field=wanted_text` asks for, where the text reads as `wanted`.
 ///
 /// Numbers are compared as numbers, exactly, whatever their types; a number in the query also matches
 /// a string of the same text, so `zip=00501` and `zip=10001` both find what a column of strings holds.
-/// `Null` matches `Null` only.
+/// `Null` matches `Null` only. A counter is compared as a number, a text as a string; a list and a set fit where
+/// an element does, or, to an array, where they read so as a whole.
 pub fn matches_text(value: &Value, wanted: &Value, wanted_text: &str) -> bool {
     match (value, wanted) {
+        (Value::Counter(count), _) => matches_text(&Value::Int(*count), wanted, wanted_text),
+        (Value::Text(text), _) => matches_text(&Value::String(text.clone()), wanted, wanted_text),
+        (Value::List(values) | Value::Set(values), _) => {
+            let fits = |element| matches_text(element, wanted, wanted_text);
+            values.iter().any(fits) || reads_as(value, wanted)
+        }
         (Value::String(text), Value::Int(_) | Value::Uint(_) | Value::Float(_)) => {
             text == wanted_text
         }
@@ -18,6 +26,23 @@ pub fn matches_text(value: &Value, wanted: &Value, wanted_text: &str) -> bool {
             (Some(value), Some(wanted)) => value == wanted,
             _ => value == wanted,
         },
+    }
+}
+
+/// Whether a field that holds `value` reads as one that is set to `wanted`: a counter as its number, a text as a string,
+/// a list as an array of its elements, a set as one of its members, in whatever order.
+pub fn reads_as(value: &Value, wanted: &Value) -> bool {
+    match (value, wanted) {
+        (Value::Counter(count), Value::Int(wanted)) => count == wanted,
+        (Value::Text(text), Value::String(wanted)) => text == wanted,
+        (Value::List(values), Value::Json(array)) => {
+            elements_of(array).is_some_and(|array| *values == array)
+        }
+        (Value::Set(members), Value::Json(array)) => elements_of(array).is_some_and(|array| {
+            let are_in = |some: &[Value], all: &[Value]| some.iter().all(|m| all.contains(m));
+            are_in(&array, members) && are_in(members, &array)
+        }),
+        _ => value == wanted,
     }
 }
 

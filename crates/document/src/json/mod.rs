@@ -23,7 +23,7 @@ mod tests;
 
 use serde_json::Value as Json;
 
-pub use self::compare::matches_text;
+pub use self::compare::{matches_text, reads_as};
 pub use self::error::{JsonError, JsonFault, Position};
 pub use self::nest::{Nested, nest, value_to_json};
 pub use self::number::{canonical_number, number_text};
@@ -100,6 +100,27 @@ pub fn node_from_json(value: &Json) -> Result<Node, JsonError> {
             Ok(Node::Object(fields))
         }
         leaf => Ok(Node::Leaf(read_leaf(leaf)?)),
+    }
+}
+
+/// Reads a JSON value as an element of a list or a member of a set: one value, even where it is an object.
+pub fn element_from_json(value: &Json) -> Result<Value, JsonError> {
+    if let Json::Object(members) = value
+        && let Some(value) = typed::read(members)
+    {
+        return value;
+    }
+    read_leaf(value)
+}
+
+/// The elements of a value that is an array.
+pub(crate) fn elements_of(array: &str) -> Option<Vec<Value>> {
+    match exact::read(array, READ_LEVELS) {
+        Ok(Json::Array(values)) => {
+            let values = values.iter().map(|value| element_from_json(value).ok());
+            values.collect()
+        }
+        _ => None,
     }
 }
 

@@ -3,6 +3,8 @@
 //! Myers' algorithm (1986), by characters where what differs is short, by words where it is long: its cost grows
 //! with the length times the difference.
 
+use std::ops::Range;
+
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 
 /// One place where two texts differ.
@@ -32,6 +34,20 @@ pub(super) fn edits(old: &[char], new: &[char]) -> Vec<Edit> {
         return between(start, &old, &new);
     }
     between(start, &words(old), &words(new))
+}
+
+/// Where two rows of elements differ: what goes, and what stands in its place.
+pub(super) fn changed<T: std::fmt::Debug>(
+    old: &[T],
+    new: &[T],
+) -> Vec<(Range<usize>, Range<usize>)> {
+    // Values that are written alike are the same.
+    let names = |values: &[T]| -> Vec<String> { values.iter().map(|v| format!("{v:?}")).collect() };
+    let changed = capture_diff_slices(Algorithm::Myers, &names(old), &names(new)).into_iter();
+    changed
+        .filter(|op| !matches!(op, DiffOp::Equal { .. }))
+        .map(|op| (op.old_range(), op.new_range()))
+        .collect()
 }
 
 fn between(start: usize, old: &[&[char]], new: &[&[char]]) -> Vec<Edit> {

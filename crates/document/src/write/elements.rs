@@ -38,6 +38,13 @@ impl Writer<'_> {
         Ok(())
     }
 
+    pub(super) fn append_text(&mut self, path: &str, text: &str) -> Result<(), WriteError> {
+        let place = self.place(path, FieldType::Text)?;
+        let end = self.open(&place.key).visible.len();
+        self.insert_characters(&place, end, text);
+        Ok(())
+    }
+
     pub(super) fn replace_text(&mut self, path: &str, text: &str) -> Result<(), WriteError> {
         let place = self.place(path, FieldType::Text)?;
         let old: Vec<char> = self
@@ -98,6 +105,54 @@ impl Writer<'_> {
     ) -> Result<(), WriteError> {
         let place = self.place(path, FieldType::List)?;
         self.delete_at(&place, at, count)
+    }
+
+    /// A list shall have these elements; those that are alike already are left alone, and one that stands where
+    /// another stood is that one with a new value.
+    pub(super) fn replace_list(&mut self, path: &str, values: &[Value]) -> Result<(), WriteError> {
+        let place = self.place(path, FieldType::List)?;
+        values
+            .iter()
+            .try_for_each(|value| check_element(path, value))?;
+        let visible: Vec<OpId> = self
+            .open(&place.key)
+            .visible
+            .iter()
+            .map(|(element, _)| *element)
+            .collect();
+        let old = visible
+            .iter()
+            .map(|element| self.shown(&place.key, element));
+        let old: Vec<Option<Value>> = old.collect();
+        let new: Vec<Option<Value>> = values.iter().cloned().map(Some).collect();
+        // From the end, so that what is done does not move what is still to be done.
+        for (old, new) in diff::changed(&old, &new).into_iter().rev() {
+            let same = old.len().min(new.len());
+            self.delete_at(&place, old.start + same, old.len() - same)?;
+            for (n, value) in values[new.start + same..new.end].iter().enumerate() {
+                self.insert_one(&place, old.start + same + n, value.clone(), '\0');
+            }
+            for (element, value) in visible[old].iter().zip(&values[new]).rev() {
+                self.operate_on(&place.key, *element, Some(value));
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of an element that is shown, with what this change did.
+    fn shown(&self, key: &str, element: &OpId) -> Option<Value> {
+        let own = self.operations.iter().enumerate().rev();
+        let mut own = own.filter(|(_, operation)| operation.key == key);
+        let written = own.find_map(|(n, operation)| match &operation.action {
+            Action::PutElement { element: of, value } if of == element => Some(value.clone()),
+            Action::Insert { value, .. } if self.op_id(n) == *element => Some(value.clone()),
+            _ => None,
+        });
+        let stored = || {
+            let live = self.record.sequence(key)?.live(element, |_| true);
+            live.into_values().next_back().cloned()
+        };
+        written.or_else(stored)
     }
 
     pub(super) fn clear_elements(&mut self, key: &str) -> Result<(), WriteError> {

@@ -7,7 +7,8 @@ use crate::value::Value;
 /// One thing a user wants of one field.
 ///
 /// `key` is a register's key; `path` a field's path, as text, without what says its type. Of a field that is a
-/// counter or text, `Put` under its path means the increment or the edits that make it read so.
+/// counter, text, list or set, `Put` under its path means the steps that make it read so: an increment, edits, the
+/// elements or members that differ. A list and a set are given as a JSON array.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Intent {
@@ -52,6 +53,13 @@ pub enum Intent {
         delete: usize,
         /// What is put there.
         insert: String,
+    },
+    /// A text shall go on with these characters. It is made where it is not there.
+    AppendText {
+        /// The field's path.
+        path: String,
+        /// What is put at its end.
+        text: String,
     },
     /// A text shall read so; what it reads alike already is left alone.
     ReplaceText {
@@ -146,6 +154,32 @@ pub enum WriteError {
         is: FieldType,
         /// What can be done.
         remedy: &'static str,
+    },
+    /// A field inside one that is a counter, text, list or set.
+    #[error("the field `{path}` is a {is}, which has no fields inside it", is = is.as_str())]
+    HasNoFields {
+        /// The outer field's path.
+        path: String,
+        /// What it is.
+        is: FieldType,
+    },
+    /// A counter, text, list or set was to be made of an object.
+    #[error("the field `{path}` has fields inside it and cannot be a {wanted}", wanted = wanted.as_str())]
+    HasFields {
+        /// The field's path.
+        path: String,
+        /// What was to be made of it.
+        wanted: FieldType,
+    },
+    /// A value was to stand in the place of an object that has a counter, text or list, which are there for good.
+    #[error("the field `{path}` cannot be one value: the {is} `{inside}` inside it stays", is = is.as_str())]
+    StaysInside {
+        /// The field's path.
+        path: String,
+        /// The path of what stays.
+        inside: String,
+        /// What that is.
+        is: FieldType,
     },
     /// A counter was to be unset: increments made elsewhere would be lost.
     #[error("the counter `{path}` cannot be unset; set it to 0")]

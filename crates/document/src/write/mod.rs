@@ -95,6 +95,7 @@ impl Writer<'_> {
                 delete,
                 insert,
             } => self.splice(path, *at, *delete, insert),
+            Intent::AppendText { path, text } => self.append_text(path, text),
             Intent::ReplaceText { path, text } => self.replace_text(path, text),
             Intent::InsertElements { path, at, values } => self.insert_elements(path, *at, values),
             Intent::PutElement { path, at, value } => self.put_element(path, *at, value),
@@ -222,8 +223,13 @@ impl Writer<'_> {
     }
 
     fn next_id(&self) -> OpId {
+        self.op_id(self.operations.len())
+    }
+
+    /// The id of the `n`-th operation.
+    fn op_id(&self, n: usize) -> OpId {
         OpId {
-            counter: self.start_op + self.operations.len() as u64,
+            counter: self.start_op + n as u64,
             actor: self.actor,
         }
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::{Intent, WriteError, Writer, check_value};
 use crate::change::Action;
 use crate::field::{FieldKey, FieldType};
+use crate::json::elements_of;
 use crate::path::{FieldPath, Register};
 use crate::references;
 use crate::value::Value;
@@ -15,7 +16,7 @@ impl Intent {
         match self {
             Self::Increment { by, .. } => *by != 0,
             Self::Splice { insert, .. } => !insert.is_empty(),
-            Self::ReplaceText { text, .. } => !text.is_empty(),
+            Self::ReplaceText { text, .. } | Self::AppendText { text, .. } => !text.is_empty(),
             Self::InsertElements { values, .. } => !values.is_empty(),
             _ => false,
         }
@@ -90,7 +91,7 @@ impl Writer<'_> {
         })
     }
 
-    /// Gives a counter or text a value as a whole: by the increment, or the edits, that make it read so.
+    /// Gives a counter, text, list or set a value as a whole: by the steps that make it read so.
     pub(super) fn put_typed(
         &mut self,
         path: &str,
@@ -104,18 +105,32 @@ impl Writer<'_> {
                 self.increment(path, by)
             }
             (FieldType::Text, Value::String(text)) => self.replace_text(path, text),
-            _ => Err(WriteError::DoesNotFit {
-                path: path.to_owned(),
-                is,
-                remedy: match is {
-                    FieldType::Counter => "give an integer, or increment it",
-                    FieldType::Text => "give a string, or edit it at a place",
-                    FieldType::List => "push, put and remove its elements",
-                    FieldType::Set => "add and remove its members",
-                    FieldType::Value => "unset it first",
-                },
-            }),
+            (FieldType::List | FieldType::Set, Value::Json(array)) => match elements_of(array) {
+                Some(values) if is == FieldType::List => self.replace_list(path, &values),
+                Some(members) => self.replace_set(path, &members),
+                None => Err(does_not_fit(path, is)),
+            },
+            _ => Err(does_not_fit(path, is)),
         }
+    }
+
+    /// A set shall have these members and no others; those it has already are left alone.
+    fn replace_set(&mut self, path: &str, members: &[Value]) -> Result<(), WriteError> {
+        let not_a_member = || WriteError::NotAMember { path: path.into() };
+        let mut wanted = BTreeSet::new();
+        for member in members {
+            let key = FieldKey::of_member(parse(path)?, member).ok_or_else(not_a_member)?;
+            wanted.insert(key.to_key());
+        }
+        let stored: BTreeSet<String> = self.keys_from(&FieldType::Set.key_at(path)).collect();
+        for key in stored.union(&wanted) {
+            match (self.live(key).is_empty(), wanted.contains(key)) {
+                (true, true) => self.operate(key, Action::Put(Value::Bool(true))),
+                (false, false) => self.operate(key, Action::Delete),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// The key of the field at a path that has, or will have, this type; an error where it has another one.
@@ -160,6 +175,20 @@ impl Writer<'_> {
         let mut members = self.keys_from(&set);
         let is_there = |key: &String| self.live.get(key).is_none_or(|live| !live.is_empty());
         members.any(|key| is_there(&key)).then_some(FieldType::Set)
+    }
+}
+
+fn does_not_fit(path: &str, is: FieldType) -> WriteError {
+    WriteError::DoesNotFit {
+        path: path.to_owned(),
+        is,
+        remedy: match is {
+            FieldType::Counter => "give an integer, or increment it",
+            FieldType::Text => "give a string, or edit it at a place",
+            FieldType::List => "give an array, or push, put and remove its elements",
+            FieldType::Set => "give an array, or add and remove its members",
+            FieldType::Value => "unset it first",
+        },
     }
 }
 

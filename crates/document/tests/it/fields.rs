@@ -299,8 +299,8 @@ fn an_edit_that_does_not_fit_the_field_says_so() {
             "the field `n` is a counter and cannot be set to that: give an integer, or increment it",
         ),
         (
-            put("l", Value::Json("[]".into())),
-            "the field `l` is a list and cannot be set to that: push, put and remove its elements",
+            put("l", Value::Json("{}".into())),
+            "the field `l` is a list and cannot be set to that: give an array, or push, put and remove its elements",
         ),
         (
             increment("n", i64::MIN),
@@ -711,6 +711,8 @@ fn any_intent() -> impl Strategy<Value = Intent> {
         Just(remove("l")),
         Just(remove("s")),
         (0..3i64).prop_map(|v| put("v", Value::Int(v))),
+        "[\\[]([0-2],){0,3}[0-2][\\]]".prop_map(|array| put("l", Value::Json(array))),
+        "[\\[]([0-2],){0,3}[0-2][\\]]".prop_map(|array| put("s", Value::Json(array))),
     ]
 }
 

@@ -210,7 +210,7 @@ impl StatusWatch {
 /// [`Collection`](crate::Collection) without async.
 #[derive(Clone, Debug)]
 pub struct Collection {
-    inner: crate::Collection,
+    pub(super) inner: crate::Collection,
 }
 
 impl Collection {

@@ -24,6 +24,7 @@
 
 mod conflicts;
 mod database;
+mod fields;
 mod sync;
 
 use std::future::Future;

@@ -1,8 +1,8 @@
 //! [`Conflict`]: one entry of the conflict log, as it stood when it was read.
 
 use driftless_document::{
-    Candidate, ChangeHash, EntryId, Kind, Member, MemberAction, RecordId, Shown, Status,
-    value_to_json,
+    Candidate, ChangeHash, EntryId, FieldKey, FieldType, Kind, Member, MemberAction, RecordId,
+    Shown, Status, value_to_json,
 };
 use driftless_engine::{
     ConflictPosition, ConflictView, DeviceName, Millis, RecordKey, came_about_ms,
@@ -91,9 +91,20 @@ impl Conflict {
         self.view.key.record
     }
 
-    /// The path of the field, or `$deleted`.
+    /// The path of the field, or `$deleted`; a member of a set and an element of a list have that of the set or list.
     pub fn path(&self) -> &str {
-        &self.view.entry.register
+        FieldKey::path_in(&self.view.entry.register)
+    }
+
+    /// The member of a set that it is about, if it is about one.
+    pub fn member(&self) -> Option<Json> {
+        let key = FieldKey::parse(&self.view.entry.register)?;
+        key.member().map(|member| value_to_json(&member))
+    }
+
+    /// The type of the field.
+    pub fn field_type(&self) -> FieldType {
+        FieldType::of(&self.view.entry.register)
     }
 
     /// What kind of overlap it is.
@@ -169,7 +180,7 @@ impl Conflict {
             .map(ConflictMember::to_json)
             .collect();
         let resolved_by = self.resolved().map(|choice| author_to_json(&choice.author));
-        json!({
+        let mut object = json!({
             "id": self.id().to_string(),
             "also": also,
             "collection": self.collection(),
@@ -185,7 +196,14 @@ impl Conflict {
             "came_about": rfc3339(self.came_about_ms()),
             "members": some,
             "members_total": members.len(),
-        })
+        });
+        if self.field_type() != FieldType::Value {
+            object["type"] = json!(self.field_type().as_str());
+        }
+        if let Some(member) = self.member() {
+            object["member"] = member;
+        }
+        object
     }
 
     fn choice(&self, candidate: &Candidate) -> Choice {

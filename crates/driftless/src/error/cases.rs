@@ -55,6 +55,10 @@ cases! {
         "Copy the whole invitation link again.";
     BAD_VALUE = "bad_value", Validation, Usage, false,
         "Change the value; nothing was written.";
+    OTHER_TYPE = "other_type", Validation, Usage, false,
+        "Use what changes a field of its type, or another field; nothing was written.";
+    OUT_OF_RANGE = "out_of_range", Validation, Usage, false,
+        "Read the field again, and count from 0; nothing was written.";
     BAD_NAME = "bad_name", Validation, Usage, false,
         "Choose another name; nothing was written.";
     BAD_PATH = "bad_path", Validation, Usage, false,

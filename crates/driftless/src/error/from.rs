@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use driftless_document::{HistoryError, JsonError, PathError};
+use driftless_document::{HistoryError, JsonError, PathError, WriteError};
 use driftless_engine::{DraftError, EngineError, SessionFailure};
 use driftless_protocol::{Code, LinkError};
 use driftless_store::{CopyError, FolderError, JournalError, KvError, SealError};
@@ -25,7 +25,8 @@ impl From<EngineError> for Error {
                 cases::AMBIGUOUS_VERSION.says(message)
             }
             E::History(_) => cases::UNKNOWN_VERSION.says(message),
-            E::Write(_) | E::NamedTwice { .. } => cases::BAD_VALUE.says(message),
+            E::Write(error) => of_write(&error).says(message),
+            E::NamedTwice { .. } => cases::BAD_VALUE.says(message),
             E::TooMuch { .. } | E::NoteTooLong { .. } => cases::TOO_LARGE.says(message),
             E::DecisionDoesNotFit { current } => cases::BAD_VALUE.says(message).about(*current),
             E::ConflictClosed { current } => cases::CONFLICT_CLOSED.says(message).about(*current),
@@ -53,6 +54,20 @@ impl From<EngineError> for Error {
             // An own change that is refused, an admitted one that does not apply: ours.
             _ => Self::bug(message),
         }
+    }
+}
+
+fn of_write(error: &WriteError) -> &'static cases::Case {
+    use WriteError as W;
+    match error {
+        W::OtherType { .. }
+        | W::HasNoFields { .. }
+        | W::HasFields { .. }
+        | W::StaysInside { .. }
+        | W::CannotUnset { .. } => &cases::OTHER_TYPE,
+        W::OutOfRange { .. } => &cases::OUT_OF_RANGE,
+        W::TooMuch { .. } => &cases::TOO_LARGE,
+        _ => &cases::BAD_VALUE,
     }
 }
 

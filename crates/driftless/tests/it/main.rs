@@ -6,6 +6,7 @@
 mod clocks;
 mod commits;
 mod conflicts;
+mod fields;
 mod folders;
 mod growth;
 mod history;

@@ -22,7 +22,7 @@ pub(super) fn print(output: &mut Output, conflict: &Conflict, full: bool) -> Res
         "{} of {} {}: {}, {}",
         match conflict.path() {
             DELETED => "the record itself".to_owned(),
-            path => clean(path),
+            _ => clean(&field(conflict)),
         },
         clean(conflict.collection()),
         conflict.record(),
