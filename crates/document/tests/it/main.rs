@@ -9,6 +9,7 @@ mod golden;
 mod hostile;
 mod incremental;
 mod mutants;
+mod overlaps;
 mod paths;
 mod record;
 mod support;

@@ -305,9 +305,9 @@ impl Core {
         journal: &Journal,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<(), EngineError> {
-        let total = journal.replay_bytes();
-        let mut done = 0u64;
         let from = self.state.applied;
+        let total = journal.replay_bytes(from);
+        let mut done = 0u64;
         journal.replay(from, &mut |frame: Frame| {
             if self.base.staged_keys() > REPLAY_BATCH_KEYS {
                 self.apply(frame.position)?;

@@ -1,50 +1,20 @@
 //! The quarantine: what is in it is listed, explained, judged again, exported and left out of the list.
 
-use driftless_document::{ActorId, Record, RecordId, Value};
+use driftless_document::{RecordId, Value};
 use driftless_engine::{
     Discarded, EngineError, EnvelopeId, ItemPage, ItemState, Replica, Retried, WaitsFor,
 };
-use driftless_protocol::{Code, FeedId, Message};
+use driftless_protocol::{Code, FeedId};
 use driftless_store::{Batch, KeyBuilder, Kv, MemoryKv};
 
-use crate::refused::{Forger, introduce, put, talk};
+use crate::forger::{Forger, introduce, talk};
 use crate::support::{Device, assert_equal, insert, set, sync, text, two};
 
 /// A laptop that took four envelopes of a forger: 1, 3 and 4 are refused, 3 because it rests on 1.
 fn poisoned() -> (Device, Replica, Replica, Forger) {
     let (a, mut laptop, phone, honest) = two();
     let (session, mut forger) = introduce(&mut laptop, phone.key());
-    let actor = ActorId(forger.feed.0);
-    let (mut spoilt, mut sound) = (Record::new(), Record::new());
-    let wrong = put(&mut spoilt, actor, "a", 1);
-    let on_top = put(&mut spoilt, actor, "a", 2);
-    let right = put(&mut sound, actor, "b", 3);
-    let short = put(&mut Record::new(), actor, "c", 4);
-    let envelopes = [
-        forger.sign([1; 16], (7, 7), wrong),
-        forger.sign([2; 16], (1, 1), right),
-        forger.sign([1; 16], (2, 2), on_top),
-        forger.sign([3; 16], (1, u64::MAX), short),
-    ];
-    let mut messages = vec![
-        Message::Membership {
-            records: vec![],
-            last: true,
-        },
-        Message::Cursor {
-            since_common: false,
-            entries: vec![],
-            last: true,
-        },
-    ];
-    for (n, bytes) in (1..).zip(envelopes) {
-        messages.push(Message::Envelope {
-            feed: forger.feed,
-            n,
-            bytes,
-        });
-    }
-    messages.push(Message::Done);
+    let messages = forger.send_poisoned();
     talk(&mut laptop, session, &messages);
     laptop.end_session(session).unwrap();
     laptop.commit_group().unwrap();
