@@ -109,7 +109,7 @@ impl<'a> Acts<'a> {
     /// The entries: one for each connected component of two or more of "contests".
     pub(super) fn entries(&self, place: Place<'_>) -> Vec<Entry> {
         let points: Vec<_> = self
-            .acts
+            .all
             .iter()
             .enumerate()
             .map(|(n, act)| Point {
