@@ -56,3 +56,5 @@ mod support;
 mod sync;
 #[path = "e2e/usage.rs"]
 mod usage;
+#[path = "e2e/watch.rs"]
+mod watch;

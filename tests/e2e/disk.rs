@@ -300,6 +300,37 @@ fn a_folder_that_is_removed_acknowledges_nothing_more() {
 }
 
 #[test]
+fn a_server_whose_folder_is_gone_says_so_and_leaves_what_took_its_place_alone() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    laptop.run(["insert", "c", "n=1"]).succeeded();
+    let moved = world.device("moved");
+    for replaced in [false, true] {
+        let mut serving = laptop.start(["serve", "--listen", "127.0.0.1:0", "--json"]);
+        serving.stdout_line();
+        fs::rename(&laptop.dir, &moved.dir).unwrap();
+        if replaced {
+            fs::create_dir_all(laptop.dir.join("store-1")).unwrap();
+        }
+        serving.interrupt();
+        let outcome = serving.wait();
+        assert_eq!(outcome.status.code(), Some(8), "{outcome:#?}");
+        let said: Vec<_> = outcome.stderr.lines().collect();
+        assert_eq!(said.len(), 2, "that it closes, and one sentence: {said:?}");
+        let error: Json = serde_json::from_str(said[1]).unwrap();
+        assert_eq!(error["error"]["code"], "folder_gone", "{error}");
+        if replaced {
+            let found = fs::read_dir(&laptop.dir).unwrap();
+            assert_eq!(found.count(), 1, "nothing is added to what is there now");
+            fs::remove_dir_all(&laptop.dir).unwrap();
+        }
+        is_sound(&moved);
+        fs::rename(&moved.dir, &laptop.dir).unwrap();
+    }
+    is_sound(&laptop);
+}
+
+#[test]
 fn a_folder_that_is_moved_keeps_what_was_acknowledged() {
     let world = World::new();
     let laptop = world.init("laptop");
@@ -322,7 +353,7 @@ fn a_folder_that_is_moved_keeps_what_was_acknowledged() {
     if outcome.status.success() {
         assert_eq!(kept, 6_000);
     } else {
-        storage_error(outcome, "storage_failed");
+        storage_error(outcome, "folder_gone");
         assert!(kept >= 256, "{kept} records");
     }
 }

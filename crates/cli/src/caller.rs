@@ -25,6 +25,9 @@ pub(crate) trait Caller: Send + Sync {
     /// Columns of the terminal that shows the answer; `None` where it is none, and nothing is cut off.
     fn width(&self) -> Option<usize>;
 
+    /// Whether the answer is shown in colours.
+    fn colors(&self) -> bool;
+
     /// Where everything else goes.
     fn standard_error(&self) -> &StandardError;
 
@@ -65,6 +68,11 @@ impl Caller for ThisProcess {
             .map(|(_rows, columns)| usize::from(columns))
     }
 
+    fn colors(&self) -> bool {
+        // Of a file as well, where the environment forces colours upon it: as the person wishes.
+        console::colors_enabled()
+    }
+
     fn standard_error(&self) -> &StandardError {
         &self.standard_error
     }
@@ -86,7 +94,12 @@ impl Caller for ThisProcess {
 async fn read_whole(path: PathBuf, most: u64) -> io::Result<Vec<u8>> {
     let reading = tokio::task::spawn_blocking(move || {
         let mut content = Vec::new();
-        let mut file = File::open(path)?.take(most.saturating_add(1));
+        let file = File::open(path)?;
+        if file.metadata()?.len() > most {
+            return Err(too_large(most));
+        }
+        // A pipe or a device has no length.
+        let mut file = file.take(most.saturating_add(1));
         file.read_to_end(&mut content)?;
         if content.len() as u64 > most {
             return Err(too_large(most));

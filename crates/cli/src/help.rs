@@ -124,8 +124,12 @@ Example:
   driftless conflicts list --dir phone --status open --collection airports";
 
 pub(crate) const CONFLICTS_SHOW: &str = "\
-Example:
-  driftless conflicts show --dir phone 3f2a9c01";
+What was there before stands above the sides, who wrote them and when below. Words that the sides
+disagree about are marked: {+new+}, [-gone-], or in colours on a terminal (not if NO_COLOR is set).
+
+Examples:
+  driftless conflicts show --dir phone 3f2a9c01
+  driftless conflicts show --dir phone 3f2a9c01 --full";
 
 pub(crate) const CONFLICTS_RESOLVE: &str = "\
 Nothing is lost: every candidate stays readable after the decision.

@@ -13,8 +13,11 @@
 
 mod admission;
 mod change;
+mod chunks;
 mod codec;
 mod conflict;
+mod field;
+mod genesis;
 mod graph;
 mod history;
 mod ids;
@@ -24,7 +27,9 @@ mod path;
 mod prescan;
 mod quiet;
 mod record;
+mod references;
 mod row;
+mod sequence;
 mod value;
 mod write;
 
@@ -32,9 +37,10 @@ pub use admission::{Admission, Admitted, Refusal, read_change};
 pub use change::{Action, Change, Operation, change_hash};
 pub use codec::DecodeError;
 pub use conflict::{
-    Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Shown, Status, Verdict,
-    evidence,
+    Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Review, ReviewAction, Shown,
+    Span, Status, Verdict, evidence,
 };
+pub use field::{FieldKey, FieldType};
 pub use history::{
     Decided, Deletion, FieldWrite, History, HistoryError, HistoryOptions, HistoryPage, HistoryStep,
     How,

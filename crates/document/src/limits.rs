@@ -16,6 +16,9 @@ pub const CHANGE_KEY_BYTES: usize = 2 * CHANGE_BYTES;
 pub const CHANGE_DEPS: usize = 1_024;
 /// Actors a change may name.
 pub const CHANGE_ACTORS: usize = 4_096;
+/// The most one increment adds or takes: integers up to here are exact in JSON, and millions of the largest
+/// do not run over the counter's 64 bits.
+pub const INCREMENT: u64 = 1 << 40;
 /// Segments of a field's path, and levels of a JSON value: bounds recursion.
 pub const DEPTH: usize = 32;
 /// Bytes of a register's key in the record.
@@ -26,3 +29,9 @@ pub const TIME_END: i64 = 1 << 60;
 pub const DOCUMENT_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of a stored row or of the conflict entries of one record.
 pub const STORED_BYTES: usize = 64 * 1024 * 1024;
+/// Characters of a note on a conflict, as entries show it; what is beyond is cut off.
+pub const REVIEW_CHARACTERS: usize = 1_000;
+/// Characters that an entry shows of what one change removed from a text, and of what it put in.
+pub const SHOWN_EDIT_CHARACTERS: usize = 4_096;
+/// Bytes that an entry shows of a text, for its base and for each candidate.
+pub const SHOWN_TEXT_BYTES: usize = 64 * 1024;

@@ -3,10 +3,12 @@
 //! A path is a list of segments. In a segment `\`, `.`, `/`, `#` and a leading `$` stand behind a `\`, and
 //! the empty segment is written `\e`; `.` joins segments. So a column `address.city` (`address\.city`), a
 //! nested address/city (`address.city`) and a column `$deleted` (`\$deleted`) are three different things.
-//! Keys that begin with a bare `$` are ours, and an unescaped `/` or `#` is left to later field types.
+//! Keys that begin with a bare `$` are ours. An unescaped `#` ends the path of a text, list or counter and says
+//! which it is, an unescaped `/` that of a set and says the member: see [`FieldKey`].
 
 use std::fmt;
 
+use crate::field::FieldKey;
 use crate::limits;
 
 /// The register that says whether a record is deleted.
@@ -189,8 +191,10 @@ fn reserved(path: &str, character: char, at: usize) -> PathError {
 /// What a register's key stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Register {
-    /// A field.
+    /// A field that is replaced as a whole.
     Field(FieldPath),
+    /// A member of a set, or a text, list or counter.
+    Typed(FieldKey),
     /// One of ours: deleted, owner, review.
     Special,
     /// A kind of register of a later Driftless: kept, not shown.
@@ -212,10 +216,27 @@ impl Register {
                 character: '/' | '#',
                 at,
                 ..
-            }) if at > 0 => Some(Self::Later),
+            }) if at > 0 => Some(FieldKey::parse(key).map_or(Self::Later, Self::Typed)),
             Err(_) => None,
         }
     }
+}
+
+/// Whether `key` is that of a text, list or counter at `path`, or of a member of a set there.
+pub(crate) fn is_typed(key: &str, path: &str) -> bool {
+    key.strip_prefix(path)
+        .is_some_and(|rest| rest.starts_with(['#', '/']))
+}
+
+/// The paths of the fields that a field lies in, the nearest first.
+pub(crate) fn above(path: &str) -> impl Iterator<Item = &str> {
+    let bytes = path.as_bytes();
+    let is_joint = |at: &usize| {
+        let escapes = bytes[..*at].iter().rev().take_while(|byte| **byte == b'\\');
+        bytes[*at] == b'.' && escapes.count() % 2 == 0
+    };
+    let joints = (0..bytes.len()).rev().filter(is_joint).collect::<Vec<_>>();
+    joints.into_iter().map(|at| &path[..at])
 }
 
 /// Whether the register `key` lies below the field `ancestor` (`address.city` below `address`).

@@ -58,6 +58,28 @@ pub(crate) fn body(raw: &[u8]) -> Result<&[u8], Refusal> {
     }
 }
 
+/// How many bytes the chunk at the front takes, as it says itself: magic, checksum, type, length, content.
+pub(crate) fn chunk_length(bytes: &[u8]) -> Option<usize> {
+    if bytes.len() <= HEADER_BYTES || bytes[..4] != MAGIC {
+        return None;
+    }
+    let mut reader = Reader(&bytes[HEADER_BYTES..]);
+    let content = usize::try_from(reader.unsigned()?).ok()?;
+    (bytes.len() - reader.0.len()).checked_add(content)
+}
+
+/// The key of a change that has one operation at the root, without reading anything else of it.
+pub(crate) fn only_key(raw: &[u8]) -> Option<String> {
+    let columns = columns(body(raw).ok()?)?;
+    let (_, keys) = columns.into_iter().find(|(column, _)| *column == KEYS)?;
+    let mut runs = Reader(keys);
+    let (1 | -1) = runs.signed()? else {
+        return None;
+    };
+    let key = std::str::from_utf8(runs.prefixed()?).ok()?;
+    runs.0.is_empty().then(|| key.to_owned())
+}
+
 /// What the run-length codes of a change claim.
 #[derive(Default)]
 struct Counts {
@@ -69,24 +91,9 @@ struct Counts {
 impl Counts {
     /// Reads the body up to its columns, and their runs.
     fn of(body: &[u8]) -> Option<Self> {
-        let mut reader = Reader(body);
-        let deps = reader.unsigned()?;
-        reader.take(deps.checked_mul(32)?)?;
-        reader.prefixed()?; // actor
-        for _ in ["sequence number", "first operation", "time"] {
-            reader.number()?;
-        }
-        reader.prefixed()?; // message
-        for _ in 0..reader.unsigned()? {
-            reader.prefixed()?; // another actor
-        }
-        let mut columns = Vec::new();
-        for _ in 0..reader.unsigned()? {
-            columns.push((reader.unsigned()?, reader.unsigned()?));
-        }
         let mut counts = Self::default();
-        for (column, length) in columns {
-            let runs = Reader(reader.take(length)?);
+        for (column, bytes) in columns(body)? {
+            let runs = Reader(bytes);
             let (count, weight): (_, fn(&mut Reader<'_>) -> Option<u64>) = match column {
                 ACTIONS => (&mut counts.operations, |runs| runs.unsigned().map(|_| 1)),
                 REPLACED => (&mut counts.replaced, |runs| runs.unsigned()),
@@ -99,6 +106,29 @@ impl Counts {
         }
         Some(counts)
     }
+}
+
+/// The columns of a change's body, each with its specification.
+fn columns(body: &[u8]) -> Option<Vec<(u64, &[u8])>> {
+    let mut reader = Reader(body);
+    let deps = reader.unsigned()?;
+    reader.take(deps.checked_mul(32)?)?;
+    reader.prefixed()?; // actor
+    for _ in ["sequence number", "first operation", "time"] {
+        reader.number()?;
+    }
+    reader.prefixed()?; // message
+    for _ in 0..reader.unsigned()? {
+        reader.prefixed()?; // another actor
+    }
+    let mut lengths = Vec::new();
+    for _ in 0..reader.unsigned()? {
+        lengths.push((reader.unsigned()?, reader.unsigned()?));
+    }
+    lengths
+        .into_iter()
+        .map(|(column, length)| Some((column, reader.take(length)?)))
+        .collect()
 }
 
 /// The weights of all items of a run-length column: a run has one value, a literal one each, a null run none.

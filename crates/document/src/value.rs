@@ -36,6 +36,14 @@ pub enum Value {
     Json(String),
     /// A value of a later Driftless: kept and passed on, not understood here.
     Opaque(Vec<u8>),
+    /// What a counter reads. Of rows only: a counter is changed by increments.
+    Counter(i64),
+    /// What a text reads. Of rows only: a text is changed by its characters.
+    Text(String),
+    /// What a list reads. Of rows only: a list is changed by its elements.
+    List(Vec<Value>),
+    /// What a set reads, its members sorted. Of rows only: a set is changed by its members.
+    Set(Vec<Value>),
 }
 
 /// The first byte of a `Bytes` scalar says which of our types it is.
@@ -56,6 +64,16 @@ impl Value {
             Self::Bytes(value) => ScalarValue::Bytes(tagged(TAG_BYTES, value)),
             Self::Json(value) => ScalarValue::Bytes(tagged(TAG_JSON, value.as_bytes())),
             Self::Opaque(value) => ScalarValue::Bytes(value.clone()),
+            // What a row reads of a container stands in no scalar: nothing writes these.
+            Self::Counter(_) | Self::Text(_) | Self::List(_) | Self::Set(_) => ScalarValue::Null,
+        }
+    }
+
+    /// As [`Value::from_scalar`], for what stands at the root: there may be counters.
+    pub(crate) fn from_root(scalar: &ScalarValue) -> Option<Self> {
+        match scalar {
+            ScalarValue::Counter(counter) => Some(Self::Counter(i64::from(counter))),
+            other => Self::from_scalar(other),
         }
     }
 

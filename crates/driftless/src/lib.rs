@@ -44,7 +44,7 @@
 //! | records | [`Collection`], [`RecordView`] |
 //! | what was committed since | [`Commits`], [`Database::changes_since`] |
 //! | who did what, and the past | [`History`], [`Collection::history`], [`Collection::get_at`] |
-//! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`] |
+//! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`], [`ConflictWatch`] |
 //! | what is refused, what is not sent yet | [`Quarantine`], [`Outbox`], [`Draft`] |
 //! | other devices | [`Sync`], [`Server`], [`Connection`], [`Database::invite`], [`Database::join`] |
 //! | how it stands | [`Database::watch_status`], [`Collection::sync_state`], [`Commit::reached`], [`Database::ended`] |
@@ -89,7 +89,10 @@ mod time;
 pub use collection::{Collection, IntoFields, ListOptions};
 pub use commit::{Commit, Reach};
 pub use commits::Commits;
-pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
+pub use conflicts::{
+    Author, BulkReport, Choice, Conflict, ConflictEvent, ConflictMember, ConflictMembers,
+    ConflictPage, ConflictWatch, Conflicts, MemberAct, Resolution, Skipped,
+};
 pub use database::{CompactReport, Database, InviteOptions};
 pub use error::{Error, ErrorKind};
 pub use history::{History, HistoryEntry};
@@ -118,11 +121,12 @@ pub use driftless_document::{
     number_text, parse_node, parse_record, value_to_json,
 };
 pub use driftless_engine::{
-    ChangeEvent, Clock, ConflictFilter, ConflictView, DeviceName, DigestReport, Discarded, Draft,
-    DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError, Filter,
-    ImportCounts, ItemPage, ItemState, MemberView, Millis, OutboxItem, OutboxPeer, PeerState,
-    PeerView, QuarantineItem, RecordKey, RecordSync, Retried, StatusReport, SyncState,
-    VerifyReport, WaitsFor,
+    BulkRule, ChangeEvent, Clock, ConflictChange, ConflictFilter, ConflictPosition,
+    ConflictPositionError, ConflictView, DeviceName, DigestReport, Discarded, Draft, DraftApplied,
+    DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError, Filter, ImportCounts,
+    ItemPage, ItemState, MemberView, Millis, OutboxItem, OutboxPeer, PeerState, PeerView,
+    QuarantineItem, RecordKey, RecordSync, Retried, StatusReport, SyncState, VerifyReport,
+    WaitsFor,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

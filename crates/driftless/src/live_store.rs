@@ -124,6 +124,11 @@ impl LiveStore {
         folder
     }
 
+    /// Whether its folder is where it was.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.folder.check_place().is_ok()
+    }
+
     /// What it takes on disk.
     pub(crate) fn report(&self) -> Result<StoreReport, Error> {
         let rewrite = self.rewrite.as_ref();
@@ -156,7 +161,7 @@ impl LiveStore {
                     self.give_up(&error);
                 }
             }
-            Err(error) => tracing::warn!(%error, "the size of the store is unknown"),
+            Err(error) => tracing::debug!(%error, "the size of the store is unknown"),
         }
     }
 
@@ -165,6 +170,7 @@ impl LiveStore {
         if self.rewrite.is_none()
             && let Err(error) = self.begin(false)
         {
+            remove_leftovers(&self.folder);
             // Whoever does not wait any more does not want to know.
             let _ = waiting.send(Err(error));
             return;
@@ -214,8 +220,11 @@ impl LiveStore {
     }
 
     /// What is left to do before the store is closed: a rewrite that is due is finished, unless the store is large and
-    /// can wait for a longer process.
-    pub(crate) fn settle(&mut self) -> Result<(), Suspect> {
+    /// can wait for a longer process. Once `go_on` says no, it waits all the same.
+    pub(crate) fn settle(&mut self, go_on: &dyn Fn() -> bool) -> Result<(), Suspect> {
+        if !go_on() {
+            return Ok(());
+        }
         let has_grown = self
             .kv
             .size_on_disk()
@@ -228,7 +237,7 @@ impl LiveStore {
         let is_due = rewrite.is_due;
         let cannot_wait = || self.is_over(Over::TwiceEver).unwrap_or(false);
         if is_due && (is_quick || cannot_wait()) {
-            while self.is_at_work() {
+            while self.is_at_work() && go_on() {
                 self.step()?;
             }
         }

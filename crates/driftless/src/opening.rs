@@ -55,6 +55,8 @@ impl Held {
         let Self { replica, store } = self;
         replica.close()?;
         let mut folder = store.into_folder();
+        // Whatever is there now is not what was open here, and gets no seal.
+        folder.check_place()?;
         if let Some(reason) = suspect {
             folder.set_aside(reason)?;
             return Ok(());

@@ -180,6 +180,7 @@ impl DraftRecord {
                 self.set.remove(key);
                 self.unset.push(key.to_owned());
             }
+            _ => self.left_out.push(key.to_owned()),
         }
     }
 

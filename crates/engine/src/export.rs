@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use driftless_document::{Action, Change, RecordId, read_change, value_to_json};
+use driftless_document::{Action, Change, OpId, RecordId, read_change, value_to_json};
 use driftless_protocol::{BodyForm, Envelope, Item, ItemPayload};
 use serde_json::{Value as Json, json};
 
@@ -120,6 +120,22 @@ fn read_json(change: &Change) -> Json {
         .map(|operation| match &operation.action {
             Action::Put(value) => json!({ "path": operation.key, "value": value_to_json(value) }),
             Action::Delete => json!({ "path": operation.key, "removed": true }),
+            Action::Increment(by) => json!({ "path": operation.key, "increment": by }),
+            Action::Insert { after, value } => json!({
+                "path": operation.key,
+                "insert": value_to_json(value),
+                "after": after.as_ref().map(element_name),
+            }),
+            Action::PutElement { element, value } => json!({
+                "path": operation.key,
+                "element": element_name(element),
+                "value": value_to_json(value),
+            }),
+            Action::DeleteElement { element } => json!({
+                "path": operation.key,
+                "element": element_name(element),
+                "removed": true,
+            }),
         })
         .collect();
     let deps = change.deps.iter().map(ToString::to_string);
@@ -132,4 +148,8 @@ fn read_json(change: &Change) -> Json {
         "deps": deps.collect::<Vec<_>>(),
         "writes": writes,
     })
+}
+
+fn element_name(element: &OpId) -> String {
+    format!("{}@{}", element.counter, element.actor)
 }

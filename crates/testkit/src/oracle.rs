@@ -135,7 +135,7 @@ impl<'a> Oracle<'a> {
             if let Some(last) = last {
                 let action = match &change.operations[last].action {
                     Action::Put(value) => MemberAction::Put(value.clone()),
-                    Action::Delete => MemberAction::Delete,
+                    _ => MemberAction::Delete,
                 };
                 acts.push(Act {
                     change: n,
@@ -262,6 +262,8 @@ impl<'a> Oracle<'a> {
             candidates,
             members: members.iter().map(member).collect(),
             outcomes: outcomes.iter().map(candidate).collect(),
+            spans: Vec::new(),
+            reviews: Vec::new(),
         };
         Episode {
             entry,

@@ -55,7 +55,7 @@ impl<'a> Past<'a> {
             .filter(|(hash, _)| !writers.iter().any(|(later, _)| self.knew(later, hash)))
             .filter_map(|(_, (id, action))| match action {
                 Action::Put(value) => Some((*id, value.clone())),
-                Action::Delete => None,
+                _ => None,
             })
             .collect();
         live.sort_by_key(|(id, _)| *id);

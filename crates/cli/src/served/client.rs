@@ -32,6 +32,7 @@ pub(crate) async fn ask(
     let request = Request {
         output_columns: columns(caller.width()),
         error_columns: columns(error_width(&**caller)),
+        colors: caller.colors(),
         // One that is gone has no files either.
         arguments: arguments.to_vec(),
     };

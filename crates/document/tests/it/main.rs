@@ -3,9 +3,11 @@
 
 mod admission;
 mod bytes;
+mod fields;
 mod golden;
 mod hostile;
 mod mutants;
+mod overlaps;
 mod paths;
 mod record;
 mod support;

@@ -1,19 +1,19 @@
-//! Databases, collections and conflicts without async.
+//! Databases and collections without async.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use driftless_document::{Fields, RecordId};
 use driftless_engine::{
-    ChangeEvent, ConflictFilter, DigestReport, Edit, ImportCounts, RecordSync, StatusReport,
-    VerifyReport,
+    ChangeEvent, DigestReport, Edit, ImportCounts, RecordSync, StatusReport, VerifyReport,
 };
 use driftless_protocol::{DeviceId, WorkspaceId};
 
+use super::conflicts::Conflicts;
 use super::sync::Sync;
 use super::wait;
 use crate::collection::IntoFields;
 use crate::commit::{Commit, Reach};
-use crate::conflicts::{Conflict, Resolution};
 use crate::error::Error;
 use crate::opening::Opening;
 use crate::options::Options;
@@ -57,6 +57,11 @@ impl Database {
         wait(self.inner.close())
     }
 
+    /// See [`Database::close_soon`](crate::Database::close_soon).
+    pub fn close_soon(self, tidy: Duration) -> Result<(), Error> {
+        wait(self.inner.close_soon(tidy))
+    }
+
     /// The same database, for async code.
     pub fn to_async(&self) -> crate::Database {
         self.inner.clone()
@@ -71,9 +76,7 @@ impl Database {
 
     /// See [`Database::conflicts`](crate::Database::conflicts).
     pub fn conflicts(&self) -> Conflicts {
-        Conflicts {
-            inner: self.inner.conflicts(),
-        }
+        Conflicts::new(self.inner.conflicts())
     }
 
     /// See [`Database::sync`](crate::Database::sync).
@@ -284,37 +287,5 @@ impl Collection {
     pub fn sync_state(&self, id: RecordId) -> Result<RecordSync, Error> {
         let inner = self.inner.clone();
         wait(async move { inner.sync_state(id).await })
-    }
-}
-
-/// [`Conflicts`](crate::Conflicts) without async.
-#[derive(Clone, Debug)]
-pub struct Conflicts {
-    inner: crate::Conflicts,
-}
-
-impl Conflicts {
-    /// See [`Conflicts::list`](crate::Conflicts::list).
-    pub fn list(&self, filter: ConflictFilter) -> Result<Vec<Conflict>, Error> {
-        let inner = self.inner.clone();
-        wait(async move { inner.list(filter).await })
-    }
-
-    /// See [`Conflicts::get`](crate::Conflicts::get).
-    pub fn get(&self, id: &str) -> Result<Conflict, Error> {
-        let (inner, id) = (self.inner.clone(), id.to_owned());
-        wait(async move { inner.get(&id).await })
-    }
-
-    /// See [`Conflicts::resolve`](crate::Conflicts::resolve).
-    pub fn resolve(&self, conflict: &Conflict, resolution: Resolution) -> Result<Commit, Error> {
-        let (inner, conflict) = (self.inner.clone(), conflict.clone());
-        wait(async move { inner.resolve(&conflict, resolution).await })
-    }
-
-    /// See [`Conflicts::export`](crate::Conflicts::export).
-    pub fn export(&self) -> Result<Vec<String>, Error> {
-        let inner = self.inner.clone();
-        wait(async move { inner.export().await })
     }
 }

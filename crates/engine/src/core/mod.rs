@@ -64,6 +64,8 @@ pub(crate) struct Core {
     take_backs: BTreeMap<TakenBack, bool>,
     /// Whether a take-back came to count, or no longer counts, since the last pass over the journal.
     turned: bool,
+    /// How often everything was derived again since this was opened.
+    pub(crate) derivations: u64,
 }
 
 /// The counters that go with every batch.
@@ -93,7 +95,7 @@ pub(crate) struct State {
     stale: bool,
 }
 
-const STATE_FORMAT: u8 = 3;
+const STATE_FORMAT: u8 = 4;
 
 impl Default for State {
     fn default() -> Self {
@@ -290,6 +292,7 @@ impl Core {
             granted: BTreeSet::new(),
             take_backs: BTreeMap::new(),
             turned: false,
+            derivations: 0,
         };
         core.granted = core.resolve_grants();
         core
@@ -301,9 +304,9 @@ impl Core {
         journal: &Journal,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<(), EngineError> {
-        let total = journal.replay_bytes();
-        let mut done = 0u64;
         let from = self.state.applied;
+        let total = journal.replay_bytes(from);
+        let mut done = 0u64;
         journal.replay(from, &mut |frame: Frame| {
             if self.base.staged_keys() > REPLAY_BATCH_KEYS {
                 self.apply(frame.position)?;
@@ -432,6 +435,7 @@ impl Core {
     }
 
     fn rederive_once(&mut self, journal: &Journal) -> Result<(), EngineError> {
+        self.derivations += 1;
         self.base.discard();
         self.contested.clear();
         for key in self.base.keys(&self.keys.0.0)? {

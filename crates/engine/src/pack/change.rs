@@ -18,6 +18,14 @@ const JSON: u64 = 10;
 const OPAQUE: u64 = 11;
 /// No value: the register is emptied.
 const DELETE: u64 = 0;
+/// A counter is added to.
+const INCREMENT: u64 = 12;
+/// A new element of a text or list: at its beginning, behind the one of the operation before, behind another.
+const INSERT_FIRST: u64 = 13;
+const INSERT_NEXT: u64 = 14;
+const INSERT: u64 = 15;
+const PUT_ELEMENT: u64 = 16;
+const DELETE_ELEMENT: u64 = 17;
 
 /// Writes a change of a record; its actor, number and roughly its time are the item's.
 pub(super) fn write(
@@ -46,7 +54,7 @@ pub(super) fn write(
         if is_new {
             writer.text(Column::Key, Column::Text, operation.key.as_bytes());
         }
-        if all.histories[record].live(key) == operation.pred {
+        if replaces(all, record, key, &operation.action) == operation.pred {
             writer.number(Column::Replaced, 0);
         } else {
             writer.number(Column::Replaced, operation.pred.len() as u64 + 1);
@@ -56,8 +64,8 @@ pub(super) fn write(
                 write_actor(writer, all, &replaced.actor);
             }
         }
-        write_action(writer, &operation.action);
-        all.histories[record].set_live(key, left_live(id, &operation.action));
+        write_action(writer, all, id, &operation.action);
+        leave_live(all, record, key, id, operation);
     }
     all.histories[record].push(change, change.hash);
 }
@@ -81,6 +89,7 @@ pub(super) fn read(
         start_op,
         deps,
         time: time.wrapping_add(reader.signed(Column::Change)?),
+        creates: Vec::new(),
         operations: Vec::new(),
     };
     for _ in 0..reader.number(Column::Change)? {
@@ -91,8 +100,10 @@ pub(super) fn read(
             all.keys.number(&String::from_utf8(text).ok()?);
         }
         let name = all.keys.name(key)?.clone();
+        let id = OpId { counter, actor };
+        let action = read_action(reader, all, id)?;
         let pred = match reader.number(Column::Replaced)? {
-            0 => all.histories[record].live(key).to_vec(),
+            0 => replaces(all, record, key, &action),
             count => (1..count)
                 .map(|_| {
                     let back = reader.signed(Column::Replaced)?;
@@ -103,15 +114,15 @@ pub(super) fn read(
                 })
                 .collect::<Option<_>>()?,
         };
-        let action = read_action(reader)?;
-        let live = left_live(OpId { counter, actor }, &action);
-        all.histories[record].set_live(key, live);
-        change.operations.push(Operation {
+        let operation = Operation {
             key: name,
             action,
             pred,
-        });
+        };
+        leave_live(all, record, key, id, &operation);
+        change.operations.push(operation);
     }
+    change.creates = change.find_creates();
     let (raw, hash) = change.to_raw()?;
     all.histories[record].push(&change, hash);
     Some((raw, hash))
@@ -146,22 +157,93 @@ fn read_actor(reader: &mut Reader, all: &mut Dictionaries) -> Option<ActorId> {
     all.actors.name(number).copied()
 }
 
-fn left_live(id: OpId, action: &Action) -> Option<OpId> {
+/// What an operation replaces, if nothing else was written meanwhile.
+fn replaces(all: &Dictionaries, record: usize, key: usize, action: &Action) -> Vec<OpId> {
     match action {
-        Action::Put(_) => Some(id),
-        Action::Delete => None,
+        Action::Put(_) | Action::Delete | Action::Increment(_) => {
+            all.histories[record].live(key).to_vec()
+        }
+        Action::Insert { .. } => Vec::new(),
+        Action::PutElement { element, .. } | Action::DeleteElement { element } => vec![*element],
     }
 }
 
-fn write_action(writer: &mut Writer, action: &Action) {
+fn leave_live(all: &mut Dictionaries, record: usize, key: usize, id: OpId, operation: &Operation) {
+    let live = match operation.action {
+        Action::Put(_) => Some(id),
+        Action::Delete => None,
+        Action::Increment(_) => operation.pred.first().copied(),
+        _ => return,
+    };
+    all.histories[record].set_live(key, live);
+}
+
+fn write_action(writer: &mut Writer, all: &mut Dictionaries, id: OpId, action: &Action) {
+    let column = Column::Value;
+    match action {
+        Action::Delete => writer.number(column, DELETE),
+        Action::Put(value) => write_value(writer, value),
+        Action::Increment(by) => {
+            writer.number(column, INCREMENT);
+            writer.signed(column, *by);
+        }
+        Action::Insert { after: None, value } => {
+            writer.number(column, INSERT_FIRST);
+            write_value(writer, value);
+        }
+        Action::Insert {
+            after: Some(after),
+            value,
+        } if Some(*after) == before(id) => {
+            writer.number(column, INSERT_NEXT);
+            write_value(writer, value);
+        }
+        Action::Insert {
+            after: Some(after),
+            value,
+        } => {
+            writer.number(column, INSERT);
+            write_element(writer, all, id, after);
+            write_value(writer, value);
+        }
+        Action::PutElement { element, value } => {
+            writer.number(column, PUT_ELEMENT);
+            write_element(writer, all, id, element);
+            write_value(writer, value);
+        }
+        Action::DeleteElement { element } => {
+            writer.number(column, DELETE_ELEMENT);
+            write_element(writer, all, id, element);
+        }
+    }
+}
+
+/// The operation before one of the same change.
+fn before(id: OpId) -> Option<OpId> {
+    Some(OpId {
+        counter: id.counter.checked_sub(1)?,
+        ..id
+    })
+}
+
+fn write_element(writer: &mut Writer, all: &mut Dictionaries, id: OpId, element: &OpId) {
+    writer.signed(Column::Value, difference(id.counter, element.counter));
+    write_actor(writer, all, &element.actor);
+}
+
+fn read_element(reader: &mut Reader, all: &mut Dictionaries, id: OpId) -> Option<OpId> {
+    let back = reader.signed(Column::Value)?;
+    Some(OpId {
+        counter: id.counter.wrapping_sub(back.cast_unsigned()),
+        actor: read_actor(reader, all)?,
+    })
+}
+
+fn write_value(writer: &mut Writer, value: &Value) {
     let column = Column::Value;
     let mut text = |tag: u64, bytes: &[u8]| {
         writer.number(column, tag);
         writer.text(column, Column::Text, bytes);
-    };
-    let value = match action {
-        Action::Delete => return writer.number(column, DELETE),
-        Action::Put(value) => value,
     };
     match value {
         Value::String(string) => text(STRING, string.as_bytes()),
@@ -190,10 +272,41 @@ fn write_action(writer: &mut Writer, action: &Action) {
     }
 }
 
-fn read_action(reader: &mut Reader) -> Option<Action> {
+fn read_action(reader: &mut Reader, all: &mut Dictionaries, id: OpId) -> Option<Action> {
+    Some(match reader.number(Column::Value)? {
+        DELETE => Action::Delete,
+        INCREMENT => Action::Increment(reader.signed(Column::Value)?),
+        INSERT_FIRST => Action::Insert {
+            after: None,
+            value: read_value(reader)?,
+        },
+        INSERT_NEXT => Action::Insert {
+            after: Some(before(id)?),
+            value: read_value(reader)?,
+        },
+        INSERT => Action::Insert {
+            after: Some(read_element(reader, all, id)?),
+            value: read_value(reader)?,
+        },
+        PUT_ELEMENT => Action::PutElement {
+            element: read_element(reader, all, id)?,
+            value: read_value(reader)?,
+        },
+        DELETE_ELEMENT => Action::DeleteElement {
+            element: read_element(reader, all, id)?,
+        },
+        tag => Action::Put(read_tagged(reader, tag)?),
+    })
+}
+
+fn read_value(reader: &mut Reader) -> Option<Value> {
+    let tag = reader.number(Column::Value)?;
+    read_tagged(reader, tag)
+}
+
+fn read_tagged(reader: &mut Reader, tag: u64) -> Option<Value> {
     let column = Column::Value;
-    let value = match reader.number(column)? {
-        DELETE => return Some(Action::Delete),
+    Some(match tag {
         NULL => Value::Null,
         FALSE => Value::Bool(false),
         TRUE => Value::Bool(true),
@@ -206,8 +319,7 @@ fn read_action(reader: &mut Reader) -> Option<Action> {
         JSON => Value::Json(read_string(reader)?),
         OPAQUE => Value::Opaque(reader.text(column, Column::Text)?.to_vec()),
         _ => return None,
-    };
-    Some(Action::Put(value))
+    })
 }
 
 fn read_string(reader: &mut Reader) -> Option<String> {

@@ -309,13 +309,14 @@ impl Replica {
                 format!("feed {feed} went on differently elsewhere"),
             ));
         }
-        if self.core.is_quarantined(&feed, n).map_err(stop_of)? {
-            let code = Code::ChangeRefused;
-            session.refused.push(Refusal { feed, n, code });
-            let told = self.note_told(&session.start.peer, EnvelopeId { feed, n });
-            told.map_err(stop_of)?;
-        } else {
-            acknowledge(session, feed, n);
+        let id = EnvelopeId { feed, n };
+        match self.verdict(id).map_err(stop_of)? {
+            Some((code, _)) => {
+                session.refused.push(Refusal { feed, n, code });
+                let told = self.note_told(&session.start.peer, id);
+                told.map_err(stop_of)?;
+            }
+            None => acknowledge(session, feed, n),
         }
         Ok(())
     }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod convergence;
+mod deciding;
+mod deciding_many;
 mod discard;
 mod durability;
 mod forger;
@@ -13,5 +15,6 @@ mod packing;
 mod packing_format;
 mod packing_size;
 mod quarantine;
+mod reading;
 mod refused;
 mod support;
