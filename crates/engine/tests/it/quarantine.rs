@@ -1,13 +1,13 @@
 //! The quarantine: what is in it is listed, explained, judged again, exported and left out of the list.
 
-use driftless_document::{RecordId, Value};
+use driftless_document::{ActorId, Record, RecordId, Value};
 use driftless_engine::{
     Discarded, EngineError, EnvelopeId, ItemPage, ItemState, Replica, Retried, WaitsFor,
 };
-use driftless_protocol::{Code, FeedId};
+use driftless_protocol::{Code, FeedId, Message};
 use driftless_store::{Batch, KeyBuilder, Kv, MemoryKv};
 
-use crate::forger::{Forger, introduce, talk};
+use crate::forger::{Forger, introduce, put, talk};
 use crate::support::{Device, assert_equal, insert, set, sync, text, two};
 
 /// A laptop that took four envelopes of a forger: 1, 3 and 4 are refused, 3 because it rests on 1.
