@@ -236,6 +236,7 @@ struct Meters {
     verified: Progress,
     rewritten: Progress,
     synced: Progress,
+    decided: Progress,
 }
 
 impl Meters {
@@ -246,6 +247,7 @@ impl Meters {
             verified: to.progress("verified", "journal byte"),
             rewritten: to.progress("rewrote", "byte"),
             synced: to.progress("synced", "record"),
+            decided: to.progress("decided", "conflict").on_terminals_only(),
             to,
         }
     }
@@ -268,6 +270,10 @@ impl Meters {
                 done_bytes,
                 total_bytes,
             } => self.rewritten.at(done_bytes, total_bytes),
+            P::Deciding { decided, skipped } => self.decided.tell(
+                decided + skipped,
+                &format!("{} decided, {skipped} left", count(decided, "conflict")),
+            ),
             P::Syncing {
                 records_received,
                 records_sent,

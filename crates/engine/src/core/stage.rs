@@ -274,6 +274,11 @@ impl Core {
         Ok(())
     }
 
+    /// Whether the log lacks what this group has written so far.
+    pub(crate) fn has_evidence_to_stage(&self) -> bool {
+        !self.contested.is_empty()
+    }
+
     fn stage_aliases(&mut self, key: &RecordKey, entry: &Entry) {
         let value = KeyBuilder::new()
             .push_u8(FORMAT)
