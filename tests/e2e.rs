@@ -62,3 +62,5 @@ mod sync;
 mod terminal;
 #[path = "e2e/usage.rs"]
 mod usage;
+#[path = "e2e/watch.rs"]
+mod watch;

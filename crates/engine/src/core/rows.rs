@@ -117,8 +117,12 @@ impl Core {
     }
 
     pub(crate) fn evidence(&self, key: &RecordKey) -> Result<Evidence, EngineError> {
+        Ok(self.stored_evidence(key)?.unwrap_or_default())
+    }
+
+    pub(crate) fn stored_evidence(&self, key: &RecordKey) -> Result<Option<Evidence>, EngineError> {
         let bytes = self.base.get(&self.keys.record(Space::Conflict, key))?;
-        Ok(bytes.map_or(Ok(Evidence::default()), |bytes| Evidence::decode(&bytes))?)
+        Ok(bytes.map(|bytes| Evidence::decode(&bytes)).transpose()?)
     }
 
     /// Shows every row of a collection, or of all, in (collection, id) order.

@@ -118,14 +118,26 @@ fn pack_all(journal: &mut Journal) -> Result<(), JournalError> {
 fn a_packed_journal_reads_the_same_from_every_position() {
     let (files, mut journal) = written();
     let whole = frames(&journal, Position::START);
-    let (end, length) = (journal.end(), journal.replay_bytes());
+    let (end, length) = (journal.end(), journal.replay_bytes(Position::START));
+    assert_eq!(journal.replay_bytes(end), 0);
+    let last = Position {
+        offset: end.offset - 3,
+        ..end
+    };
+    assert_eq!(journal.replay_bytes(last), 3);
     let starts: Vec<Position> = whole.iter().map(|frame| frame.position).collect();
     assert_eq!(journal.packs().end().segment, 1);
     pack_all(&mut journal).unwrap();
     for journal in [journal, open_plain(&files).unwrap()] {
         assert_eq!(journal.closed_segments(), 0);
         assert_eq!(journal.packs().end().segment, end.segment);
-        assert_eq!((journal.end(), journal.replay_bytes()), (end, length));
+        let replayed = journal.replay_bytes(Position::START);
+        assert_eq!((journal.end(), replayed), (end, length));
+        let before = Position {
+            segment: end.segment,
+            offset: 0,
+        };
+        assert_eq!(journal.replay_bytes(before), u64::from(end.offset));
         assert!(journal.bytes() < length);
         for (at, start) in starts.iter().enumerate() {
             assert_eq!(journal.read(*start).unwrap(), whole[at]);
