@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 47] = [
+const COMMANDS: [&str; 51] = [
     "",
     "init",
     "import",
@@ -32,7 +32,11 @@ const COMMANDS: [&str; 47] = [
     "conflicts",
     "conflicts list",
     "conflicts show",
+    "conflicts review",
     "conflicts resolve",
+    "conflicts acknowledge",
+    "conflicts undo",
+    "conflicts watch",
     "conflicts export",
     "quarantine",
     "quarantine list",

@@ -37,8 +37,8 @@ pub use admission::{Admission, Admitted, Refusal, read_change};
 pub use change::{Action, Change, Operation, change_hash};
 pub use codec::DecodeError;
 pub use conflict::{
-    Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Review, ReviewAction, Shown,
-    Span, Status, Verdict, evidence,
+    Agreed, Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Review, ReviewAction,
+    Shown, Span, Status, Verdict, evidence, merged_forks,
 };
 pub use field::{FieldKey, FieldType};
 pub use history::{
@@ -49,7 +49,7 @@ pub use ids::{ActorId, ChangeHash, EntryId, OpId, RecordId, Version};
 pub use json::{
     JsonError, JsonFault, Nested, Node, Position, canonical_number, element_from_json,
     is_canonical, matches_text, nest, node_from_json, number_text, parse_node, parse_record,
-    read_json, value_to_json,
+    read_json, reads_as, value_to_json,
 };
 pub use path::{DELETED, FieldPath, PathError, REVIEW};
 pub use record::{ApplyError, LoadError, Record};

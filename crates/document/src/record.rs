@@ -3,7 +3,7 @@
 //! A record is read and changed through here only. It is never half changed: a change is applied to a copy,
 //! and the copy takes the document's place when the change reads back byte for byte.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use automerge::{
@@ -17,7 +17,7 @@ use crate::genesis::{self, Genesis};
 use crate::graph::{ChangeGraph, Link};
 use crate::ids::{ActorId, ChangeHash, OpId};
 use crate::limits;
-use crate::path::{DELETED, Register};
+use crate::path::{DELETED, FieldPath, Register};
 use crate::quiet;
 use crate::row::Row;
 use crate::sequence::Sequence;
@@ -26,6 +26,9 @@ use crate::write::{self, Intent, WriteError};
 
 /// Offsets in text count Unicode code points; not saved by Automerge, so set on every load.
 const ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
+
+/// So many changes are cheaper to read one by one than with all that follow the same past.
+const FEW_CHANGES: usize = 16;
 
 /// One record: its document, loaded.
 #[derive(Clone)]
@@ -203,6 +206,75 @@ impl Record {
         })
         .map_err(|_| malformed("reading its changes panicked"))?
         .map_err(malformed)
+    }
+
+    /// Its changes at these places in the graph, all from `first` on and none a genesis change.
+    pub(crate) fn changes_at(
+        &self,
+        places: &BTreeSet<usize>,
+        first: usize,
+    ) -> Result<BTreeMap<usize, Change>, LoadError> {
+        let mut changes = BTreeMap::new();
+        if places.is_empty() {
+            return Ok(changes);
+        }
+        let read = quiet::catch(|| {
+            let raw = if places.len() < FEW_CHANGES {
+                let hashes = places.iter().map(|&n| self.graph.hash_at(n));
+                let found = hashes.map(|hash| {
+                    self.document
+                        .get_change_by_hash(&automerge::ChangeHash(hash.0))
+                });
+                found.flatten().collect()
+            } else {
+                let heads = self.heads_before(first).into_iter();
+                let heads: Vec<_> = heads.map(|hash| automerge::ChangeHash(hash.0)).collect();
+                self.document.get_changes(&heads)
+            };
+            for change in &raw {
+                let at = self.graph.place(&ChangeHash(change.hash().0));
+                if let Some(at) = at.filter(|at| places.contains(at)) {
+                    changes.insert(at, self.read(change)?);
+                }
+            }
+            Ok::<_, &'static str>(())
+        });
+        let malformed = |reason: &str| LoadError::Malformed {
+            reason: reason.to_owned(),
+        };
+        read.map_err(|_| malformed("reading its changes panicked"))?
+            .map_err(malformed)?;
+        Ok(changes)
+    }
+
+    /// The heads of what stands before a place in the graph, where that is one head or nothing.
+    pub(crate) fn heads_before(&self, place: usize) -> Vec<ChangeHash> {
+        let genesis = self.genesis_places();
+        let last = (0..place).rev().find(|n| !genesis.contains(n));
+        last.map(|n| self.graph.hash_at(n)).into_iter().collect()
+    }
+
+    /// Whether this key is of a field that holds a value above fields, or of one below such a field.
+    pub(crate) fn is_in_clash(&self, key: &str) -> bool {
+        let is_value = |key: &str| {
+            FieldPath::parse(key).is_ok()
+                && matches!(
+                    self.document.get(ROOT, key),
+                    Ok(Some((automerge::Value::Scalar(_), _)))
+                )
+        };
+        let mut above = key.match_indices('.').map(|(at, _)| &key[..at]);
+        if above.any(is_value) {
+            return true;
+        }
+        let below = format!("{key}.")..format!("{key}/"); // the character after the dot
+        self.document.map_range(ROOT, below).next().is_some() && is_value(key)
+    }
+
+    /// Where the genesis changes of its fields stand in the graph.
+    pub(crate) fn genesis_places(&self) -> BTreeSet<usize> {
+        let hashes = self.objects.values().map(|object| &object.genesis);
+        hashes.filter_map(|hash| self.graph.place(hash)).collect()
     }
 
     /// Takes apart one of its changes.

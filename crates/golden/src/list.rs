@@ -65,6 +65,7 @@ pub const LIST: &[Entry] = &[
         "conflict entries of every kind, candidate and action",
         &[
             "Evidence",
+            "Agreed",
             "Entry",
             "Kind",
             "Shown",

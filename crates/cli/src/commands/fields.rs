@@ -5,9 +5,10 @@ use std::path::Path;
 use driftless::{Edit, FieldPath, Value};
 use serde_json::json;
 
-use super::records::edit;
+use super::records::{edit, write};
 use crate::args::RecordName;
-use crate::assign::{self, Assignment};
+use crate::assign;
+use crate::caller::Caller;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::field_args::{Increment, Members, Push, PutAt, RemoveAt, Text};
@@ -51,12 +52,10 @@ pub(crate) async fn text(context: &mut Context, arguments: Text) -> Result<(), F
         replace_file,
     } = arguments;
     let path = assign::parse_field(&field)?;
-    let whole = match (replace, replace_file) {
-        (Some(text), _) => Some(text),
-        (None, Some(file)) => Some(read_text(context, &file).await?),
-        (None, None) => None,
-    };
-    let edit_of = match (whole, at, delete, insert) {
+    if let Some(file) = replace_file {
+        return replace_by(context, &name, path, &file).await;
+    }
+    let edit_of = match (replace, at, delete, insert) {
         (Some(text), ..) => Edit::ReplaceText { path, text },
         (None, Some(at), delete, insert) if delete.is_some() || insert.is_some() => Edit::Splice {
             path,
@@ -74,6 +73,23 @@ pub(crate) async fn text(context: &mut Context, arguments: Text) -> Result<(), F
         }
     };
     edit(context, &name, vec![edit_of]).await
+}
+
+/// Replaces a text by a file, which is read where the folder is open: what a process reads that finds the folder
+/// busy, it has no more when the one that holds it asks.
+async fn replace_by(
+    context: &mut Context,
+    name: &RecordName,
+    path: FieldPath,
+    file: &Path,
+) -> Result<(), Failure> {
+    let caller = context.caller();
+    write(context, name, "saved", async |collection, id| {
+        let text = read_text(&*caller, file).await?;
+        let edits = vec![Edit::ReplaceText { path, text }];
+        Ok(collection.edit(id, edits).await?)
+    })
+    .await
 }
 
 async fn print_text(
@@ -125,8 +141,8 @@ fn type_of(value: &Value) -> &'static str {
 }
 
 /// A whole file as whoever typed the command finds it.
-async fn read_text(context: &Context, file: &Path) -> Result<String, Failure> {
-    let content = context.caller().read_file(file, TEXT_BYTES_MAX).await;
+async fn read_text(caller: &dyn Caller, file: &Path) -> Result<String, Failure> {
+    let content = caller.read_file(file, TEXT_BYTES_MAX).await;
     let bytes = content.map_err(|source| Failure::File {
         action: "read",
         path: file.to_owned(),

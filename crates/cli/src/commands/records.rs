@@ -126,7 +126,7 @@ pub(crate) async fn restore(context: &mut Context, name: &RecordName) -> Result<
 }
 
 /// Finds the record, writes, and says what came of it.
-async fn write(
+pub(super) async fn write(
     context: &mut Context,
     name: &RecordName,
     done: &str,

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use super::clocks::Fork;
-use super::history::{History, Leaf, Step};
+use super::history::{History, Leaf};
 use crate::ids::OpId;
 use crate::path::DELETED;
 use crate::value::Value;
@@ -56,9 +56,9 @@ pub(super) fn before_each(history: &History<'_>, fork: &Fork) -> Vec<bool> {
         if own > 0 {
             let mut changed = states[state].clone();
             let (steps, rest) = ahead.split_at(own);
-            steps.iter().for_each(|step: &Step<'_>| {
+            for step in steps {
                 step.apply(&mut changed, |value| (says(value), Some(change)));
-            });
+            }
             ahead = rest;
             states.push(changed);
             state = states.len() - 1;

@@ -70,7 +70,7 @@ pub(super) struct Acts<'a> {
     fork: &'a Fork,
     leaf: Leaf<'a>,
     sort: Sort,
-    acts: Vec<Act>,
+    all: Vec<Act>,
 }
 
 impl<'a> Acts<'a> {
@@ -80,20 +80,20 @@ impl<'a> Acts<'a> {
             fork,
             leaf,
             sort: Sort::of(leaf),
-            acts: Vec::new(),
+            all: Vec::new(),
         };
         let writes = history
             .writes_from(leaf, fork.range.start)
             .take_while(|write| fork.range.contains(&write.change));
-        acts.acts.extend(writes.map(|write| Act {
+        acts.all.extend(writes.map(|write| Act {
             change: write.change,
             operation: write.operation,
             action: action_of(write),
         }));
-        if acts.sort == Sort::Record && acts.acts.iter().any(|act| acts.is_strong(act)) {
+        if acts.sort == Sort::Record && acts.all.iter().any(|act| acts.is_strong(act)) {
             let touches = touches(history, fork);
-            acts.acts.extend(touches);
-            acts.acts.sort_by_key(|act| act.change);
+            acts.all.extend(touches);
+            acts.all.sort_by_key(|act| act.change);
         }
         acts
     }
@@ -109,7 +109,7 @@ impl<'a> Acts<'a> {
     /// The entries: one for each connected component of two or more of "contests".
     pub(super) fn entries(&self, place: Place<'_>) -> Vec<Entry> {
         let points: Vec<_> = self
-            .acts
+            .all
             .iter()
             .enumerate()
             .map(|(n, act)| Point {
@@ -131,15 +131,16 @@ impl<'a> Acts<'a> {
     }
 
     fn entry(&self, mut members: Vec<usize>, name: &str, names: &EntryNames) -> Entry {
-        members.sort_by_key(|&n| self.acts[n].operation);
+        members.sort_by_key(|&n| self.all[n].operation);
         let ids: Vec<EntryId> = members
             .iter()
-            .map(|&n| names.of(self.acts[n].operation))
+            .map(|&n| names.of(self.all[n].operation))
             .collect();
         let extent = self.extent(&members);
         let reach = self.reach(&members, &extent);
         let candidates = self.candidates(&reach);
-        let reviews = self.history.reviews_of(&ids);
+        let common = CommonPast::of(self.fork, members.iter().map(|&n| self.all[n].change));
+        let reviews = self.history.reviews_of(&ids, |n| common.includes(n));
         let case = Case {
             history: self.history,
             fork: self.fork,
@@ -147,7 +148,7 @@ impl<'a> Acts<'a> {
             reviews: &reviews,
         };
         let writes = self.history.writes_from(self.leaf, self.fork.range.start);
-        let settled = case.settle(writes.map(|write| (write.change, write)));
+        let settled = case.settle(&writes.map(|write| (write.change, write)));
         let mut outcomes: Vec<_> = settled
             .outcomes
             .iter()
@@ -162,7 +163,7 @@ impl<'a> Acts<'a> {
             also: ids[1..].to_vec(),
             register: name.to_owned(),
             kind: self.kind(&members),
-            base: self.base(&members),
+            base: self.base(&common),
             candidates: self.grouped(&candidates),
             members: self.members(&members, &candidates),
             outcomes,
@@ -172,11 +173,11 @@ impl<'a> Acts<'a> {
     }
 
     fn extent(&self, acts: &[usize]) -> Extent {
-        Extent::of(self.fork, acts.iter().map(|&n| self.acts[n].change))
+        Extent::of(self.fork, acts.iter().map(|&n| self.all[n].change))
     }
 
     fn kind(&self, members: &[usize]) -> Kind {
-        let deletes = |&n: &usize| self.acts[n].action == MemberAction::Delete;
+        let deletes = |&n: &usize| self.all[n].action == MemberAction::Delete;
         match self.sort {
             Sort::Record => Kind::RecordDeleted,
             Sort::Element => Kind::ListElement,
@@ -187,34 +188,34 @@ impl<'a> Acts<'a> {
 
     /// The members, and the acts that succeed some but not all of them. Acts after the fork succeed all.
     fn reach(&self, members: &[usize], extent: &Extent) -> Vec<usize> {
-        let mut is_member = vec![false; self.acts.len()];
+        let mut is_member = vec![false; self.all.len()];
         for &n in members {
             is_member[n] = true;
         }
         let in_reach = |&n: &usize| {
-            let change = self.acts[n].change;
+            let change = self.all[n].change;
             is_member[n]
                 || (extent.is_met_by(self.fork, change) && !extent.is_known_to(self.fork, change))
         };
-        (0..self.acts.len()).filter(in_reach).collect()
+        (0..self.all.len()).filter(in_reach).collect()
     }
 
     /// Those of the reach that none of it supersedes, in (counter, actor) order; a touch supersedes only touches.
     fn candidates(&self, reach: &[usize]) -> Vec<usize> {
         let extent = self.extent(reach);
         let reached = |touches: bool| {
-            let acts = reach.iter().map(|&n| &self.acts[n]);
+            let acts = reach.iter().map(|&n| &self.all[n]);
             let those = acts.filter(|act| act.is_touch() == touches);
             extent.reached(self.fork, those.map(|act| act.change))
         };
         let (by_writes, by_touches) = (reached(false), reached(true));
         let stands = |&n: &usize| {
-            let act = &self.acts[n];
+            let act = &self.all[n];
             let touched = act.is_touch() && by_touches.includes(self.fork, act.change);
             !touched && !by_writes.includes(self.fork, act.change)
         };
         let mut candidates: Vec<_> = reach.iter().copied().filter(stands).collect();
-        candidates.sort_by_key(|&n| self.acts[n].operation);
+        candidates.sort_by_key(|&n| self.all[n].operation);
         candidates
     }
 
@@ -222,7 +223,7 @@ impl<'a> Acts<'a> {
     fn grouped(&self, candidates: &[usize]) -> Vec<Candidate> {
         let mut grouped: Vec<Candidate> = Vec::new();
         for &n in candidates {
-            let act = &self.acts[n];
+            let act = &self.all[n];
             let shown = self.shown(&act.action);
             if self.sort == Sort::Record && grouped.iter().any(|c| c.shown == shown) {
                 continue;
@@ -242,8 +243,7 @@ impl<'a> Acts<'a> {
         }
     }
 
-    fn base(&self, members: &[usize]) -> Vec<Shown> {
-        let common = CommonPast::of(self.fork, members.iter().map(|&n| self.acts[n].change));
+    fn base(&self, common: &CommonPast<'_>) -> Vec<Shown> {
         let live = self.history.live(self.leaf, |n| common.includes(n));
         if self.sort == Sort::Record {
             let deleted = live
@@ -260,13 +260,13 @@ impl<'a> Acts<'a> {
     }
 
     fn members(&self, members: &[usize], candidates: &[usize]) -> Vec<Member> {
-        let mut is_candidate = vec![false; self.acts.len()];
+        let mut is_candidate = vec![false; self.all.len()];
         for &n in candidates {
             is_candidate[n] = true;
         }
         let member = |&n: &usize| {
-            let act = &self.acts[n];
-            let change = &self.history.changes[act.change];
+            let act = &self.all[n];
+            let change = self.history.changes[act.change];
             Member {
                 operation: act.operation,
                 action: act.action.clone(),
@@ -284,7 +284,7 @@ impl<'a> Acts<'a> {
 fn touches(history: &History<'_>, fork: &Fork) -> Vec<Act> {
     let reads_deleted = history.reads_deleted(fork);
     let touch = |(change, deleted): (usize, bool)| {
-        let content = &history.changes[change];
+        let content = history.changes[change];
         if deleted || content.operations.iter().any(|o| o.key == DELETED) {
             return None;
         }
@@ -312,7 +312,7 @@ pub(super) fn candidate(
     change: usize,
     operation: OpId,
 ) -> Candidate {
-    let change = &history.changes[change];
+    let change = history.changes[change];
     Candidate {
         shown,
         operation,

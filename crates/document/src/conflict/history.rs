@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use super::forks::{Forks, within};
 use super::reviews::{self, ReviewStep};
-use crate::change::{Action, Change};
+use crate::change::{Action, Change, Operation};
 use crate::ids::{EntryId, OpId};
 use crate::path::DELETED;
 use crate::value::Value;
 
 /// What a text's key ends in; only texts, lists and counters have a bare `#`.
-const TEXT: &str = "#text";
+pub(super) const TEXT: &str = "#text";
 
 /// A leaf that is written as a whole: a key of the record, or an element of the list of that key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +52,7 @@ pub(super) trait Start {
 
 /// A record's changes, sorted by what they write.
 pub(super) struct History<'a> {
-    pub(super) changes: &'a [Change],
+    pub(super) changes: &'a [&'a Change],
     pub(super) forks: Forks,
     pub(super) start: &'a dyn Start,
     /// Per leaf all its steps, in history order.
@@ -64,12 +64,12 @@ pub(super) struct History<'a> {
 }
 
 impl<'a> History<'a> {
-    /// Sorts the changes by those keys that are `wanted`; what is noted about entries is wanted always.
+    /// Sorts the changes by those leaves and texts that are `wanted`; what is noted about entries is wanted always.
     pub(super) fn new(
-        changes: &'a [Change],
+        changes: &'a [&'a Change],
         forks: Forks,
         start: &'a dyn Start,
-        wanted: &dyn Fn(&str) -> bool,
+        wanted: &dyn Fn(Leaf<'_>) -> bool,
     ) -> Self {
         let mut history = Self {
             changes,
@@ -84,8 +84,8 @@ impl<'a> History<'a> {
                 if let Some(entry) = reviews::entry_named(&step.key) {
                     let steps = history.reviews.entry(entry).or_default();
                     reviews::push(steps, n, operation, &step.action);
-                } else if makes_entries(&step.key) && wanted(&step.key) {
-                    history.push(n, operation, &step.key, &step.action, &step.pred);
+                } else if makes_entries(&step.key) {
+                    history.push(n, operation, step, wanted);
                 }
             }
         }
@@ -97,17 +97,17 @@ impl<'a> History<'a> {
         &mut self,
         change: usize,
         operation: OpId,
-        key: &'a str,
-        action: &'a Action,
-        pred: &'a [OpId],
+        step: &'a Operation,
+        wanted: &dyn Fn(Leaf<'_>) -> bool,
     ) {
-        let (element, value) = match action {
+        let key = step.key.as_str();
+        let (element, value) = match &step.action {
             Action::Put(value) => (None, Some(value)),
             Action::Delete => (None, None),
             Action::Insert { .. } | Action::DeleteElement { .. } if key.ends_with(TEXT) => {
-                let edits = self.texts.entry(key).or_default();
-                if edits.last() != Some(&change) {
-                    edits.push(change);
+                let edits = self.texts.get(key).and_then(|edits| edits.last());
+                if edits != Some(&change) && wanted(Leaf { key, element: None }) {
+                    self.texts.entry(key).or_default().push(change);
                 }
                 return;
             }
@@ -115,7 +115,11 @@ impl<'a> History<'a> {
             Action::DeleteElement { element } => (Some(*element), None),
             Action::Insert { .. } | Action::Increment(_) => return,
         };
-        let steps = self.leaves.entry(Leaf { key, element }).or_default();
+        let leaf = Leaf { key, element };
+        if !wanted(leaf) {
+            return;
+        }
+        let steps = self.leaves.entry(leaf).or_default();
         if let Some(last) = steps.last_mut() {
             last.is_write &= last.change != change;
         }
@@ -123,7 +127,7 @@ impl<'a> History<'a> {
             change,
             operation,
             value,
-            pred,
+            pred: &step.pred,
             is_write: true,
         });
     }
@@ -188,17 +192,18 @@ impl<'a> History<'a> {
         &edits[within(edits, range, |&change| change)]
     }
 
-    /// What was noted about the entry of these names, in (counter, actor) order.
-    pub(super) fn reviews_of(&self, names: &[EntryId]) -> Vec<ReviewStep<'a>> {
+    /// What was noted about the entry of these names, in (counter, actor) order; without what `is_past` names.
+    pub(super) fn reviews_of(
+        &self,
+        names: &[EntryId],
+        is_past: impl Fn(usize) -> bool,
+    ) -> Vec<ReviewStep<'a>> {
         if self.reviews.is_empty() {
             return Vec::new();
         }
         let named = names.iter().filter_map(|id| self.reviews.get(id));
-        let mut found: Vec<_> = named
-            .flatten()
-            .filter(|step| step.is_note())
-            .copied()
-            .collect();
+        let mut found: Vec<_> = named.flatten().copied().collect();
+        found.retain(|step| step.is_note() && !is_past(step.change));
         found.sort_by_key(|step| step.operation);
         found
     }

@@ -15,10 +15,14 @@ mod order;
 mod reviews;
 mod settle;
 mod shape;
+mod tally;
 mod text;
+mod update;
 mod verdict;
+mod window;
 
 pub use evidence::evidence;
+pub use tally::merged_forks;
 pub use verdict::{Policy, Status, Verdict};
 
 use crate::codec::{self, Decode, DecodeError, Encode};
@@ -32,6 +36,17 @@ pub struct Evidence {
     pub entries: Vec<Entry>,
     /// Whether some overlap, agreed ones included, is not settled yet: then the next write may change this.
     pub unsettled: bool,
+    /// The registers with overlaps that are merely agreed and not settled, in order.
+    pub agreed: Vec<Agreed>,
+}
+
+/// That the overlaps of a register are merely agreed, so that there is no entry until somebody settles them.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Agreed {
+    /// The key of the register.
+    pub register: String,
+    /// The change of their smallest member.
+    pub change: ChangeHash,
 }
 
 /// One episode: a connected group of writes of one register that contest each other.

@@ -30,7 +30,7 @@ impl Case<'_> {
     /// counts; and so on.
     pub(super) fn settle<T: Copy>(
         &self,
-        writes: impl Iterator<Item = (usize, T)> + Clone,
+        writes: &(impl Iterator<Item = (usize, T)> + Clone),
     ) -> Settled<T> {
         let forks = &self.history.forks;
         let mut settled = Settled {

@@ -116,7 +116,7 @@ fn entry(
 
 /// What was noted: an acknowledgement holds while it knew of all that stands.
 fn reviews(history: &History<'_>, id: EntryId, standing: &[usize]) -> Vec<Review> {
-    let steps = history.reviews_of(&[id]);
+    let steps = history.reviews_of(&[id], |_| false);
     let knew = |later: usize, earlier: usize| history.forks.knew(later, earlier);
     let review = |step: &super::reviews::ReviewStep<'_>| {
         step.review(history.changes, |what| {

@@ -66,7 +66,7 @@ pub(super) struct Edits<'a> {
     history: &'a History<'a>,
     fork: &'a Fork,
     key: &'a str,
-    edits: Vec<Edit>,
+    all: Vec<Edit>,
 }
 
 impl<'a> Edits<'a> {
@@ -76,8 +76,8 @@ impl<'a> Edits<'a> {
             history,
             fork,
             key,
-            edits: changes
-                .filter_map(|&n| Edit::of(n, &history.changes[n], key))
+            all: changes
+                .filter_map(|&n| Edit::of(n, history.changes[n], key))
                 .collect(),
         }
     }
@@ -100,7 +100,7 @@ impl<'a> Edits<'a> {
 
     fn components(&self) -> Vec<Vec<usize>> {
         let mut places = BTreeMap::<Option<OpId>, Vec<Point>>::new();
-        for (n, edit) in self.edits.iter().enumerate() {
+        for (n, edit) in self.all.iter().enumerate() {
             let change = edit.change;
             let mut stand = |place: Option<OpId>, strong: bool| {
                 let points = places.entry(place).or_default();
@@ -116,7 +116,7 @@ impl<'a> Edits<'a> {
                 }
             }
         }
-        let mut groups = Groups::new(self.edits.len());
+        let mut groups = Groups::new(self.all.len());
         for points in places.values().filter(|points| points.len() > 1) {
             contest::join(self.fork, points, Relation::UnlessBothWeak, &mut groups);
         }
@@ -124,22 +124,23 @@ impl<'a> Edits<'a> {
     }
 
     fn entry(&self, mut members: Vec<usize>, names: &EntryNames, order: &Order<'_>) -> Entry {
-        members.sort_by_key(|&n| self.edits[n].operation);
+        members.sort_by_key(|&n| self.all[n].operation);
         let ids: Vec<EntryId> = members
             .iter()
-            .map(|&n| names.of(self.edits[n].operation))
+            .map(|&n| names.of(self.all[n].operation))
             .collect();
         let extent = self.extent(&members);
-        let reach: Vec<usize> = (0..self.edits.len())
+        let reach: Vec<usize> = (0..self.all.len())
             .filter(|n| {
-                let change = self.edits[*n].change;
+                let change = self.all[*n].change;
                 members.contains(n)
                     || (extent.is_met_by(self.fork, change)
                         && !extent.is_known_to(self.fork, change))
             })
             .collect();
         let candidates = self.candidates(&reach);
-        let reviews = self.history.reviews_of(&ids);
+        let common = CommonPast::of(self.fork, members.iter().map(|&n| self.all[n].change));
+        let reviews = self.history.reviews_of(&ids, |n| common.includes(n));
         let case = Case {
             history: self.history,
             fork: self.fork,
@@ -152,16 +153,15 @@ impl<'a> Edits<'a> {
             .map(|review| (review.change, review.operation))
             .collect();
         decisions.sort_unstable();
-        let settled = case.settle(decisions.into_iter());
+        let settled = case.settle(&decisions.into_iter());
         let mut outcomes: Vec<_> = settled
             .outcomes
             .iter()
             .map(|&(change, operation)| self.shown_at(change, operation, order))
             .collect();
         outcomes.sort_by_key(|outcome| outcome.operation);
-        let common = CommonPast::of(self.fork, members.iter().map(|&n| self.edits[n].change));
         let shown = |&n: &usize| {
-            let edit = &self.edits[n];
+            let edit = &self.all[n];
             self.shown_at(edit.change, edit.operation, order)
         };
         Entry {
@@ -179,16 +179,16 @@ impl<'a> Edits<'a> {
     }
 
     fn extent(&self, edits: &[usize]) -> Extent {
-        Extent::of(self.fork, edits.iter().map(|&n| self.edits[n].change))
+        Extent::of(self.fork, edits.iter().map(|&n| self.all[n].change))
     }
 
     /// Those of the reach that none of it supersedes, in (counter, actor) order.
     fn candidates(&self, reach: &[usize]) -> Vec<usize> {
-        let changes = reach.iter().map(|&n| self.edits[n].change);
+        let changes = reach.iter().map(|&n| self.all[n].change);
         let reached = self.extent(reach).reached(self.fork, changes);
-        let stands = |&n: &usize| !reached.includes(self.fork, self.edits[n].change);
+        let stands = |&n: &usize| !reached.includes(self.fork, self.all[n].change);
         let mut candidates: Vec<_> = reach.iter().copied().filter(stands).collect();
-        candidates.sort_by_key(|&n| self.edits[n].operation);
+        candidates.sort_by_key(|&n| self.all[n].operation);
         candidates
     }
 
@@ -202,7 +202,7 @@ impl<'a> Edits<'a> {
     fn members(&self, members: &[usize], candidates: &[usize], order: &Order<'_>) -> Vec<Member> {
         let mut places = BTreeMap::<OpId, Vec<(usize, bool)>>::new();
         for (at, &n) in members.iter().enumerate() {
-            let edit = &self.edits[n];
+            let edit = &self.all[n];
             for id in &edit.removed {
                 places.entry(*id).or_default().push((at, false));
             }
@@ -214,7 +214,7 @@ impl<'a> Edits<'a> {
         for element in &order.elements {
             for &(at, is_new) in places.get(&element.id).map_or(&[][..], Vec::as_slice) {
                 let (deleted, inserted) = &mut did[at];
-                let own = self.edits[members[at]].change;
+                let own = self.all[members[at]].change;
                 if !is_new {
                     deleted.push(&element.text);
                 } else if element.is_live(|change| change == own) {
@@ -223,8 +223,8 @@ impl<'a> Edits<'a> {
             }
         }
         let member = |(&n, (deleted, inserted)): (&usize, (Cut, Cut))| {
-            let edit = &self.edits[n];
-            let change = &self.history.changes[edit.change];
+            let edit = &self.all[n];
+            let change = self.history.changes[edit.change];
             Member {
                 operation: edit.operation,
                 action: MemberAction::Text {
@@ -243,9 +243,9 @@ impl<'a> Edits<'a> {
     fn spans(&self, members: &[usize], candidates: &[usize], order: &Order<'_>) -> Vec<Span> {
         let mut spans = Vec::new();
         for &n in candidates {
-            let change = self.edits[n].change;
+            let change = self.all[n].change;
             let includes = |m: usize| m == change || self.history.forks.knew(change, m);
-            let known = members.iter().map(|&m| &self.edits[m]);
+            let known = members.iter().map(|&m| &self.all[m]);
             let known: Vec<_> = known.filter(|edit| includes(edit.change)).collect();
             let of = |set: fn(&Edit) -> &BTreeSet<OpId>| -> BTreeSet<OpId> {
                 known.iter().flat_map(|edit| set(edit)).copied().collect()

@@ -5,9 +5,9 @@
 use std::fmt::Write as _;
 
 use driftless_document::{
-    ActorId, Candidate, ChangeHash, Entry, EntryId, Evidence, FieldPath, Fields, Kind, Member,
-    MemberAction, OpId, Record, RecordId, Review, ReviewAction, Row, Shown, Span, Value, Version,
-    change_hash,
+    ActorId, Agreed, Candidate, ChangeHash, Entry, EntryId, Evidence, FieldPath, Fields, Kind,
+    Member, MemberAction, OpId, Record, RecordId, Review, ReviewAction, Row, Shown, Span, Value,
+    Version, change_hash,
 };
 use driftless_golden::Goldens;
 
@@ -210,6 +210,10 @@ fn conflict_entries() {
     let evidence = Evidence {
         entries: entries.collect(),
         unsettled: true,
+        agreed: vec![Agreed {
+            register: "name".into(),
+            change: ChangeHash([6; 32]),
+        }],
     };
     GOLDEN.round_trip("evidence", &evidence, Evidence::encode, Evidence::decode);
 }

@@ -3,9 +3,11 @@
 
 mod admission;
 mod bytes;
+mod conflicts;
 mod fields;
 mod golden;
 mod hostile;
+mod incremental;
 mod mutants;
 mod overlaps;
 mod paths;

@@ -21,6 +21,7 @@ use driftless_store::{
 pub(crate) use judge::{Judgement, Update};
 pub(crate) use packed::PackedIndex;
 pub(crate) use rows::StoredRow;
+use stage::Contested;
 #[cfg(test)]
 pub(crate) use stage::EnvelopePlace;
 pub(crate) use take_back::{RefusedChange, TakenBack, take_back_meta};
@@ -57,7 +58,7 @@ pub(crate) struct Core {
     packed_before: Position,
     documents: Documents,
     /// Records whose conflict entries are to be computed before the batch is applied.
-    contested: BTreeSet<RecordKey>,
+    contested: BTreeMap<RecordKey, Contested>,
     /// The devices whose grants stand, as of the log.
     granted: BTreeSet<DeviceId>,
     /// The envelopes whose authors took them back, each with whether it is kept all the same.
@@ -288,7 +289,7 @@ impl Core {
             packed_before: packs.end(),
             packed: PackedIndex::new(packs),
             documents: Documents::default(),
-            contested: BTreeSet::new(),
+            contested: BTreeMap::new(),
             granted: BTreeSet::new(),
             take_backs: BTreeMap::new(),
             turned: false,

@@ -143,8 +143,8 @@ pub(crate) fn talk(
     answers
 }
 
-/// Begins a session as a member, and learns the membership log's heads from the answer.
-pub(crate) fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
+/// Begins a session as a member, and gives what it is answered.
+pub(crate) fn greet(replica: &mut Replica, key: &DeviceKey) -> (SessionId, Vec<Message>) {
     let session = replica.start_session(SessionStart {
         side: Side::Listener,
         peer: key.device_id(),
@@ -153,7 +153,14 @@ pub(crate) fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Fo
     });
     let greeting = hello(replica);
     let ask = Message::MembershipHave { prefixes: vec![] };
-    let records: Vec<_> = talk(replica, session, &[greeting, ask])
+    let answers = talk(replica, session, &[greeting, ask]);
+    (session, answers)
+}
+
+/// Begins a session as a member, and learns the membership log's heads from the answer.
+pub(crate) fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
+    let (session, answers) = greet(replica, &key);
+    let records: Vec<_> = answers
         .into_iter()
         .filter_map(|message| match message {
             Message::Membership { records, .. } => Some(records),

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use crate::support::{assert_equal, insert, two};
 
 /// Transactions that are typed where nothing else is said: some hundred times one did not know of the other.
-const TRANSACTIONS: usize = 3_000;
+const TRANSACTIONS: usize = 1_000;
 
 /// One keystroke, or so.
 struct Transaction {
