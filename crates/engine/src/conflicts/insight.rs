@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use driftless_document::{Entry, Evidence, ReviewAction, Status, merged_forks};
+use driftless_document::{Entry, Evidence, ReviewAction, Status, evidence, merged_forks};
 use driftless_store::Visit;
 
 use super::filter::{came_about_ms, field_of};
@@ -162,9 +162,11 @@ impl Replica {
         let members = self.members();
         for key in forked {
             let changes = self.core.record(&key)?.changes()?;
+            // Of what is merely agreed the store does not say all.
+            let found = evidence(&key.collection, key.record, &changes);
             let Evidence {
                 entries, agreed, ..
-            } = self.core.evidence(&key)?;
+            } = found;
             count.insight.agreed += agreed.len() as u64;
             count.insight.auto_merges += merged_forks(&changes, &entries);
             for entry in entries {
