@@ -288,6 +288,11 @@ impl Core {
         Ok(())
     }
 
+    /// Whether the log lacks what this group has written so far.
+    pub(crate) fn has_evidence_to_stage(&self) -> bool {
+        !self.contested.is_empty()
+    }
+
     /// What overlapped in a record before and after what came; and whether that is noted though there is no entry.
     fn look_again(
         &self,
