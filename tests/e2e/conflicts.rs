@@ -399,6 +399,95 @@ fn pages_of_the_list_follow_each_other_without_a_gap() {
 }
 
 #[test]
+fn acknowledged_and_undone_on_one_device_is_so_on_the_other() {
+    let (_world, laptop, phone, id) = one_conflict();
+    let note = "both are used, asked on Monday";
+    let acknowledged = laptop.json(["conflicts", "acknowledge", &id, "--note", note]);
+    assert_eq!(acknowledged["status"], "acknowledged");
+    meet(&laptop, &phone);
+    assert_eq!(
+        phone.json(["conflicts", "show", &id])["status"],
+        "acknowledged"
+    );
+    assert_eq!(phone.json(["status"])["conflicts_open"], 0);
+    let shown = phone.run(["conflicts", "show", &id]).succeeded().stdout;
+    assert!(
+        shown.contains(&format!("acknowledged it: {note}")),
+        "{shown}"
+    );
+    let again = ["conflicts", "acknowledge", &id];
+    assert_eq!(phone.fails(7, again)["code"], "conflict_closed");
+
+    assert_eq!(phone.json(["conflicts", "undo", &id])["status"], "open");
+    assert_eq!(
+        phone.fails(7, ["conflicts", "undo", &id])["code"],
+        "conflict_open"
+    );
+    phone.json(["conflicts", "resolve", &id, "--keep", "0"]);
+    meet(&laptop, &phone);
+    assert_eq!(laptop.json(["conflicts", "undo", &id])["status"], "open");
+    meet(&laptop, &phone);
+    assert_eq!(phone.json(["conflicts", "show", &id])["status"], "open");
+    assert_eq!(laptop.export(), phone.export());
+    assert_eq!(laptop.digest(), phone.digest());
+    let long = "x".repeat(1_001);
+    laptop.fails(2, ["conflicts", "acknowledge", &id, "--note", &long]);
+}
+
+#[test]
+fn the_log_is_counted_and_a_field_is_explained_the_same_on_both() {
+    let (_world, laptop, phone, id) = one_conflict();
+    let told = laptop.json(["explain", "c", "key:0", "v"]);
+    assert_eq!(told, phone.json(["explain", "c", "key:0", "v"]));
+    assert_eq!(
+        (&told["path"], &told["policy"]),
+        (&json!("v"), &json!("review"))
+    );
+    assert!(!told["before"].as_array().unwrap().is_empty(), "{told}");
+    assert_eq!(told["after"][0]["conflict"]["id"], *id);
+    let said = laptop
+        .run(["explain", "c", "key:0", "v"])
+        .succeeded()
+        .stdout;
+    assert!(
+        said.contains("`v` is set") && said.replace('\n', " ").contains("Nobody has decided yet."),
+        "{said}"
+    );
+    assert!(
+        said.lines().all(|line| line.chars().count() <= 80),
+        "{said}"
+    );
+    let said = laptop
+        .run(["explain", "c", "key:0", "$deleted"])
+        .succeeded()
+        .stdout;
+    assert!(said.contains("the record is deleted"), "{said}");
+    laptop.fails(3, ["explain", "c", "nobody", "v"]);
+    laptop.fails(2, ["explain", "c", "key:0", "a..b"]);
+
+    laptop.json(["conflicts", "resolve", &id, "--keep", "0"]);
+    meet(&laptop, &phone);
+    let insight = laptop.json(["conflicts", "insight"]);
+    assert_eq!(insight, phone.json(["conflicts", "insight"]));
+    assert_eq!(
+        (&insight["opened"], &insight["decided"], &insight["open"]),
+        (&json!(1), &json!(1), &json!(0))
+    );
+    assert_eq!(
+        insight["hottest"],
+        json!([{"collection": "c", "path": "v", "entries": 1, "open": 0}])
+    );
+    assert_eq!(
+        laptop.json(["conflicts", "insight", "--fields", "0"])["hottest"],
+        json!([])
+    );
+    let said = laptop.run(["conflicts", "insight"]).succeeded().stdout;
+    assert!(said.contains("        1   decided\n"), "{said}");
+    let told = phone.run(["explain", "c", "key:0", "v"]).succeeded().stdout;
+    assert!(told.replace('\n', " ").contains("decided for"), "{told}");
+}
+
+#[test]
 fn a_decision_on_less_than_there_is_by_now_is_refused_with_the_entry_as_it_is() {
     let (_world, laptop, phone, id) = one_conflict();
     let seen = laptop.json(["conflicts", "show", &id])["members_total"].to_string();

@@ -296,6 +296,52 @@ fn what_grew_or_was_decided_meanwhile_is_shown_again_and_not_decided() {
 }
 
 #[test]
+fn what_was_decided_is_taken_back_and_what_may_stay_is_acknowledged() {
+    for served in [false, true] {
+        let apart = Apart::new(2);
+        let serving = served.then(|| apart.laptop.serve());
+        let mut terminal = review(&apart.laptop, &[]);
+        let shown = terminal.sees(ASKS);
+        let (first, second) = (row(&shown), 1 - row(&shown));
+        terminal.press("u");
+        terminal.sees("has decided nothing");
+        terminal.sees(ASKS);
+        terminal.press(side(&shown, "laptop"));
+        assert_eq!(row(&terminal.sees(ASKS)), second);
+        // The entry comes again before the one that was shown.
+        terminal.press("u");
+        terminal.sees("undone");
+        let shown = terminal.sees(ASKS);
+        assert_eq!(row(&shown), first);
+        assert!(shown.contains("to be decided"), "{shown}");
+        terminal.press(side(&shown, "phone"));
+        terminal.sees("decided");
+        assert_eq!(row(&terminal.sees(ASKS)), second);
+        terminal.press("a");
+        terminal.sees("why it may stay");
+        terminal.press("asked them: both are used\n");
+        let (status, shown) = terminal.ends();
+        assert!(status.success(), "{shown}");
+        assert!(
+            shown.contains("2 conflicts decided, 0 left for later, 0 still open"),
+            "{shown}"
+        );
+        drop(serving);
+        assert_eq!(value_of(&apart.laptop, first), format!("phone {first}"));
+        let acknowledged = apart.laptop.conflicts(&["--status", "acknowledged"]);
+        assert_eq!(acknowledged.len(), 1);
+        apart.meet();
+        assert_eq!(apart.laptop.export(), apart.phone.export());
+        // One that was decided elsewhere is not met; one that was decided while it was shown is undone there.
+        let (status, shown) = review(&apart.phone, &[]).ends();
+        assert!(
+            status.success() && shown.contains("0 still open"),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
 fn filters_choose_what_is_reviewed() {
     let apart = Apart::new(3);
     let mut terminal = review(
