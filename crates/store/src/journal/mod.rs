@@ -382,9 +382,13 @@ impl Journal {
     pub fn replay_bytes(&self, from: Position) -> u64 {
         let behind = self.segments.range(from.segment..);
         behind
-            .map(|(number, segment)| match *number == from.segment {
-                true => segment.length.saturating_sub(from.offset),
-                false => segment.length,
+            .map(|(number, segment)| {
+                let skipped = if *number == from.segment {
+                    from.offset
+                } else {
+                    0
+                };
+                segment.length.saturating_sub(skipped)
             })
             .map(u64::from)
             .sum()
