@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 51] = [
+const COMMANDS: [&str; 53] = [
     "",
     "init",
     "import",
@@ -29,6 +29,7 @@ const COMMANDS: [&str; 51] = [
     "serve",
     "sync",
     "watch",
+    "explain",
     "conflicts",
     "conflicts list",
     "conflicts show",
@@ -37,6 +38,7 @@ const COMMANDS: [&str; 51] = [
     "conflicts acknowledge",
     "conflicts undo",
     "conflicts watch",
+    "conflicts insight",
     "conflicts export",
     "quarantine",
     "quarantine list",

@@ -131,17 +131,6 @@ impl Sequence {
     pub(crate) fn places(&self) -> BTreeMap<OpId, usize> {
         self.order.iter().copied().zip(0..).collect()
     }
-
-    /// The text after these changes.
-    pub(crate) fn text(&self, includes: impl Fn(usize) -> bool) -> String {
-        let mut text = String::new();
-        for (_, value) in self.read(includes) {
-            if let Value::String(character) = value {
-                text.push_str(character);
-            }
-        }
-        text
-    }
 }
 
 impl Element {

@@ -99,7 +99,9 @@ impl Draft {
     pub(crate) fn of(envelope: &Envelope, name: impl Fn(&RecordKey, &mut Change)) -> Self {
         let records = records_of(envelope).into_iter().map(|key| {
             let mut changes = changes_of(envelope, &key);
-            changes.iter_mut().for_each(|change| name(&key, change));
+            for change in &mut changes {
+                name(&key, change);
+            }
             DraftRecord::of(changes, key)
         });
         Self {

@@ -53,6 +53,11 @@ pub const LIST: &[Entry] = &[
         "a raw change as `Record::write` makes it",
         &["Change"],
     ),
+    document(
+        "change_typed",
+        "a raw change that makes and changes a counter, a text, a list and sets, behind its genesis changes",
+        &["Change"],
+    ),
     document("saved_document", "a saved Automerge document", &[]),
     document(
         "derived_names",
@@ -60,6 +65,11 @@ pub const LIST: &[Entry] = &[
         &["RecordId", "EntryId", "ChangeHash"],
     ),
     document("row", "a row with every kind of value", &["Row", "Value"]),
+    document(
+        "row_typed",
+        "a row with a counter, a text, a list and sets",
+        &["Row", "Value"],
+    ),
     document(
         "evidence",
         "conflict entries of every kind, candidate and action",

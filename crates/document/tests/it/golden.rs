@@ -12,6 +12,7 @@ use driftless_document::{
 use driftless_golden::Goldens;
 
 use crate::support::{actor, edit, put, receive, remove, text};
+use crate::typed::{add, increment, push, splice};
 
 const GOLDEN: Goldens = Goldens::of("document");
 
@@ -105,6 +106,35 @@ fn changes_and_documents() {
         change_hash(&raw).unwrap().0.to_vec(),
     ];
     GOLDEN.holds("derived_names", &names.concat());
+}
+
+#[test]
+fn typed_fields() {
+    let mut record = Record::new();
+    let intents = [
+        put("name", text("a")),
+        increment("views", 3),
+        splice("notes", 0, 0, "h\u{e9}"),
+        splice("notes", 1, 1, "i"),
+        push("items", &[Value::Int(1), text("two")]),
+        add("tags", text("a/b")),
+        add("tags", Value::Int(-3)),
+        add("tags", Value::Uint(u64::MAX)),
+        add("tags", Value::Float(1.5)),
+        add("tags", Value::Bool(true)),
+    ];
+    let raw = edit(&mut record, actor(1), &intents);
+    GOLDEN.holds("change_typed", &raw);
+    let mut read = Record::new();
+    receive(&mut read, &GOLDEN.bytes("change_typed"));
+    let row = record.row();
+    assert_eq!(read.row(), row);
+    let keys: Vec<_> = row.fields.keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        ["items#list", "name", "notes#text", "tags/", "views#counter"]
+    );
+    GOLDEN.round_trip("row_typed", &row, Row::encode, Row::decode);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use driftless::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::support::{created, opened, options, scratch, two};
+use crate::support::{Two, created, opened, options, scratch, two};
 
 async fn fields(database: &Database, id: RecordId) -> Json {
     let record = database.collection("notes").get(id).await.unwrap();
@@ -130,8 +130,8 @@ async fn an_error_names_the_field_and_what_can_be_done() {
     database.close().await.unwrap();
 }
 
-#[tokio::test(flavor = "current_thread")]
-async fn the_history_says_what_came_and_what_went() {
+/// Two devices that changed a counter, a text, a list and a set, and the counter and the text apart.
+async fn changed_apart() -> (Two, RecordId) {
     let pair = two().await;
     let notes = pair.a.collection("notes");
     let (id, _) = notes.insert(json!({"title": "a"})).await.unwrap();

@@ -1,6 +1,6 @@
 //! The outbox, and taking back what peers refuse.
 
-use driftless_document::{FieldPath, Node, RecordId, Value};
+use driftless_document::{Node, RecordId, Value};
 use driftless_engine::{
     Discarded, Draft, Edit, EngineError, EnvelopeId, ItemPage, ItemState, PeerState, Replica,
     SessionOutput, SessionStart, Side, SyncState, WaitsFor, Wishes,
@@ -14,7 +14,11 @@ use crate::packing::pack;
 use crate::support::{Device, assert_equal, insert, set, sync, text, two};
 
 /// Syncs with a peer that refuses what `refuses` says, whatever it does with it.
-fn sync_refused(replica: &mut Replica, peer: &mut Replica, refuses: &dyn Fn(&EnvelopeId) -> bool) {
+pub(crate) fn sync_refused(
+    replica: &mut Replica,
+    peer: &mut Replica,
+    refuses: &dyn Fn(&EnvelopeId) -> bool,
+) {
     let start = |side, peer| SessionStart {
         side,
         peer,
@@ -86,7 +90,7 @@ fn refusing(peer: &Replica, message: Message, refuses: &dyn Fn(&EnvelopeId) -> b
     ))
 }
 
-fn outbox(replica: &Replica) -> Vec<EnvelopeId> {
+pub(crate) fn outbox(replica: &Replica) -> Vec<EnvelopeId> {
     let items = replica.outbox(&ItemPage::default()).unwrap();
     items.iter().map(|item| item.id).collect()
 }
@@ -106,7 +110,7 @@ fn refused() -> (Device, Replica, Replica, [RecordId; 3], EnvelopeId) {
 }
 
 #[track_caller]
-fn taken_back(replica: &mut Replica, id: EnvelopeId) -> (Draft, Vec<EnvelopeId>) {
+pub(crate) fn taken_back(replica: &mut Replica, id: EnvelopeId) -> (Draft, Vec<EnvelopeId>) {
     match replica.discard(id).unwrap() {
         Discarded::TakenBack { draft, resting } => (draft, resting),
         other => panic!("{other:?}"),
@@ -340,112 +344,6 @@ fn a_draft_is_json_that_a_person_can_edit() {
         let mut json = json.clone();
         *json.pointer_mut(pointer).unwrap() = value;
         assert_eq!(Draft::from_json(&json).unwrap_err().place, place);
-    }
-}
-
-#[test]
-fn a_draft_carries_steps_on_counters_texts_lists_and_sets() {
-    let (_, mut laptop, _, mut phone) = two();
-    let note = insert(&mut laptop, r#"{"title":"a"}"#);
-    let path = |name: &str| FieldPath::parse(name).unwrap();
-    let edit = |replica: &mut Replica, edits: &[Edit]| {
-        replica.edit("notes", note, edits).unwrap();
-        replica.commit_group().unwrap();
-    };
-    let splice = |at, delete, insert: &str| Edit::Splice {
-        path: path("text"),
-        at,
-        delete,
-        insert: insert.into(),
-    };
-    let push = |value: &str| Edit::InsertElements {
-        path: path("list"),
-        at: None,
-        values: vec![Value::String(value.into())],
-    };
-    let count = |by| Edit::Increment {
-        path: path("count"),
-        by,
-    };
-    let member = |member: &str, is_added: bool| {
-        let (path, member) = (path("set"), Value::String(member.into()));
-        if is_added {
-            Edit::AddMember { path, member }
-        } else {
-            Edit::RemoveMember { path, member }
-        }
-    };
-    edit(
-        &mut laptop,
-        &[
-            count(1),
-            splice(0, 0, "abc"),
-            push("one"),
-            member("old", true),
-        ],
-    );
-    sync(&mut laptop, &mut phone).unwrap();
-    let elsewhere = Edit::RemoveElements {
-        path: path("list"),
-        at: 0,
-        count: 1,
-    };
-    let steps = [
-        count(5),
-        count(-2),
-        splice(1, 1, "XY"),
-        push("two"),
-        elsewhere,
-        member("old", false),
-        member("new", true),
-    ];
-    edit(&mut laptop, &steps);
-    let poison = *outbox(&laptop).last().unwrap();
-    sync_refused(&mut laptop, &mut phone, &|id| *id == poison);
-    let (draft, _) = taken_back(&mut laptop, poison);
-    let json = draft.to_json();
-    let expected = serde_json::json!({
-        "collection": "notes",
-        "record": note.to_string(),
-        "set": {},
-        "unset": [],
-        "deleted": null,
-        "increment": { "count": 3 },
-        "append": { "text": "XY" },
-        "push": { "list": ["two"] },
-        "add": { "set": ["new"] },
-        "remove": { "set": ["old"] },
-        "left_out": [
-            "list: elements that were removed (1)",
-            "text: characters that were removed (1)",
-        ],
-    });
-    assert_eq!(json["records"][0], expected);
-    assert_eq!(Draft::from_json(&json).unwrap(), draft);
-    let applied = laptop.apply_draft(&draft).unwrap();
-    laptop.commit_group().unwrap();
-    assert_eq!((applied.written, applied.skipped.len()), (5, 0));
-    let row = laptop.get("notes", note).unwrap().unwrap();
-    let fields = driftless_document::nest(&row.fields).fields;
-    let expected = serde_json::json!({
-        "title": "a", "count": 4, "text": "abcXY", "list": ["one", "two"], "set": ["new"],
-    });
-    assert_eq!(serde_json::Value::Object(fields), expected);
-
-    // A record that is not there any more is made by its steps.
-    let mut elsewhere = draft.clone();
-    elsewhere.records[0].key.record = RecordId([9; 16]);
-    assert_eq!(laptop.apply_draft(&elsewhere).unwrap().written, 4);
-    laptop.commit_group().unwrap();
-    for (part, value) in [
-        ("increment", serde_json::json!(1.5)),
-        ("push", 1.into()),
-        ("add", "x".into()),
-    ] {
-        let mut json = json.clone();
-        json["records"][0][part]["f"] = value;
-        let place = Draft::from_json(&json).unwrap_err().place;
-        assert_eq!(place, format!("records[0].{part}.f"));
     }
 }
 

@@ -5,6 +5,7 @@ mod convergence;
 mod deciding;
 mod deciding_many;
 mod discard;
+mod draft_steps;
 mod durability;
 mod explaining;
 mod fields;
