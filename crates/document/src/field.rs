@@ -129,6 +129,11 @@ impl FieldKey {
     }
 }
 
+/// The path of the field that a register belongs to; none of one of ours. Of a list's element it is the list's.
+pub(crate) fn path_of(register: &str) -> Option<FieldPath> {
+    FieldPath::parse(&register[..end_of_path(register)]).ok()
+}
+
 /// Where the first `#` or `/` stands that is not escaped.
 fn end_of_path(key: &str) -> usize {
     let mut escaped = false;

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{
-    ActorId, Candidate, DELETED, Entry, EntryId, Evidence, FieldPath, Intent, Kind, Node, Policy,
-    REVIEW, RecordId, Row, Shown, Status, Value,
+    ActorId, Candidate, DELETED, Entry, EntryId, Evidence, FieldPath, Intent, Kind, Node, REVIEW,
+    RecordId, Row, Shown, Status, Value,
 };
 use driftless_store::{KeyReader, Visit};
 
 use crate::error::EngineError;
 use crate::membership::Member;
 use crate::replica::Replica;
+use crate::rules::InForce;
 use crate::space::{self, Space};
 use crate::types::{Commit, ConflictFilter, ConflictView, Decision, DeviceName, RecordKey};
 
@@ -57,7 +58,7 @@ impl Replica {
                     .as_ref()
                     .is_none_or(|path| *path == entry.register)
             })
-            .map(|(key, entry)| view(key, entry, &members))
+            .map(|(key, entry)| view(&self.core.rules, key, entry, &members))
             .filter(|view| filter.status.is_none_or(|status| status == view.status))
             .collect();
         views.sort_by(|a, b| {
@@ -130,7 +131,7 @@ impl Replica {
             .into_iter()
             .find(named)
             .ok_or_else(not_found)?;
-        Ok(view(key, entry, &self.members()))
+        Ok(view(&self.core.rules, key, entry, &self.members()))
     }
 
     /// Decides an open entry: one change that knows every member and so settles the register, everywhere.
@@ -263,9 +264,13 @@ pub(crate) fn device_names(
     named.collect()
 }
 
-fn view(key: RecordKey, entry: Entry, members: &BTreeMap<[u8; 8], Member>) -> ConflictView {
-    let policy = Policy::default();
-    let verdict = entry.verdict(&policy);
+fn view(
+    rules: &InForce,
+    key: RecordKey,
+    entry: Entry,
+    members: &BTreeMap<[u8; 8], Member>,
+) -> ConflictView {
+    let (rule, policy, verdict) = rules.verdict(&key.collection, &entry);
     let candidates = entry.candidates.iter().map(Candidate::actor);
     let outcomes = entry.outcomes.iter().map(Candidate::actor);
     let all = entry.members.iter().map(|member| member.operation.actor);
@@ -273,7 +278,10 @@ fn view(key: RecordKey, entry: Entry, members: &BTreeMap<[u8; 8], Member>) -> Co
     ConflictView {
         status: verdict.status,
         resolved: verdict.resolved,
-        policy,
+        picked: verdict.picked,
+        provisional: verdict.provisional,
+        policy: policy.clone(),
+        rule,
         key,
         entry,
         devices,

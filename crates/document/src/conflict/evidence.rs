@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::episode::{Acts, episodes_of};
 use super::forks::{Fork, Forks};
 use super::verdict::Status;
-use super::{Evidence, MemberAction, Policy};
+use super::{Evidence, MemberAction};
 use crate::change::{Action, Change, Operation};
 use crate::ids::{OpId, RecordId};
 use crate::path::DELETED;
+use crate::policy::{NoAuthors, Policy};
 use crate::value::Value;
 
 /// What overlapped in a record: a pure function of its changes.
@@ -28,7 +29,7 @@ pub fn evidence(collection: &str, record: RecordId, changes: &[Change]) -> Evide
             let acts = Acts::of(&history, register, fork);
             for episode in episodes_of(fork, &acts) {
                 let entry = episode.entry(collection, record, register, &history);
-                let status = entry.verdict(&Policy::Review).status;
+                let status = entry.verdict(&Policy::Review, &NoAuthors).status;
                 found.unsettled |= status != Status::Resolved;
                 if status != Status::Agreed {
                     found.entries.push(entry);

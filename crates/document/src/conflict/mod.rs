@@ -10,7 +10,7 @@ mod forks;
 mod verdict;
 
 pub use evidence::evidence;
-pub use verdict::{Policy, Status, Verdict};
+pub use verdict::{Status, Verdict};
 
 use crate::codec::{self, Decode, DecodeError, Encode};
 use crate::ids::{ActorId, ChangeHash, EntryId, OpId};

@@ -1,24 +1,8 @@
-//! The second layer: whether a person is needed.
+//! The second layer: what a contested register shows, and whether a person is needed.
 
-use super::{Entry, Shown};
-
-/// The rule that picks what a contested field shows.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Policy {
-    /// Automerge's own pick is shown, the same everywhere, and the entry stays open for a person.
-    #[default]
-    Review,
-}
-
-impl Policy {
-    /// The stable name.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Review => "review",
-        }
-    }
-}
+use super::{Entry, Kind, Shown};
+use crate::field::{FieldKey, FieldType};
+use crate::policy::{Authors, Customs, Policy};
 
 /// Where an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,26 +40,67 @@ pub struct Verdict {
     pub status: Status,
     /// What was decided: the last outcome's value, where it is resolved.
     pub resolved: Option<Shown>,
+    /// What the policy shows, where nobody has decided; none where it falls to `review`.
+    pub picked: Option<Shown>,
+    /// Whether the policy is a program's own and not installed here: another device may show something else.
+    pub provisional: bool,
 }
 
 impl Entry {
-    /// What `policy` makes of this entry: a pure function of both.
-    pub fn verdict(&self, policy: &Policy) -> Verdict {
-        let Policy::Review = policy;
+    /// What `policy` makes of this entry: a pure function of both and of who the authors are.
+    ///
+    /// No custom policy is installed here: [`Entry::verdict_with`] is given some.
+    pub fn verdict(&self, policy: &Policy, authors: &dyn Authors) -> Verdict {
+        let picked = policy.pick(self, authors);
+        self.judge(picked, matches!(policy, Policy::Custom(_)))
+    }
+
+    /// What `policy` makes of this entry, where it may be one of the program's own.
+    pub fn verdict_with(
+        &self,
+        policy: &Policy,
+        collection: &str,
+        authors: &dyn Authors,
+        customs: &Customs,
+    ) -> Verdict {
+        match policy {
+            Policy::Custom(name) if customs.has(name) => {
+                let decides = policy.decides(self.kind);
+                let picked = customs.pick(name, collection, self, authors);
+                self.judge(picked.filter(|_| decides), false)
+            }
+            _ => self.verdict(policy, authors),
+        }
+    }
+
+    fn judge(&self, picked: Option<usize>, provisional: bool) -> Verdict {
+        let settled = !self.outcomes.is_empty();
         let differ = self
             .candidates
             .iter()
             .any(|candidate| candidate.shown != self.candidates[0].shown);
-        let status = if !self.outcomes.is_empty() {
+        let picked = picked.filter(|_| !settled);
+        let status = if settled {
             Status::Resolved
-        } else if differ {
-            Status::Open
-        } else {
+        } else if !differ {
             Status::Agreed
+        } else if picked.is_some() || self.is_merged_by_type() {
+            Status::AutoMerged
+        } else {
+            Status::Open
         };
         Verdict {
             status,
             resolved: self.outcomes.last().map(|outcome| outcome.shown.clone()),
+            picked: picked.map(|n| self.candidates[n].shown.clone()),
+            provisional: provisional && !settled,
         }
+    }
+
+    /// Whether the field's type merges: texts, and the members of sets.
+    fn is_merged_by_type(&self) -> bool {
+        let of_set =
+            || FieldKey::parse(&self.register).is_some_and(|key| key.kind() == FieldType::Set);
+        self.kind == Kind::Text || of_set()
     }
 }

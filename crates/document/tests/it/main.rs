@@ -7,6 +7,8 @@ mod golden;
 mod hostile;
 mod mutants;
 mod paths;
+mod policies;
 mod record;
+mod rules;
 mod support;
 mod transactions;

@@ -1,6 +1,6 @@
 //! What the store keeps of one record: its row, its document, its conflict entries.
 
-use driftless_document::{ChangeHash, Evidence, Record, RecordId, Row};
+use driftless_document::{ChangeHash, Evidence, Record, RecordId, Row, evidence};
 use driftless_store::Visit;
 
 use super::{Core, Update};
@@ -50,6 +50,11 @@ impl StoredRow {
             unsettled: prefix[1] & UNSETTLED_BIT != 0,
             entries: u32::from_le_bytes([prefix[3], prefix[4], prefix[5], prefix[6]]),
         })
+    }
+
+    /// Whether some overlap of a stored row's record is not settled, without decoding it.
+    pub(crate) fn says_unsettled(bytes: &[u8]) -> bool {
+        bytes.get(1).is_some_and(|flags| flags & UNSETTLED_BIT != 0)
     }
 
     /// Whether a stored row reads deleted, without decoding it.
@@ -119,6 +124,15 @@ impl Core {
     pub(crate) fn evidence(&self, key: &RecordKey) -> Result<Evidence, EngineError> {
         let bytes = self.base.get(&self.keys.record(Space::Conflict, key))?;
         Ok(bytes.map_or(Ok(Evidence::default()), |bytes| Evidence::decode(&bytes))?)
+    }
+
+    /// The conflict entries of a record, those of what is staged included.
+    pub(crate) fn evidence_now(&self, key: &RecordKey) -> Result<Evidence, EngineError> {
+        if !self.contested.contains(key) {
+            return self.evidence(key);
+        }
+        let changes = self.record(key)?.changes()?;
+        Ok(evidence(&key.collection, key.record, &changes))
     }
 
     /// Shows every row of a collection, or of all, in (collection, id) order.

@@ -13,4 +13,5 @@ mod packing_format;
 mod packing_size;
 mod quarantine;
 mod refused;
+mod rules;
 mod support;

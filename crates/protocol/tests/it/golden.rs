@@ -121,6 +121,17 @@ fn membership_records() {
     )
     .unwrap();
     record("record_merge", &merge);
+    let body = RecordBody::SetRules(SetRules {
+        rules: br#"{"version":1}"#.to_vec(),
+    });
+    let rules = Record::sign(
+        &key(1),
+        Some(invite().workspace()),
+        vec![merge.hash()],
+        body,
+    )
+    .unwrap();
+    record("record_set_rules", &rules);
     golden(
         "membership_digest",
         &membership_digest(&[admit.hash(), merge.hash()]),

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{
-    Change, EntryId, Evidence, Intent, Kind, MemberAction, Policy, RecordId, Shown, Status, Value,
-    evidence,
+    Change, EntryId, Evidence, Intent, Kind, MemberAction, NoAuthors, Policy, RecordId, Shown,
+    Status, Value, evidence,
 };
 use driftless_testkit::histories::{Dice, Do, Plan, Step, plans, runner, shuffled};
 use driftless_testkit::oracle::{self, Episode};
@@ -37,9 +37,12 @@ fn check_against_oracle(changes: &[Change]) -> Result<(), TestCaseError> {
     prop_assert_eq!(found.entries.len(), stored.len());
     for (entry, episode) in found.entries.iter().zip(stored) {
         prop_assert_eq!(entry, &episode.entry);
-        prop_assert_eq!(entry.verdict(&Policy::Review).status, episode.status);
         prop_assert_eq!(
-            entry.verdict(&Policy::Review).resolved,
+            entry.verdict(&Policy::Review, &NoAuthors).status,
+            episode.status
+        );
+        prop_assert_eq!(
+            entry.verdict(&Policy::Review, &NoAuthors).resolved,
             episode.entry.outcomes.last().map(|o| o.shown.clone())
         );
     }
@@ -153,7 +156,7 @@ fn a_write_by_someone_who_saw_everything_settles_its_register() {
             let everything = plain.everything();
             prop_assert!(plain.write(actor(0, 99), &everything, &[settle]));
             for entry in log(&plain.changes).entries {
-                let status = entry.verdict(&Policy::Review).status;
+                let status = entry.verdict(&Policy::Review, &NoAuthors).status;
                 prop_assert!(entry.register != register || status == Status::Resolved);
             }
         }

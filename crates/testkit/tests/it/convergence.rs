@@ -1,6 +1,6 @@
 //! Replicas that got the same changes are the same, in whatever order the changes came.
 
-use driftless_document::{Intent, Policy, Record, RecordId, Status, evidence};
+use driftless_document::{Intent, NoAuthors, Policy, Record, RecordId, Status, evidence};
 use driftless_testkit::histories::{Dice, plans, runner, shuffled};
 use driftless_testkit::plain::{Plain, actor};
 use driftless_testkit::replicas::{Replicas, receive};
@@ -145,7 +145,7 @@ fn a_settled_register_shows_what_was_decided() {
         let mut record = replicas.records[0].clone();
         let changes = record.changes().expect("a record gives its changes");
         for entry in evidence("people", RECORD, &changes).entries {
-            if entry.verdict(&Policy::Review).status != Status::Open {
+            if entry.verdict(&Policy::Review, &NoAuthors).status != Status::Open {
                 continue;
             }
             for candidate in &entry.candidates {
@@ -175,7 +175,7 @@ fn a_settled_register_shows_what_was_decided() {
                 }
                 let changes = record.changes().expect("a record gives its changes");
                 for now in evidence("people", RECORD, &changes).entries {
-                    let status = now.verdict(&Policy::Review).status;
+                    let status = now.verdict(&Policy::Review, &NoAuthors).status;
                     prop_assert!(now.register != key || status == Status::Resolved);
                 }
                 record = before;
