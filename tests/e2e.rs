@@ -15,6 +15,8 @@ mod conflicts;
 mod contract;
 #[path = "e2e/demo.rs"]
 mod demo;
+#[path = "e2e/devices.rs"]
+mod devices;
 #[path = "e2e/disk.rs"]
 mod disk;
 #[path = "e2e/engines.rs"]
@@ -39,6 +41,8 @@ mod races;
 mod records;
 #[path = "e2e/refusals.rs"]
 mod refusals;
+#[path = "e2e/rules.rs"]
+mod rules;
 #[path = "e2e/serve.rs"]
 mod serve;
 #[cfg(unix)]

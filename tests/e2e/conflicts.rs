@@ -205,6 +205,94 @@ fn an_entry_says_all_there_is_to_know() {
     }
 }
 
+/// What `conflicts show` prints, without what differs from run to run.
+fn sheet(device: &Device, id: &str, entry: &Json) -> Vec<String> {
+    let shown = device.run(["conflicts", "show", id]).succeeded().stdout;
+    let mut shown = shown.replace(id, "ID");
+    shown = shown.replace(&text(&entry["record"]), "RECORD");
+    for candidate in entry["candidates"].as_array().unwrap() {
+        let time = text(&candidate["time"]);
+        let minutes = format!("{} {}", &time[..10], &time[11..16]);
+        shown = shown.replace(&minutes, "2026-11-22 16:53");
+    }
+    shown.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_sides_stand_next_to_each_other_with_their_differing_words_marked() {
+    let (_world, laptop, phone) = pair(1);
+    laptop.json(["set", "c", "key:0", "v=base of a laptop, 0"]);
+    phone.json(["set", "c", "key:0", "other=1"]); // a later operation, so that the laptop's is the first
+    phone.json(["set", "c", "key:0", "v=base of a phone, 0"]);
+    meet(&laptop, &phone);
+    let entry = phone.conflicts(&[]).remove(0);
+    let id = text(&entry["id"]);
+    assert_eq!(
+        sheet(&phone, &id, &entry),
+        [
+            "conflict ID",
+            "v of c RECORD: written on both sides, to be decided",
+            "",
+            "was base 0",
+            "",
+            "[0]                                    │ [1]",
+            "base of a {+laptop+}, 0                │ base of a {+phone+}, 0",
+            "laptop, 2026-11-22 16:53               │ phone, 2026-11-22 16:53",
+        ]
+    );
+    phone.json(["conflicts", "resolve", &id, "--value", "\"base\""]);
+    let last = sheet(&phone, &id, &entry).pop().unwrap();
+    assert!(
+        last.starts_with("phone, ") && last.ends_with(" decided it: base"),
+        "{last}"
+    );
+
+    laptop.json(["set", "c", "key:0", "w=1"]);
+    phone.json(["delete", "c", "key:0"]);
+    meet(&laptop, &phone);
+    let entry = phone.conflicts(&["--status", "open"]).remove(0);
+    let shown = sheet(&phone, &text(&entry["id"]), &entry);
+    assert_eq!(
+        shown[1],
+        "the record itself of c RECORD: deleted on one side, edited or restored on the other, to be decided"
+    );
+    assert!(
+        shown[6].contains("(deleted)") && shown[6].contains("(kept)"),
+        "{shown:?}"
+    );
+}
+
+#[test]
+fn long_sides_are_cut_unless_all_of_them_is_asked_for_and_control_characters_are_never_obeyed() {
+    let (_world, laptop, phone) = pair(1);
+    let long = "all of it alike, ".repeat(300);
+    laptop.json([
+        "set",
+        "c",
+        "key:0",
+        &format!("v={long}here \u{1b}[2J\u{202e}"),
+    ]);
+    phone.json(["set", "c", "key:0", &format!("v={long}there\nand there")]);
+    meet(&laptop, &phone);
+    let id = text(&laptop.conflicts(&[])[0]["id"]);
+    let shown = |more: &[&str]| {
+        let show = ["conflicts", "show", &id];
+        laptop.run(show.iter().chain(more)).succeeded().stdout
+    };
+    let (short, full) = (shown(&[]), shown(&["--full"]));
+    for said in [&short, &full] {
+        assert!(
+            said.contains("\\u{1b}[2J") && said.contains("\\n"),
+            "{said}"
+        );
+        assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said}");
+    }
+    assert!(short.contains("--full shows all of it"), "{short}");
+    assert!(!full.contains("--full"), "{full}");
+    assert!(short.lines().count() < 30, "{short}");
+    assert!(full.matches("alike").count() > 300, "{full}");
+}
+
 #[test]
 fn a_decision_by_value_is_shown_everywhere() {
     let (_world, laptop, phone, id) = one_conflict();

@@ -109,6 +109,66 @@ fn a_sync_onto_a_full_disk_keeps_what_is_durable_and_the_next_one_finishes() {
     assert_eq!(phone.digest(), laptop.digest());
 }
 
+/// Serves on a disk that is nearly full.
+fn serve_with_short_files(device: &Device) -> (Running, String) {
+    let command = device.command(["serve", "--listen", "127.0.0.1:0", "--json"]);
+    let mut serving = Running::start(with_short_files(&command, 1_600));
+    let first: Json = serde_json::from_str(&serving.stdout_line()).unwrap();
+    (serving, text(&first["listening"]))
+}
+
+/// It ends by itself, and says why in one sentence, beside what its log has.
+#[track_caller]
+fn ends_with_its_disk(serving: Running) {
+    let outcome = serving.wait();
+    assert_eq!(outcome.status.code(), Some(8), "{outcome:#?}");
+    assert_eq!(outcome.error()["code"], "disk_full");
+    let logged = outcome
+        .stderr
+        .lines()
+        .filter(|line| line.contains("driftless::"));
+    assert_eq!(
+        outcome.stderr.lines().count() - logged.count(),
+        1,
+        "{outcome:#?}"
+    );
+}
+
+#[test]
+fn a_server_whose_disk_fills_by_a_command_ends_with_the_reason() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let file = world.file("strikes.csv", strikes(6_000));
+    let (serving, _) = serve_with_short_files(&laptop);
+    let arguments = ["import", &file, "--collection", "c", "--key", "key"];
+    storage_error(laptop.run(arguments.iter().chain(&["--json"])), "disk_full");
+    ends_with_its_disk(serving);
+    is_sound(&laptop);
+    laptop.json(arguments);
+    assert_eq!(laptop.json(["status"])["records"], 6_000);
+}
+
+#[test]
+fn a_server_whose_disk_fills_by_a_sync_ends_with_the_reason() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let serving = laptop.serve_and_invite();
+    let phone = world.join("phone", serving.link());
+    serving.stop();
+    let file = world.file("strikes.csv", strikes(6_000));
+    phone.json(["import", &file, "--collection", "c", "--key", "key"]);
+    let (serving, url) = serve_with_short_files(&laptop);
+    // Whatever the other device hears of it, it is no fault of its own.
+    let error = phone.run(["sync", &url, "--json"]).failed(5);
+    assert_eq!(error["retry"], true, "{error}");
+    ends_with_its_disk(serving);
+    is_sound(&laptop);
+    let serving = laptop.serve();
+    phone.json(["sync", &serving.url]);
+    serving.stop();
+    assert_eq!(phone.digest(), laptop.digest());
+}
+
 /// A file system of one megabyte, where the one who runs the tests may mount one.
 struct SmallDisk {
     path: PathBuf,
@@ -240,6 +300,37 @@ fn a_folder_that_is_removed_acknowledges_nothing_more() {
 }
 
 #[test]
+fn a_server_whose_folder_is_gone_says_so_and_leaves_what_took_its_place_alone() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    laptop.run(["insert", "c", "n=1"]).succeeded();
+    let moved = world.device("moved");
+    for replaced in [false, true] {
+        let mut serving = laptop.start(["serve", "--listen", "127.0.0.1:0", "--json"]);
+        serving.stdout_line();
+        fs::rename(&laptop.dir, &moved.dir).unwrap();
+        if replaced {
+            fs::create_dir_all(laptop.dir.join("store-1")).unwrap();
+        }
+        serving.interrupt();
+        let outcome = serving.wait();
+        assert_eq!(outcome.status.code(), Some(8), "{outcome:#?}");
+        let said: Vec<_> = outcome.stderr.lines().collect();
+        assert_eq!(said.len(), 2, "that it closes, and one sentence: {said:?}");
+        let error: Json = serde_json::from_str(said[1]).unwrap();
+        assert_eq!(error["error"]["code"], "folder_gone", "{error}");
+        if replaced {
+            let found = fs::read_dir(&laptop.dir).unwrap();
+            assert_eq!(found.count(), 1, "nothing is added to what is there now");
+            fs::remove_dir_all(&laptop.dir).unwrap();
+        }
+        is_sound(&moved);
+        fs::rename(&moved.dir, &laptop.dir).unwrap();
+    }
+    is_sound(&laptop);
+}
+
+#[test]
 fn a_folder_that_is_moved_keeps_what_was_acknowledged() {
     let world = World::new();
     let laptop = world.init("laptop");
@@ -262,7 +353,7 @@ fn a_folder_that_is_moved_keeps_what_was_acknowledged() {
     if outcome.status.success() {
         assert_eq!(kept, 6_000);
     } else {
-        storage_error(outcome, "storage_failed");
+        storage_error(outcome, "folder_gone");
         assert!(kept >= 256, "{kept} records");
     }
 }

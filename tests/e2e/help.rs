@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 40] = [
+const COMMANDS: [&str; 45] = [
     "",
     "init",
     "import",
@@ -27,6 +27,11 @@ const COMMANDS: [&str; 40] = [
     "conflicts show",
     "conflicts resolve",
     "conflicts export",
+    "rules",
+    "rules check",
+    "rules set",
+    "rules show",
+    "rules explain",
     "quarantine",
     "quarantine list",
     "quarantine show",

@@ -33,10 +33,11 @@ const MEASURES: [&str; 14] = [
 /// Bytes in base64, which differ likewise.
 const BYTES: [&str; 3] = ["bytes", "salt", "signature"];
 /// Of some: not commands of their own but words for their list.
-const OTHER_NAMES: [(&str, &str); 3] = [
+const OTHER_NAMES: [(&str, &str); 4] = [
     ("conflicts", "conflicts list"),
     ("quarantine", "quarantine list"),
     ("outbox", "outbox list"),
+    ("rules", "rules show"),
 ];
 
 #[track_caller]
@@ -147,6 +148,7 @@ fn every_command_answers_with_the_shape_that_is_kept() {
     let phone = world.device("phone");
     tell_of_devices(&mut answers, &laptop, &phone);
     tell_of_conflicts(&mut answers, &laptop, &phone);
+    tell_of_rules(&mut answers, &laptop);
     tell_of_what_is_refused(&mut answers);
     let demo = run(["demo", "--json"]).succeeded().lines();
     answers.take("demo", &demo);
@@ -241,6 +243,16 @@ fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     answers.of("verify", phone, &[]);
     answers.of("compact", phone, &[]);
     answers.of("rebuild", phone, &[]);
+}
+
+fn tell_of_rules(answers: &mut Answers, laptop: &Device) {
+    let rules =
+        "version = 1\n[[rule]]\nname = \"The higher one\"\npath = \"n\"\npolicy = \"max\"\n";
+    let file = answers.world.file("rules.toml", rules);
+    answers.of("rules check", laptop, &[&file]);
+    answers.of("rules set", laptop, &[&file]);
+    answers.of("rules show", laptop, &[]);
+    answers.of("rules explain", laptop, &["c", "key:a", "n"]);
 }
 
 fn tell_of_what_is_refused(answers: &mut Answers) {

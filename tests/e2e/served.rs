@@ -404,7 +404,7 @@ fn what_listens_and_is_not_the_server_is_told() {
     let metadata = fs::metadata(&laptop.dir).unwrap();
     let own = (metadata.dev(), metadata.ino());
     let version = env!("CARGO_PKG_VERSION");
-    let lost = [hello(1, own, version), b"\x09\0\0\0\0".to_vec()].concat();
+    let lost = [hello(2, own, version), b"\x09\0\0\0\0".to_vec()].concat();
     let listener = UnixListener::bind(laptop.dir.join(SOCKET)).unwrap();
     for (greeting, code, said) in [
         (
@@ -414,14 +414,14 @@ fn what_listens_and_is_not_the_server_is_told() {
         ),
         (Vec::new(), "foreign_socket", "hung up"),
         (
-            hello(1, (1, 1), version),
+            hello(2, (1, 1), version),
             "foreign_socket",
             "another folder",
         ),
-        (hello(2, own, version), "other_version", "process 77"),
-        (hello(1, own, "9.9.9"), "other_version", "9.9.9"),
+        (hello(3, own, version), "other_version", "process 77"),
+        (hello(2, own, "9.9.9"), "other_version", "9.9.9"),
         (
-            hello(1, own, version),
+            hello(2, own, version),
             "server_gone",
             "before the command had ended",
         ),
@@ -435,10 +435,30 @@ fn what_listens_and_is_not_the_server_is_told() {
         assert_eq!(error["code"], code, "{error}");
         let message = text(&error["message"]);
         assert!(message.contains(said), "{message}");
+        // It may have looked whether anybody listens still.
+        listener.set_nonblocking(true).unwrap();
+        while listener.accept().is_ok() {}
+        listener.set_nonblocking(false).unwrap();
     }
     // One that says nothing is not waited for.
     let error = laptop.fails(6, ["status"]);
     assert_eq!(error["code"], "foreign_socket", "{error}");
+}
+
+#[test]
+fn a_server_that_ends_before_it_greets_is_gone_and_nothing_foreign() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let lock = hold(&laptop);
+    let listener = UnixListener::bind(laptop.dir.join(SOCKET)).unwrap();
+    let client = laptop.start(["insert", "notes", "n=1", "--json"]);
+    let stream = listener.accept().unwrap().0;
+    // As when it is killed: it listens no more, then its connections are cut.
+    drop((listener, stream, lock));
+    let error = client.wait().failed(6);
+    assert_eq!(error["code"], "server_gone", "{error}");
+    assert_eq!(error["retry"], true);
+    laptop.insert("notes", &["n=1"]);
 }
 
 /// A client of the test's own, which may do what no client of ours does.
@@ -457,7 +477,7 @@ impl Raw {
 
     fn ask(laptop: &Device, arguments: &[&str]) -> Self {
         let mut raw = Self::connect(laptop);
-        let mut request = vec![0; 4]; // no terminals
+        let mut request = vec![0; 5]; // no terminals, no colours
         for argument in ["driftless"].iter().chain(arguments) {
             request.extend(u32::try_from(argument.len()).unwrap().to_be_bytes());
             request.extend(argument.as_bytes());
@@ -499,7 +519,8 @@ fn junk_on_the_socket_harms_nobody() {
         (9, &b"junk"[..]),
         (2, b""),
         (1, b"\0\0\0"),
-        (1, b"\0\0\0\0\0\0\0\0\xff\xff\xff\xff"),
+        (1, b"\0\0\0\0\0\0\0\0\0\xff\xff\xff\xff"),
+        (1, b"\0\0\0\0\x02\0\0\0\0"),
         (3, &vec![0; 100_000][..]),
     ] {
         let mut raw = Raw::connect(&laptop);

@@ -32,6 +32,12 @@ impl World {
         self.folder.path().join(name)
     }
 
+    /// Leaves the folder there, to be looked at after a failure.
+    pub fn keep(&mut self) -> &Path {
+        self.folder.disable_cleanup(true);
+        self.folder.path()
+    }
+
     /// Writes a file and gives its path as text.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
         let path = self.path(name);
@@ -305,6 +311,16 @@ impl Running {
         );
     }
 
+    /// Reads what standard error says until then; the process must not end meanwhile.
+    #[track_caller]
+    pub fn stderr_until(&mut self, until: Instant) {
+        assert!(
+            self.stderr.read_until(until),
+            "it ended by itself; standard error: {}",
+            self.stderr.rest()
+        );
+    }
+
     pub fn interrupt(&self) {
         self.signal(Signal::INT);
     }
@@ -439,6 +455,18 @@ impl Lines {
             Err(RecvTimeoutError::Disconnected) => None,
             Err(RecvTimeoutError::Timeout) => {
                 panic!("nothing was said for {DEADLINE:?} after {:#?}", self.said)
+            }
+        }
+    }
+
+    /// Whether the pipe is still open then.
+    fn read_until(&mut self, until: Instant) -> bool {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => self.said.push(line),
+                Err(RecvTimeoutError::Disconnected) => return false,
+                Err(RecvTimeoutError::Timeout) => return true,
             }
         }
     }

@@ -25,6 +25,9 @@ pub(crate) trait Caller: Send + Sync {
     /// Columns of the terminal that shows the answer; `None` where it is none, and nothing is cut off.
     fn width(&self) -> Option<usize>;
 
+    /// Whether the answer is shown in colours.
+    fn colors(&self) -> bool;
+
     /// Where everything else goes.
     fn standard_error(&self) -> &StandardError;
 
@@ -63,6 +66,11 @@ impl Caller for ThisProcess {
             .then(|| Term::stdout().size_checked())
             .flatten()
             .map(|(_rows, columns)| usize::from(columns))
+    }
+
+    fn colors(&self) -> bool {
+        // Of a file as well, where the environment forces colours upon it: as the person wishes.
+        console::colors_enabled()
     }
 
     fn standard_error(&self) -> &StandardError {

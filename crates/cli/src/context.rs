@@ -16,6 +16,8 @@ use crate::standard_error::StandardError;
 
 /// Names the folder where `--dir` is not given.
 pub(crate) const DIR_VARIABLE: &str = "DRIFTLESS_DIR";
+/// The code of the error of a folder that is not where it was.
+const FOLDER_GONE: &str = "folder_gone";
 /// The exit code of errors of the disk.
 const STORAGE: u8 = 8;
 /// A replay of fewer journal bytes is over before anybody wonders.
@@ -105,8 +107,7 @@ impl Context {
     ) -> Result<T, Failure> {
         let database = self.open().await?;
         let result = work(&database, &mut self.output).await;
-        self.close_after(database, &result).await;
-        result
+        self.close_after(database, result).await
     }
 
     /// Opens the device; [`Context::close`] is to be called afterwards.
@@ -165,28 +166,39 @@ impl Context {
         }
     }
 
-    /// Closes the device. What was acknowledged is durable already, so that failing is a remark, not an error.
-    pub(crate) async fn close(&self, database: Database) {
+    /// Closes the device. What was acknowledged is durable already, so that failing is a remark, not an error; unless
+    /// the folder is gone, of which nobody can say what it holds.
+    pub(crate) async fn close(&self, database: Database) -> Result<(), Failure> {
         if self.is_served() {
-            return;
+            return Ok(());
         }
-        if let Err(error) = database.close().await {
-            self.say(&format!(
+        match database.close().await {
+            Err(error) if error.code() == FOLDER_GONE => return Err(error.into()),
+            Err(error) => self.say(&format!(
                 "closing the folder failed ({error}); what was done is durable, the next command mends the rest"
-            ));
+            )),
+            Ok(()) => {}
         }
+        Ok(())
     }
 
     /// Closes the device after a command; a disk that failed the command fails the closing too, and is told once.
-    pub(crate) async fn close_after<T>(&self, database: Database, result: &Result<T, Failure>) {
+    pub(crate) async fn close_after<T>(
+        &self,
+        database: Database,
+        result: Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let is_told = result
             .as_ref()
             .is_err_and(|failure| failure.exit_code() == STORAGE);
         if is_told {
             drop(database.close().await);
-        } else {
-            self.close(database).await;
+            return result;
         }
+        let closed = self.close(database).await;
+        // What went wrong first is what is told.
+        let done = result?;
+        closed.map(|()| done)
     }
 
     /// Says what was found broken, and mended, when the folder was opened; a store that was rebuilt is said by

@@ -124,8 +124,12 @@ Example:
   driftless conflicts list --dir phone --status open --collection airports";
 
 pub(crate) const CONFLICTS_SHOW: &str = "\
-Example:
-  driftless conflicts show --dir phone 3f2a9c01";
+What was there before stands above the sides, who wrote them and when below. Words that the sides
+disagree about are marked: {+new+}, [-gone-], or in colours on a terminal (not if NO_COLOR is set).
+
+Examples:
+  driftless conflicts show --dir phone 3f2a9c01
+  driftless conflicts show --dir phone 3f2a9c01 --full";
 
 pub(crate) const CONFLICTS_RESOLVE: &str = "\
 Nothing is lost: every candidate stays readable after the decision.
@@ -137,6 +141,36 @@ Examples:
 pub(crate) const CONFLICTS_EXPORT: &str = "\
 Example:
   driftless conflicts export --dir phone > conflicts.jsonl";
+
+pub(crate) const RULES: &str = "\
+Rules pick one side of a conflict by themselves, the same on every device; nothing is lost, and a person
+can still decide. docs/rules.md lists the policies.
+
+Examples:
+  driftless rules --dir laptop
+  driftless rules --dir laptop set rules.toml";
+
+pub(crate) const RULES_CHECK: &str = "\
+Example:
+  driftless rules check rules.toml";
+
+pub(crate) const RULES_SET: &str = "\
+Only the owner and admins of the workspace may. They take the place of all rules that were set before.
+
+Example:
+  driftless rules set --dir laptop rules.toml";
+
+pub(crate) const RULES_SHOW: &str = "\
+Examples:
+  driftless rules show --dir laptop
+  driftless rules show --dir laptop --json";
+
+pub(crate) const RULES_EXPLAIN: &str = "\
+A * stands before the rule that matches, a ? before one that may, as the edits come.
+
+Examples:
+  driftless rules explain --dir laptop tasks key:42 status
+  driftless rules explain --dir laptop tasks key:42 '$deleted'";
 
 pub(crate) const QUARANTINE: &str = "\
 What is refused is held and passed on, and stops nothing else.

@@ -21,6 +21,7 @@ pub(crate) struct Output {
     begun: bool,
     /// Columns of the terminal; none where the output is no terminal, and nothing is cut off.
     width: Option<usize>,
+    colors: bool,
 }
 
 impl Output {
@@ -32,12 +33,23 @@ impl Output {
             beside: caller.standard_error().clone(),
             begun: false,
             width: caller.width(),
+            colors: caller.colors(),
         }
     }
 
     /// Whether JSON is asked for.
     pub(crate) fn json(&self) -> bool {
         self.json
+    }
+
+    /// Columns of the terminal; none where the output is no terminal.
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.width
+    }
+
+    /// Whether colours are wanted.
+    pub(crate) fn colors(&self) -> bool {
+        self.colors
     }
 
     /// One answer: the object, or the text for people.

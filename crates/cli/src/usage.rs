@@ -16,7 +16,7 @@ pub(crate) fn answer(error: clap::Error, json: bool, caller: &dyn Caller) -> Res
         _ => return Err(Failure::Arguments(error)),
     };
     let mut output = Output::new(json, caller);
-    let text = if !json && caller.width().is_some() {
+    let text = if !json && caller.colors() {
         error.render().ansi().to_string()
     } else {
         error.render().to_string()

@@ -4,26 +4,38 @@
 //! whatever order they come. (Two changes of one actor with one number are the exception: the engine freezes
 //! the feed that signed both.) A local change passes here too, before it is durable.
 
-use crate::change::{self, Action, Change};
-use crate::ids::{ActorId, ChangeHash, OpId};
+use crate::change::{self, Change};
+use crate::chunks;
+use crate::genesis::Genesis;
+use crate::graph::Seen;
+use crate::ids::{ActorId, ChangeHash};
 use crate::limits;
-use crate::path::{DELETED, Register};
 use crate::prescan;
 use crate::quiet;
 use crate::record::Record;
-use crate::value::Value;
+use crate::references::{self, Past};
 
 /// A change that passed the content rules, ready for [`Record::apply`].
 #[derive(Debug)]
 pub struct Admitted {
     pub(crate) change: Change,
     pub(crate) parsed: Box<automerge::Change>,
+    /// The genesis changes it brings along, of [`Change::creates`] in order.
+    pub(crate) carried: Vec<Genesis>,
 }
 
 impl Admitted {
     /// The change.
     pub fn change(&self) -> &Change {
         &self.change
+    }
+
+    /// What it depends on but for the genesis changes it brings along, sorted.
+    fn other_deps(&self) -> Vec<ChangeHash> {
+        let carried =
+            |hash: &&ChangeHash| self.carried.iter().any(|genesis| genesis.hash == **hash);
+        let deps = self.change.deps.iter();
+        deps.filter(|hash| !carried(hash)).copied().collect()
     }
 }
 
@@ -119,8 +131,7 @@ pub(crate) fn admit(
     raw: &[u8],
     device_prefix: [u8; 8],
 ) -> Result<Admission, Refusal> {
-    prescan::check(raw)?;
-    let admitted = parse(raw)?;
+    let mut admitted = read(raw)?;
     let change = &admitted.change;
     if record.graph().contains(&change.hash) {
         return Ok(Admission::Known);
@@ -131,12 +142,21 @@ pub(crate) fn admit(
         });
     }
     check_counts(&admitted)?;
-    check_registers(change)?;
-    if let Some(missing) = record.graph().first_missing(&change.deps) {
+    let deps = admitted.other_deps();
+    if let Some(missing) = record.graph().first_missing(&deps) {
         return Ok(Admission::MissingPast(missing));
     }
-    check_continues(record, change)?;
-    check_preds(record, change)?;
+    let seen = record.graph().seen(&deps);
+    check_continues(record, &admitted, &seen)?;
+    check_carried(record, &admitted, &deps, &seen)?;
+    record.name_objects(&mut admitted.change);
+    let past = Past {
+        record,
+        deps: &deps,
+        seen: &seen,
+        carried: &admitted.carried,
+    };
+    references::check(&past, &admitted.change)?;
     Ok(Admission::Admitted(admitted))
 }
 
@@ -144,22 +164,27 @@ pub(crate) fn admit(
 ///
 /// For showing what a change that is not applied would have done.
 pub fn read_change(raw: &[u8]) -> Result<Change, Refusal> {
-    prescan::check(raw)?;
-    Ok(parse(raw)?.change)
+    Ok(read(raw)?.change)
 }
 
 /// Parses and decodes; a panic of the parser is a refusal.
-pub(crate) fn parse(raw: &[u8]) -> Result<Admitted, Refusal> {
+fn read(raw: &[u8]) -> Result<Admitted, Refusal> {
+    let (carried, raw) = chunks::split(raw)?;
+    prescan::check(raw)?;
     quiet::catch(|| {
         let parsed =
             automerge::Change::from_bytes(raw.to_vec()).map_err(|_| Refusal::NotAChange)?;
-        let change = change::decode(&parsed).map_err(|what| Refusal::Foreign { what })?;
+        let mut change = change::decode(&parsed).map_err(|what| Refusal::Foreign { what })?;
         if parsed.raw_bytes() != raw || change.encode().raw_bytes() != raw {
             return Err(Refusal::NotCanonical);
         }
+        let named = carried.iter().map(|genesis| (genesis.actor, &genesis.key));
+        change.name_objects(&named.collect());
+        change.creates = carried.iter().map(|genesis| genesis.key.clone()).collect();
         Ok(Admitted {
             change,
             parsed: Box::new(parsed),
+            carried,
         })
     })
     .unwrap_or(Err(Refusal::NotAChange))
@@ -199,28 +224,41 @@ fn check_counts(admitted: &Admitted) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn check_registers(change: &Change) -> Result<(), Refusal> {
-    for (operation, step) in change.operations.iter().enumerate() {
-        let known = matches!(
-            Register::parse(&step.key),
-            Some(Register::Field(_) | Register::Special | Register::Later)
-        ) && (step.key != DELETED
-            || matches!(step.action, Action::Put(Value::Bool(_))));
-        if !known {
-            return Err(Refusal::WrongRegister {
-                operation,
-                key: step.key.clone(),
-            });
+/// What a change brings along is exactly what it depends on and what nothing else in its past made already.
+fn check_carried(
+    record: &Record,
+    admitted: &Admitted,
+    deps: &[ChangeHash],
+    seen: &Seen,
+) -> Result<(), Refusal> {
+    let graph = record.graph();
+    let foreign = |what| Err(Refusal::Foreign { what });
+    if deps.iter().any(|hash| record.is_genesis(hash)) {
+        return foreign("a dependency on a genesis change that it does not bring along");
+    }
+    for genesis in &admitted.carried {
+        if admitted.change.deps.binary_search(&genesis.hash).is_err() {
+            return foreign("a genesis change that it does not depend on");
+        }
+        let known = graph.place(&genesis.hash);
+        if known.is_some_and(|place| seen.contains(place)) {
+            return foreign("a genesis change that its past has already");
+        }
+        let mut operations = admitted.change.operations.iter();
+        if !operations.any(|operation| operation.key == genesis.key) {
+            return foreign("a genesis change that it does not need");
         }
     }
     Ok(())
 }
 
-fn check_continues(record: &Record, change: &Change) -> Result<(), Refusal> {
-    let past = record.graph().continues(&change.actor, &change.deps);
+fn check_continues(record: &Record, admitted: &Admitted, seen: &Seen) -> Result<(), Refusal> {
+    let change = &admitted.change;
+    let past = record.graph().continues(&change.actor, seen);
+    let max_op = past.max_op.max(u64::from(!admitted.carried.is_empty()));
     let numbers = [
         ("sequence number", change.seq, past.seq + 1),
-        ("first operation", change.start_op, past.max_op + 1),
+        ("first operation", change.start_op, max_op + 1),
     ];
     for (what, found, expected) in numbers {
         if found != expected {
@@ -244,30 +282,6 @@ fn check_continues(record: &Record, change: &Change) -> Result<(), Refusal> {
             actor: change.actor,
             seq: change.seq,
         });
-    }
-    Ok(())
-}
-
-/// Every operation replaces exactly what is live on its register at the change's deps, its own earlier
-/// operations included: so nobody's log can be made to lie.
-fn check_preds(record: &Record, change: &Change) -> Result<(), Refusal> {
-    let mut live = std::collections::BTreeMap::<&str, Vec<OpId>>::new();
-    for (operation, (id, step)) in change.numbered().enumerate() {
-        let live = live.entry(&step.key).or_insert_with(|| {
-            let found = record.live_at(&step.key, &change.deps);
-            found.into_iter().map(|(id, _)| id).collect()
-        });
-        let empties_nothing = step.action == Action::Delete && step.pred.is_empty();
-        if step.pred != *live || empties_nothing {
-            return Err(Refusal::WrongPred {
-                operation,
-                key: step.key.clone(),
-            });
-        }
-        live.clear();
-        if let Action::Put(_) = step.action {
-            live.push(id);
-        }
     }
     Ok(())
 }

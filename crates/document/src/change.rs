@@ -1,9 +1,12 @@
 //! One change, taken apart: what a record's history, admission and the conflict log look at.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use automerge::legacy;
 use sha2::{Digest as _, Sha256};
 
-use crate::genesis;
+use crate::chunks;
+use crate::genesis::{self, Genesis};
 use crate::ids::{ActorId, ChangeHash, OpId};
 use crate::value::Value;
 
@@ -22,6 +25,9 @@ pub struct Change {
     pub deps: Vec<ChangeHash>,
     /// When it was made: wall milliseconds shifted by 12 bits, plus a counter. A claim, never used for order.
     pub time: i64,
+    /// The keys of the texts, lists and counters it is the first in its past to change, sorted: their genesis
+    /// changes travel with it, and are among `deps`.
+    pub creates: Vec<String>,
     /// What it does; the n-th operation has the counter `start_op + n`.
     pub operations: Vec<Operation>,
 }
@@ -86,6 +92,27 @@ impl Change {
         self.time >> 12
     }
 
+    /// The keys of the fields it writes whose genesis changes are among its dependencies, sorted: what
+    /// [`Change::creates`] has of a change that was not made up.
+    pub fn find_creates(&self) -> Vec<String> {
+        let keys: BTreeSet<&String> = self.operations.iter().map(|o| &o.key).collect();
+        let is_created = |key: &&String| {
+            let genesis = Genesis::of(key);
+            genesis.is_some_and(|genesis| self.deps.contains(&genesis.hash))
+        };
+        keys.into_iter().filter(is_created).cloned().collect()
+    }
+
+    /// Gives operations inside texts and lists their keys, where their genesis actors are known.
+    pub(crate) fn name_objects(&mut self, keys: &BTreeMap<ActorId, &String>) {
+        for operation in &mut self.operations {
+            let key = genesis::named(&operation.key).and_then(|actor| keys.get(&actor));
+            if let Some(key) = key {
+                operation.key.clone_from(key);
+            }
+        }
+    }
+
     /// The operations with their ids.
     pub fn numbered(&self) -> impl Iterator<Item = (OpId, &Operation)> {
         self.operations
@@ -98,12 +125,10 @@ impl Change {
     ///
     /// What is admitted always can be; bytes of which nothing is known may be given.
     pub fn from_raw(raw: &[u8]) -> Option<Self> {
-        crate::prescan::check(raw).ok()?;
-        let admitted = crate::admission::parse(raw).ok()?;
-        Some(admitted.change)
+        crate::admission::read_change(raw).ok()
     }
 
-    /// The raw change chunk with its hash, or `None` where there is none with these contents.
+    /// The bytes of [`Change::from_raw`] with the change's hash, or `None` where there is none with these contents.
     ///
     /// The hash is computed, whatever [`Change::hash`] says.
     pub fn to_raw(&self) -> Option<(Vec<u8>, ChangeHash)> {
@@ -111,10 +136,11 @@ impl Change {
         let is_possible = (1..=most).contains(&self.start_op) && self.max_op() <= most;
         let encoded = is_possible.then(|| crate::quiet::catch(|| self.encode()).ok());
         let encoded = encoded.flatten()?;
-        Some((encoded.raw_bytes().to_vec(), ChangeHash(encoded.hash().0)))
+        let raw = chunks::join(&self.creates, encoded.raw_bytes());
+        Some((raw, ChangeHash(encoded.hash().0)))
     }
 
-    /// The raw change chunk: what is signed for, stored and sent.
+    /// The change's own chunk, without the genesis changes it brings along.
     pub(crate) fn encode(&self) -> automerge::Change {
         let operations = self.operations.iter().map(encode_operation).collect();
         automerge::Change::from(legacy::Change {
@@ -201,6 +227,7 @@ pub(crate) fn decode(change: &automerge::Change) -> Result<Change, &'static str>
             .map(|hash| ChangeHash(hash.0))
             .collect(),
         time: expanded.time,
+        creates: Vec::new(),
         operations: expanded
             .operations
             .iter()
@@ -285,11 +312,12 @@ pub(crate) fn actor_of(actor: &automerge::ActorId) -> Option<ActorId> {
     actor.to_bytes().try_into().ok().map(ActorId)
 }
 
-/// The hash of a raw change chunk, without parsing what is inside, or `None` where the bytes are no chunk.
+/// The hash of a raw change, without parsing what is inside, or `None` where the bytes are none.
 ///
 /// Automerge's change hash is SHA-256 over the chunk without its magic and checksum; the checksum is the
 /// hash's first four bytes.
 pub fn change_hash(raw: &[u8]) -> Option<ChangeHash> {
+    let (_, raw) = chunks::split(raw).ok()?;
     crate::prescan::body(raw).ok()?;
     let hash: [u8; 32] = Sha256::digest(&raw[8..]).into();
     (hash[..4] == raw[4..8]).then_some(ChangeHash(hash))

@@ -4,6 +4,8 @@
 //! name an object each, made by its genesis change. A set has no key of its own: each member is a register,
 //! `tags/s:urgent`, that is there or not; a row shows them together under `tags/`.
 
+use crate::genesis;
+use crate::ids::OpId;
 use crate::json::number_text;
 use crate::limits;
 use crate::path::FieldPath;
@@ -46,6 +48,11 @@ impl FieldType {
             Self::List => "#list",
             Self::Set => "/",
         }
+    }
+
+    /// The key of the field of this type at a path, as text.
+    pub(crate) fn key_at(self, path: &str) -> String {
+        format!("{path}{}", self.suffix())
     }
 
     /// All of them.
@@ -132,6 +139,23 @@ impl FieldKey {
 /// The path of the field that a register belongs to; none of one of ours. Of a list's element it is the list's.
 pub(crate) fn path_of(register: &str) -> Option<FieldPath> {
     FieldPath::parse(&register[..end_of_path(register)]).ok()
+}
+
+/// What a list's element is called as a register of the conflict log.
+pub(crate) fn element_key(list: &str, element: &OpId) -> String {
+    format!("{list}/{}@{}", element.counter, element.actor)
+}
+
+/// The list and the element that [`element_key`] names.
+pub(crate) fn element_of(key: &str) -> Option<(&str, OpId)> {
+    let (list, name) = key.rsplit_once('/')?;
+    let (counter, actor) = name.split_once('@')?;
+    let element = OpId {
+        counter: counter.parse().ok()?,
+        actor: genesis::named(&format!("#{actor}"))?,
+    };
+    let is_list = FieldKey::parse(list).is_some_and(|field| field.kind() == FieldType::List);
+    (is_list && element_key(list, &element) == key).then_some((list, element))
 }
 
 /// Where the first `#` or `/` stands that is not escaped.

@@ -16,7 +16,7 @@ use crate::ids::{ActorId, ChangeHash, OpId};
 use crate::prescan;
 
 /// A genesis change, built from the key of its field.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Genesis {
     pub(crate) key: String,
     pub(crate) actor: ActorId,

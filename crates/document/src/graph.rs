@@ -42,6 +42,16 @@ impl Set {
     }
 }
 
+/// What some change knew of: a set of changes of one graph, often all there were.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen(Option<Set>);
+
+impl Seen {
+    pub(crate) fn contains(&self, index: usize) -> bool {
+        self.0.as_ref().is_none_or(|past| past.contains(index))
+    }
+}
+
 /// What the graph keeps of one change.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -102,15 +112,24 @@ impl ChangeGraph {
         self.heads.len() == sorted.len() && self.heads() == sorted
     }
 
-    /// What a change of `actor` with these dependencies (all known) continues.
-    pub(crate) fn continues(&self, actor: &ActorId, deps: &[ChangeHash]) -> Continues {
-        if self.are_heads(deps) {
+    /// What a change with these dependencies (all known, sorted) knew of.
+    pub(crate) fn seen(&self, deps: &[ChangeHash]) -> Seen {
+        Seen((!self.are_heads(deps)).then(|| self.past(deps)))
+    }
+
+    /// The place of a change, if it is there.
+    pub(crate) fn place(&self, hash: &ChangeHash) -> Option<usize> {
+        self.index.get(hash).copied()
+    }
+
+    /// What a change of `actor` that knew of these continues.
+    pub(crate) fn continues(&self, actor: &ActorId, seen: &Seen) -> Continues {
+        let Seen(Some(past)) = seen else {
             return Continues {
                 seq: self.last_seq(actor),
                 max_op: self.max_op,
             };
-        }
-        let past = self.past(deps);
+        };
         let known = self.nodes.iter().enumerate();
         let mut found = Continues { seq: 0, max_op: 0 };
         for (_, node) in known.filter(|(n, _)| past.contains(*n)) {

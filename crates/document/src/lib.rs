@@ -13,6 +13,7 @@
 
 mod admission;
 mod change;
+mod chunks;
 mod codec;
 mod conflict;
 mod field;
@@ -27,8 +28,10 @@ mod policy;
 mod prescan;
 mod quiet;
 mod record;
+mod references;
 mod row;
 mod rules;
+mod sequence;
 mod value;
 mod write;
 

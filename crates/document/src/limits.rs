@@ -16,6 +16,9 @@ pub const CHANGE_KEY_BYTES: usize = 2 * CHANGE_BYTES;
 pub const CHANGE_DEPS: usize = 1_024;
 /// Actors a change may name.
 pub const CHANGE_ACTORS: usize = 4_096;
+/// The most one increment adds or takes: integers up to here are exact in JSON, and millions of the largest
+/// do not run over the counter's 64 bits.
+pub const INCREMENT: u64 = 1 << 40;
 /// Segments of a field's path, and levels of a JSON value: bounds recursion.
 pub const DEPTH: usize = 32;
 /// Bytes of a register's key in the record.

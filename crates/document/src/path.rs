@@ -222,6 +222,12 @@ impl Register {
     }
 }
 
+/// Whether `key` is that of a text, list or counter at `path`, or of a member of a set there.
+pub(crate) fn is_typed(key: &str, path: &str) -> bool {
+    key.strip_prefix(path)
+        .is_some_and(|rest| rest.starts_with(['#', '/']))
+}
+
 /// Whether the register `key` lies below the field `ancestor` (`address.city` below `address`).
 pub(crate) fn is_below(key: &str, ancestor: &str) -> bool {
     key.strip_prefix(ancestor)

@@ -58,6 +58,16 @@ pub(crate) fn body(raw: &[u8]) -> Result<&[u8], Refusal> {
     }
 }
 
+/// How many bytes the chunk at the front takes, as it says itself: magic, checksum, type, length, content.
+pub(crate) fn chunk_length(bytes: &[u8]) -> Option<usize> {
+    if bytes.len() <= HEADER_BYTES || bytes[..4] != MAGIC {
+        return None;
+    }
+    let mut reader = Reader(&bytes[HEADER_BYTES..]);
+    let content = usize::try_from(reader.unsigned()?).ok()?;
+    (bytes.len() - reader.0.len()).checked_add(content)
+}
+
 /// The key of a change that has one operation at the root, without reading anything else of it.
 pub(crate) fn only_key(raw: &[u8]) -> Option<String> {
     let columns = columns(body(raw).ok()?)?;

@@ -3,18 +3,24 @@
 //! A record is read and changed through here only. It is never half changed: a change is applied to a copy,
 //! and the copy takes the document's place when the change reads back byte for byte.
 
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
 use automerge::{
     Automerge, LoadOptions, OnPartialLoad, ROOT, ReadDoc, TextEncoding, VerificationMode,
 };
 
 use crate::admission::{self, Admission, Admitted, Refusal};
-use crate::change::{self, Change};
+use crate::change::{self, Action, Change};
+use crate::field::{FieldKey, FieldType, element_of};
+use crate::genesis::{self, Genesis};
 use crate::graph::{ChangeGraph, Link};
 use crate::ids::{ActorId, ChangeHash, OpId};
 use crate::limits;
 use crate::path::{DELETED, Register};
 use crate::quiet;
 use crate::row::Row;
+use crate::sequence::Sequence;
 use crate::value::{Fields, Value};
 use crate::write::{self, Intent, WriteError};
 
@@ -26,6 +32,17 @@ const ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
 pub struct Record {
     document: Box<Automerge>,
     graph: ChangeGraph,
+    /// Its texts, lists and counters, by the actors of their genesis changes.
+    objects: BTreeMap<ActorId, Object>,
+    /// The texts and lists by key, taken apart when first needed.
+    sequences: OnceLock<BTreeMap<String, Sequence>>,
+}
+
+/// A text, list or counter of a record.
+#[derive(Clone)]
+struct Object {
+    key: String,
+    genesis: ChangeHash,
 }
 
 /// Why stored bytes are not a record.
@@ -89,6 +106,8 @@ impl Record {
         Self {
             document: Box::new(Automerge::new_with_encoding(ENCODING)),
             graph: ChangeGraph::default(),
+            objects: BTreeMap::new(),
+            sequences: OnceLock::new(),
         }
     }
 
@@ -125,8 +144,10 @@ impl Record {
             return Err(LoadError::OtherHeads);
         }
         Ok(Self {
+            objects: objects_of(&document, &graph)?,
             document: Box::new(document),
             graph,
+            sequences: OnceLock::new(),
         })
     }
 
@@ -140,9 +161,9 @@ impl Record {
         self.graph.heads()
     }
 
-    /// How many changes it has.
+    /// How many changes it has, without the genesis changes of its fields.
     pub fn change_count(&self) -> usize {
-        self.graph.len()
+        self.graph.len() - self.objects.len()
     }
 
     /// Whether the record has this change.
@@ -152,23 +173,58 @@ impl Record {
 
     /// Whether a change with these dependencies continues the record as it is, beside nothing.
     pub fn continues_heads(&self, change: &Change) -> bool {
-        self.graph.are_heads(&change.deps)
+        let created: Vec<_> = change
+            .creates
+            .iter()
+            .filter_map(|k| Genesis::of(k))
+            .collect();
+        let is_created = |hash: &&ChangeHash| created.iter().any(|g| g.hash == **hash);
+        let deps: Vec<_> = change
+            .deps
+            .iter()
+            .filter(|hash| !is_created(hash))
+            .copied()
+            .collect();
+        self.graph.are_heads(&deps)
     }
 
-    /// All changes, each after its past.
+    /// All changes but the genesis changes of its fields, each after its past.
     pub fn changes(&self) -> Result<Vec<Change>, LoadError> {
         let malformed = |reason: &str| LoadError::Malformed {
             reason: reason.to_owned(),
         };
         quiet::catch(|| {
-            self.document
-                .get_changes(&[])
+            let changes = self.document.get_changes(&[]);
+            let of_users = changes
                 .iter()
-                .map(change::decode)
-                .collect::<Result<Vec<_>, _>>()
+                .filter(|c| !self.is_genesis(&ChangeHash(c.hash().0)));
+            let changes = of_users.map(|change| self.read(change));
+            changes.collect::<Result<Vec<_>, _>>()
         })
         .map_err(|_| malformed("reading its changes panicked"))?
         .map_err(malformed)
+    }
+
+    /// Takes apart one of its changes.
+    fn read(&self, change: &automerge::Change) -> Result<Change, &'static str> {
+        let mut change = change::decode(change)?;
+        self.name_objects(&mut change);
+        if !self.objects.is_empty() {
+            let objects = self.objects.values();
+            let created = objects.filter(|o| change.deps.binary_search(&o.genesis).is_ok());
+            change.creates = created.map(|object| object.key.clone()).collect();
+            change.creates.sort_unstable();
+        }
+        Ok(change)
+    }
+
+    /// Gives a change's steps inside texts and lists the keys of those this record has.
+    pub(crate) fn name_objects(&self, change: &mut Change) {
+        let keys = self
+            .objects
+            .iter()
+            .map(|(actor, object)| (*actor, &object.key));
+        change.name_objects(&keys.collect());
     }
 
     /// The record as it was at some heads, in any order: those changes and what they knew of, nothing else.
@@ -202,25 +258,50 @@ impl Record {
     pub fn row(&self) -> Row {
         let mut fields = Fields::new();
         let mut deleted = false;
+        let mut sets = BTreeMap::<String, Vec<Value>>::new();
         for item in self.document.map_range(ROOT, ..) {
-            let scalar = match item.value.into_value() {
-                automerge::Value::Scalar(scalar) => scalar,
-                automerge::Value::Object(_) => continue, // admission lets none in
+            let id = item.id();
+            let value = match item.value.into_value() {
+                automerge::Value::Scalar(scalar) => Value::from_root(&scalar),
+                automerge::Value::Object(kind) => self.read_object(&id, kind),
             };
-            let Some(value) = Value::from_scalar(&scalar) else {
-                continue; // likewise
+            let Some(value) = value else {
+                continue; // admission lets none in
             };
-            if item.key == DELETED {
-                deleted = value == Value::Bool(true);
-            } else if !matches!(Register::parse(&item.key), Some(Register::Special) | None) {
-                fields.insert(item.key.into_owned(), value);
+            match Register::parse(&item.key) {
+                _ if item.key == DELETED => deleted = value == Value::Bool(true),
+                Some(Register::Special) | None => {}
+                Some(Register::Typed(field)) if field.kind() == FieldType::Set => {
+                    let members = FieldKey::new(field.path().clone(), FieldType::Set).to_key();
+                    sets.entry(members).or_default().extend(field.member());
+                }
+                Some(_) => {
+                    fields.insert(item.key.into_owned(), value);
+                }
             }
         }
+        fields.extend(
+            sets.into_iter()
+                .map(|(key, members)| (key, Value::Set(members))),
+        );
         Row {
             heads: self.heads(),
             deleted,
             fields,
         }
+    }
+
+    /// What a text or list reads.
+    fn read_object(&self, id: &automerge::ObjId, kind: automerge::ObjType) -> Option<Value> {
+        if kind == automerge::ObjType::Text {
+            return self.document.text(id).ok().map(Value::Text);
+        }
+        let elements = self.document.list_range(id, ..);
+        let values = elements.filter_map(|item| match item.value.into_value() {
+            automerge::Value::Scalar(scalar) => Value::from_scalar(&scalar),
+            automerge::Value::Object(_) => None, // admission lets none in
+        });
+        Some(Value::List(values.collect()))
     }
 
     /// The bytes of a change that does what `intents` say, made at the current heads, or `None` where they
@@ -245,15 +326,24 @@ impl Record {
 
     /// Applies a change that was just admitted. One that the record has already changes nothing.
     pub fn apply(&mut self, admitted: Admitted) -> Result<Change, ApplyError> {
-        let Admitted { change, parsed } = admitted;
+        let Admitted {
+            change,
+            parsed,
+            carried,
+        } = admitted;
         let hash = change.hash;
         if self.graph.contains(&hash) {
             return Ok(change);
         }
         let fails = |reason: String| ApplyError::Fails { hash, reason };
         let raw = parsed.raw_bytes().to_vec();
+        let new: Vec<_> = carried
+            .into_iter()
+            .filter(|genesis| !self.graph.contains(&genesis.hash))
+            .collect();
         let applied = quiet::catch(|| {
             let mut copy = self.document.clone();
+            copy.apply_changes(new.iter().map(|genesis| genesis.change.clone()))?;
             copy.apply_changes([*parsed])?;
             let back = copy.get_change_by_hash(&automerge::ChangeHash(hash.0));
             let same = back.is_some_and(|back| back.raw_bytes() == raw);
@@ -262,13 +352,9 @@ impl Record {
         match applied {
             Ok(Ok((copy, true))) => {
                 self.document = copy;
-                self.graph.push(Link {
-                    hash,
-                    actor: change.actor,
-                    seq: change.seq,
-                    max_op: change.max_op(),
-                    deps: &change.deps,
-                });
+                new.into_iter()
+                    .for_each(|genesis| self.push_genesis(genesis));
+                self.push(&change);
                 Ok(change)
             }
             Ok(Ok((_, false))) => Err(ApplyError::ReadsBackOtherwise { hash }),
@@ -277,8 +363,76 @@ impl Record {
         }
     }
 
+    fn push_genesis(&mut self, genesis: Genesis) {
+        self.graph.push(Link {
+            hash: genesis.hash,
+            actor: genesis.actor,
+            seq: 1,
+            max_op: 1,
+            deps: &[],
+        });
+        let object = Object {
+            key: genesis.key,
+            genesis: genesis.hash,
+        };
+        self.objects.insert(genesis.actor, object);
+    }
+
+    fn push(&mut self, change: &Change) {
+        let place = self.graph.len();
+        self.graph.push(Link {
+            hash: change.hash,
+            actor: change.actor,
+            seq: change.seq,
+            max_op: change.max_op(),
+            deps: &change.deps,
+        });
+        if let Some(sequences) = self.sequences.get_mut() {
+            push_into(sequences, place, change);
+        }
+    }
+
     pub(crate) fn graph(&self) -> &ChangeGraph {
         &self.graph
+    }
+
+    /// Whether this is the hash of the genesis change of one of its fields.
+    pub(crate) fn is_genesis(&self, hash: &ChangeHash) -> bool {
+        self.objects.values().any(|object| object.genesis == *hash)
+    }
+
+    /// The place in the graph of the genesis change of the field with this key, if it has one.
+    pub(crate) fn place_of_genesis(&self, key: &str) -> Option<usize> {
+        if self.objects.is_empty() {
+            return None;
+        }
+        let object = self.objects.get(&genesis::actor(key))?;
+        self.graph.place(&object.genesis)
+    }
+
+    /// The text or list with this key, if somebody put something in: its changes numbered as in the graph.
+    pub(crate) fn sequence(&self, key: &str) -> Option<&Sequence> {
+        self.sequences.get_or_init(|| self.take_apart()).get(key)
+    }
+
+    fn take_apart(&self) -> BTreeMap<String, Sequence> {
+        let mut sequences = BTreeMap::new();
+        // What is in the document was admitted, and reads.
+        for change in self.changes().unwrap_or_default() {
+            if let Some(place) = self.graph.place(&change.hash) {
+                push_into(&mut sequences, place, &change);
+            }
+        }
+        sequences
+    }
+
+    /// Where an element of a list stands now, counted from 0: its list's key and its place. None where the register
+    /// names no element, or one that is not there.
+    pub fn place_of_element(&self, register: &str) -> Option<(String, usize)> {
+        let (list, element) = element_of(register)?;
+        let mut there = self.sequence(list)?.read(|_| true);
+        let place = there.position(|(id, _)| id == element)?;
+        Some((list.to_owned(), place))
     }
 
     /// The live operations of a register at some heads (all known), smallest first; the last one is shown.
@@ -303,7 +457,7 @@ impl Record {
                     counter: *counter,
                     actor: change::actor_of(actor)?,
                 };
-                Some((id, Value::from_scalar(scalar)?))
+                Some((id, Value::from_root(scalar)?))
             })
             .collect();
         live.sort_by_key(|(id, _)| *id);
@@ -314,6 +468,43 @@ impl Record {
     pub(crate) fn keys(&self) -> impl Iterator<Item = String> + '_ {
         self.document.keys(ROOT)
     }
+}
+
+fn push_into(sequences: &mut BTreeMap<String, Sequence>, place: usize, change: &Change) {
+    for (id, operation) in change.numbered() {
+        let is_inside = matches!(
+            operation.action,
+            Action::Insert { .. } | Action::PutElement { .. } | Action::DeleteElement { .. }
+        );
+        if is_inside {
+            let sequence = sequences.entry(operation.key.clone()).or_default();
+            sequence.push(place, id, operation);
+        }
+    }
+}
+
+/// The texts, lists and counters of a document.
+fn objects_of(
+    document: &Automerge,
+    graph: &ChangeGraph,
+) -> Result<BTreeMap<ActorId, Object>, LoadError> {
+    let mut objects = BTreeMap::new();
+    for key in document.keys(ROOT) {
+        let Some(genesis) = Genesis::of(&key) else {
+            continue;
+        };
+        if !graph.contains(&genesis.hash) {
+            return Err(LoadError::Malformed {
+                reason: format!("`{key}` was not made by its genesis change"),
+            });
+        }
+        let object = Object {
+            key,
+            genesis: genesis.hash,
+        };
+        objects.insert(genesis.actor, object);
+    }
+    Ok(objects)
 }
 
 fn graph_of(document: &Automerge) -> Result<ChangeGraph, LoadError> {

@@ -69,6 +69,14 @@ impl Value {
         }
     }
 
+    /// As [`Value::from_scalar`], for what stands at the root: there may be counters.
+    pub(crate) fn from_root(scalar: &ScalarValue) -> Option<Self> {
+        match scalar {
+            ScalarValue::Counter(counter) => Some(Self::Counter(i64::from(counter))),
+            other => Self::from_scalar(other),
+        }
+    }
+
     /// The value a scalar stands for, or `None` where Driftless never writes such a scalar.
     pub(crate) fn from_scalar(scalar: &ScalarValue) -> Option<Self> {
         Some(match scalar {

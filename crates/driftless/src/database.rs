@@ -26,6 +26,7 @@ use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::progress::Progress;
 use crate::quarantine::Quarantine;
+use crate::rules::WorkspaceRules;
 use crate::status::StatusWatch;
 use crate::sync::Sync;
 
@@ -173,6 +174,15 @@ impl Database {
         self.shared.actor.close().await
     }
 
+    /// Waits until the database has ended, and says why: it was closed, or a failure that it cannot go on after,
+    /// such as a full disk.
+    ///
+    /// Every later call fails with the same error; opening the folder again starts from what was acknowledged. A
+    /// program that runs for long waits for this beside whatever ends it. Dropping the future changes nothing.
+    pub async fn ended(&self) -> Error {
+        self.shared.actor.ended().await
+    }
+
     /// The same database; calls through the handle that is returned tell `progress` how far they are, and not
     /// what [`Options::progress`] names.
     #[must_use]
@@ -205,7 +215,8 @@ impl Database {
 
     /// The conflict log.
     pub fn conflicts(&self) -> Conflicts {
-        Conflicts::new(self.shared.actor.clone())
+        let progress = self.shared.options.progress.clone();
+        Conflicts::new(self.shared.actor.clone(), progress)
     }
 
     /// What is held of other devices, and of this one, and not applied.
@@ -216,6 +227,11 @@ impl Database {
     /// What was made here and is not yet everywhere it should be.
     pub fn outbox(&self) -> Outbox {
         Outbox::new(self.shared.actor.clone())
+    }
+
+    /// The rules that say what a contested field shows.
+    pub fn rules(&self) -> WorkspaceRules {
+        WorkspaceRules::new(self.shared.actor.clone())
     }
 
     /// Sync with other devices.

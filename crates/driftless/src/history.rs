@@ -1,6 +1,8 @@
 //! [`History`]: who did what to a record, and when they say they did.
 
-use driftless_document::{ChangeHash, FieldWrite, HistoryStep, RecordId, Value, value_to_json};
+use driftless_document::{
+    ChangeHash, Decided, FieldWrite, HistoryStep, How, RecordId, Value, value_to_json,
+};
 use driftless_engine::RecordHistory;
 use serde_json::{Map, Value as Json, json};
 
@@ -85,13 +87,22 @@ impl HistoryEntry {
             object["deleted"] = json!({ "before": deletion.before, "after": deletion.after });
         }
         if !step.decisions.is_empty() {
-            let decisions = step.decisions.iter().map(|decided| {
-                json!({ "conflict": decided.entry.to_string(), "how": decided.how.as_str() })
-            });
-            object["decisions"] = decisions.collect();
+            object["decisions"] = step.decisions.iter().map(decided_to_json).collect();
         }
         object
     }
+}
+
+/// `note` is there where an entry was acknowledged.
+fn decided_to_json(decided: &Decided) -> Json {
+    let mut object = json!({
+        "conflict": decided.entry.to_string(),
+        "how": decided.how.as_str(),
+    });
+    if let How::Acknowledge { note } = &decided.how {
+        object["note"] = json!(note);
+    }
+    object
 }
 
 /// `before` is the value that was shown; `beside` are others that were not decided, if there were any.

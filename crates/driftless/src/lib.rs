@@ -44,10 +44,11 @@
 //! | records | [`Collection`], [`RecordView`] |
 //! | what was committed since | [`Commits`], [`Database::changes_since`] |
 //! | who did what, and the past | [`History`], [`Collection::history`], [`Collection::get_at`] |
-//! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`] |
+//! | what a contested field shows | [`WorkspaceRules`], [`Rules`], [`Options::with_policy`] |
+//! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`], [`ConflictWatch`] |
 //! | what is refused, what is not sent yet | [`Quarantine`], [`Outbox`], [`Draft`] |
 //! | other devices | [`Sync`], [`Server`], [`Connection`], [`Database::invite`], [`Database::join`] |
-//! | how it stands | [`Database::watch_status`], [`Collection::sync_state`], [`Commit::reached`] |
+//! | how it stands | [`Database::watch_status`], [`Collection::sync_state`], [`Commit::reached`], [`Database::ended`] |
 //! | without async | [`blocking`] |
 //! | what is given from outside | [`Options`], [`KeyStore`], [`Clock`], [`Randomness`], [`Transport`] |
 //! | what can go wrong | [`Error`], [`ErrorKind`] |
@@ -80,6 +81,7 @@ mod packing;
 mod progress;
 mod quarantine;
 mod record;
+mod rules;
 mod status;
 mod sync;
 mod sync_for;
@@ -89,7 +91,10 @@ mod time;
 pub use collection::{Collection, IntoFields, ListOptions};
 pub use commit::{Commit, Reach};
 pub use commits::Commits;
-pub use conflicts::{Author, Choice, Conflict, Conflicts, Resolution};
+pub use conflicts::{
+    Author, BulkReport, Choice, Conflict, ConflictEvent, ConflictMember, ConflictMembers,
+    ConflictPage, ConflictWatch, Conflicts, MemberAct, Resolution, Skipped,
+};
 pub use database::{CompactReport, Database, InviteOptions};
 pub use error::{Error, ErrorKind};
 pub use history::{History, HistoryEntry};
@@ -107,22 +112,28 @@ pub use outbox::Outbox;
 pub use progress::Progress;
 pub use quarantine::Quarantine;
 pub use record::RecordView;
+pub use rules::{
+    WorkspaceRules, rules_explanation_in_words, rules_explanation_to_json, rules_report_to_json,
+    rules_summary_to_json, rules_to_json,
+};
 pub use status::{DatabaseStatus, StatusWatch};
 pub use sync::{Sync, SyncReport};
 pub use sync_for::BudgetReport;
 
 pub use driftless_document::{
-    ChangeHash, Decided, Deletion, EntryId, FieldPath, FieldWrite, Fields, HistoryOptions,
-    HistoryStep, How, JsonError, JsonFault, Kind, Nested, Node, PathError, Policy, RecordId, Row,
-    Shown, Status, Value, Version, canonical_number, matches_text, nest, node_from_json,
-    number_text, parse_node, parse_record, value_to_json,
+    ChangeHash, CustomInput, CustomPolicy, Customs, Decided, Deletion, EntryId, Explanation,
+    FieldPath, FieldWrite, Fields, Fit, HistoryOptions, HistoryStep, How, JsonError, JsonFault,
+    Kind, Nested, Node, PathError, Policy, RecordId, Row, RuleStep, Rules, RulesError, RulesFault,
+    RulesVersion, Shown, Status, Value, Version, canonical_number, matches_text, nest,
+    node_from_json, number_text, parse_node, parse_record, rules_schema, value_to_json,
 };
 pub use driftless_engine::{
-    ChangeEvent, Clock, ConflictFilter, ConflictView, DeviceName, DigestReport, Discarded, Draft,
-    DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError, Filter,
-    ImportCounts, ItemPage, ItemState, MemberView, Millis, OutboxItem, OutboxPeer, PeerState,
-    PeerView, QuarantineItem, RecordKey, RecordSync, Retried, StatusReport, SyncState,
-    VerifyReport, WaitsFor,
+    BulkRule, ChangeEvent, Clock, ConflictChange, ConflictFilter, ConflictPosition,
+    ConflictPositionError, ConflictView, DeviceName, DigestReport, Discarded, Draft, DraftApplied,
+    DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError, Filter, ImportCounts,
+    ItemPage, ItemState, MemberView, Millis, OutboxItem, OutboxPeer, PeerState, PeerView,
+    QuarantineItem, RecordKey, RecordSync, Retried, RulesExplanation, RulesReport, RulesSummary,
+    StatusReport, SyncState, VerifyReport, WaitsFor,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

@@ -5,8 +5,17 @@ use std::time::Duration;
 /// Jobs that wait for the thread that owns the replica: more writers wait outside, so memory stays bounded.
 pub(crate) const JOBS_QUEUED: usize = 1_024;
 
+/// Entries of the conflict log that one job reads: others have their turn meanwhile.
+pub(crate) const CONFLICTS_A_READ: usize = 256;
+
+/// Members of an entry of the conflict log that stand in one object: an entry of thousands stays readable.
+pub(crate) const MEMBERS_A_PAGE: usize = 100;
+
 /// Jobs that share one fdatasync: enough to spread its cost, few enough that the first does not wait long.
 pub(crate) const JOBS_PER_GROUP: usize = 256;
+
+/// Calls that wait for another device from which on those that gave up are looked for: below, they take next to nothing.
+pub(crate) const WAITING_SWEPT: usize = 64;
 
 /// Time after a write at which the store is asked to write what it holds: a crash then replays little.
 pub(crate) const STORE_FLUSH_AFTER: Duration = Duration::from_secs(3);
@@ -79,6 +88,9 @@ pub(crate) const SUSPEND_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Devices that are synced with at the same time when there is little time: a few share the network well.
 pub(crate) const BUDGET_PEERS: usize = 8;
+
+/// Time that catching up with all devices is given at most: more than anybody waits, and within what clocks can add.
+pub(crate) const BUDGET_LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// Time a running session has to end when its server stops; what is left then is cut off.
 pub(crate) const STOP_TIMEOUT: Duration = Duration::from_secs(4);

@@ -124,6 +124,11 @@ impl LiveStore {
         folder
     }
 
+    /// Whether its folder is where it was.
+    pub(crate) fn is_in_place(&self) -> bool {
+        self.folder.check_place().is_ok()
+    }
+
     /// What it takes on disk.
     pub(crate) fn report(&self) -> Result<StoreReport, Error> {
         let rewrite = self.rewrite.as_ref();
@@ -156,7 +161,7 @@ impl LiveStore {
                     self.give_up(&error);
                 }
             }
-            Err(error) => tracing::warn!(%error, "the size of the store is unknown"),
+            Err(error) => tracing::debug!(%error, "the size of the store is unknown"),
         }
     }
 
@@ -165,6 +170,7 @@ impl LiveStore {
         if self.rewrite.is_none()
             && let Err(error) = self.begin(false)
         {
+            remove_leftovers(&self.folder);
             // Whoever does not wait any more does not want to know.
             let _ = waiting.send(Err(error));
             return;

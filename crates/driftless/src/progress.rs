@@ -37,6 +37,13 @@ pub enum Progress {
         /// Records sent so far.
         records_sent: u64,
     },
+    /// Many entries of the conflict log are being decided.
+    Deciding {
+        /// Entries that are decided, durably.
+        decided: u64,
+        /// Entries that were left as they are.
+        skipped: u64,
+    },
     /// An import has written a block.
     Importing {
         /// Rows that are durable.

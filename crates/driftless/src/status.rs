@@ -56,12 +56,14 @@ impl StatusWatch {
 
     /// How it stands, as soon as that differs from what this told before; the first time at once.
     ///
-    /// An error says that the database was closed. Dropping the future loses nothing.
+    /// An error says that the database was closed, or why it could not go on. Dropping the future loses nothing.
     pub async fn changed(&mut self) -> Result<DatabaseStatus, Error> {
         loop {
             if !self.may_differ {
                 tokio::select! {
-                    changed = self.groups.changed() => changed.map_err(|_| Error::closed())?,
+                    changed = self.groups.changed() => if changed.is_err() {
+                        return Err(self.reason());
+                    },
                     // The table is ours: it does not go away.
                     _ = self.connections.changed() => {}
                 }
@@ -81,6 +83,13 @@ impl StatusWatch {
                 return Ok(now);
             }
         }
+    }
+
+    /// Why there is no more to tell.
+    fn reason(&self) -> Error {
+        self.actor
+            .upgrade()
+            .map_or_else(|closed| closed, |actor| actor.reason())
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::actor::Actor;
 use crate::error::Error;
-use crate::limits::BUDGET_PEERS;
+use crate::limits::{BUDGET_LONGEST, BUDGET_PEERS};
 use crate::net::Network;
 use crate::net::address::Address;
 use crate::net::client;
@@ -51,6 +51,7 @@ pub(crate) async fn run(
     network: &Network,
     budget: Duration,
 ) -> Result<BudgetReport, Error> {
+    let budget = budget.min(BUDGET_LONGEST);
     let begun = Instant::now();
     let last = begun + budget;
     // What is left is for the goodbye: a session that ends politely saves the other side a timeout.

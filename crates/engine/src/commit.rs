@@ -205,7 +205,7 @@ impl Replica {
     }
 
     /// Writes one change a record, all in one envelope; says how many changes there were.
-    fn write(
+    pub(crate) fn write(
         &mut self,
         writes: &[(RecordKey, Vec<Intent>)],
         atomic: bool,

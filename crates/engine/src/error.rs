@@ -82,7 +82,13 @@ pub enum EngineError {
         /// The entry as it stands.
         current: Box<ConflictView>,
     },
-    /// The entry has grown since it was read.
+    /// The entry is not decided: there is nothing to undo.
+    #[error("the conflict {} is open: there is no decision to undo", .current.entry.id)]
+    ConflictOpen {
+        /// The entry as it stands.
+        current: Box<ConflictView>,
+    },
+    /// The entry has grown, or was decided otherwise, since it was read.
     #[error("the conflict {} has grown since it was read", .current.entry.id)]
     ConflictGrown {
         /// The entry as it stands.
@@ -99,10 +105,36 @@ pub enum EngineError {
         current: Box<ConflictView>,
     },
     /// The decision does not fit the kind of entry.
-    #[error("the conflict {entry} is decided by keeping one of its candidates, not by a value")]
+    #[error("the conflict {} is decided by keeping one of its candidates, not by a value", .current.entry.id)]
     DecisionDoesNotFit {
-        /// The entry.
-        entry: String,
+        /// The entry as it stands.
+        current: Box<ConflictView>,
+    },
+    /// The entry's register cannot hold what both sides want.
+    #[error("both sides of the conflict {} cannot stand: {reason}", .current.entry.id)]
+    BothCannotStand {
+        /// Why not.
+        reason: &'static str,
+        /// What can be done.
+        remedy: &'static str,
+        /// The entry as it stands.
+        current: Box<ConflictView>,
+    },
+    /// None of an entry's candidates is what a rule asks for.
+    #[error("the conflict {} is left open: {reason}", .current.entry.id)]
+    NoCandidateFits {
+        /// What none is.
+        reason: &'static str,
+        /// The entry as it stands.
+        current: Box<ConflictView>,
+    },
+    /// A note is too long.
+    #[error("the note has {chars} characters, the limit is {limit}")]
+    NoteTooLong {
+        /// Its characters.
+        chars: usize,
+        /// The most.
+        limit: usize,
     },
     /// This device may not do that.
     #[error("{action} is not allowed: {reason}")]

@@ -12,13 +12,14 @@ use driftless_protocol::{Code, DeviceKey, Envelope, FeedId, Randomness};
 use driftless_store::{Batch, Journal, Kv as _, MemoryFiles, MemoryKv, Visit};
 
 use crate::clock::{Clock, Millis};
+use crate::conflicts::ConflictFilter;
 use crate::core::{EnvelopePlace, Judgement, NOTE_FRAME, State, StoredRow, encode_note};
 use crate::feeds::Feed;
 use crate::peers::Peer;
 use crate::quarantine::EnvelopeId;
 use crate::replica::{Parts, Replica};
 use crate::space::Space;
-use crate::types::{ConflictFilter, Edit};
+use crate::types::Edit;
 
 const GOLDEN: Goldens = Goldens::of("engine");
 

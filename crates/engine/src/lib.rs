@@ -37,6 +37,10 @@ mod status;
 mod types;
 
 pub use clock::{Clock, Millis};
+pub use conflicts::{
+    BulkRule, BulkSkipped, BulkStep, ConflictChange, ConflictFilter, ConflictNews, ConflictPage,
+    ConflictPosition, ConflictPositionError, ConflictWatch, Decision, MemberPage, came_about_ms,
+};
 pub use discard::Discarded;
 pub use draft::{Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped};
 pub use error::EngineError;
@@ -46,13 +50,13 @@ pub use quarantine::{
     EnvelopeId, EnvelopeIdError, ItemPage, ItemState, QuarantineItem, Retried, WaitsFor,
 };
 pub use replica::{Parts, Replica};
-pub use rules::{RulesReport, RulesSummary};
+pub use rules::{RulesExplanation, RulesReport, RulesSummary};
 pub use session::{
     DismissedSessions, JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart,
     SessionSummary, Side, SyncProgress, Wishes,
 };
 pub use types::{
-    ChangeEvent, Commit, ConflictFilter, ConflictView, Decision, DeviceName, DigestReport, Edit,
-    Filter, ImportCounts, MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed,
-    StatusReport, SyncState, VerifyReport,
+    ChangeEvent, Commit, ConflictView, DeviceName, DigestReport, Edit, Filter, ImportCounts,
+    MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed, StatusReport, SyncState,
+    VerifyReport,
 };

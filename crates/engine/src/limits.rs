@@ -33,6 +33,8 @@ pub const POSITION_ENTRIES: usize = 1_000;
 /// Bytes from which the journal's newest segment is closed to be packed: in a smaller one what it names anew costs more
 /// than packing saves.
 pub const CLOSE_SEGMENT_BYTES: u32 = 64 * 1024;
+/// Characters of the note on an entry that is acknowledged: a few sentences, kept in the record for good.
+pub const NOTE_CHARS: usize = 1_000;
 /// Milliseconds an invite is good for, at most: ten years.
 pub const INVITE_VALID_MS: i64 = 10 * 366 * 24 * 60 * 60 * 1_000;
 
@@ -41,6 +43,17 @@ pub(crate) fn check_device_name(name: &str) -> Result<(), EngineError> {
     let length = name.chars().count();
     if length == 0 || length > limit || name.chars().any(char::is_control) {
         return Err(EngineError::DeviceName { limit });
+    }
+    Ok(())
+}
+
+pub(crate) fn check_note(note: &str) -> Result<(), EngineError> {
+    let chars = note.chars().count();
+    if chars > NOTE_CHARS {
+        return Err(EngineError::NoteTooLong {
+            chars,
+            limit: NOTE_CHARS,
+        });
     }
     Ok(())
 }

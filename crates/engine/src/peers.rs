@@ -5,11 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{ChangeHash, RecordId, Status};
+use driftless_document::{ChangeHash, RecordId};
 use driftless_protocol::{Code, DeviceId, FeedId};
 use driftless_store::{KeyBuilder, KeyReader, Visit};
 
 use crate::clock::Millis;
+use crate::conflicts::ConflictFilter;
 use crate::error::EngineError;
 use crate::feeds::Run;
 use crate::limits;
@@ -17,7 +18,7 @@ use crate::outbox::PeerState;
 use crate::quarantine::EnvelopeId;
 use crate::replica::Replica;
 use crate::space::{self, Space};
-use crate::types::{ConflictFilter, PeerView, RecordKey, RecordSync, SyncState};
+use crate::types::{PeerView, RecordKey, RecordSync, SyncState};
 
 /// What the notes about peers begin with; the device's hex key follows.
 const PEER_NOTE: &str = "peer/";
@@ -277,16 +278,15 @@ impl Replica {
             }
             None => SyncState::Pending,
         };
-        let open = self.conflicts(&ConflictFilter {
-            status: Some(Status::Open),
+        let open = ConflictFilter {
             collection: Some(key.collection),
             record: Some(key.record),
-            path: None,
-        })?;
+            ..ConflictFilter::open()
+        };
         Ok(RecordSync {
             state,
             peers,
-            conflicts_open: open.len() as u64,
+            conflicts_open: self.count_conflicts(&open)?,
         })
     }
 

@@ -2,18 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::Status;
 use driftless_protocol::{BodyForm, DeviceId, Envelope, FeedId};
 use driftless_store::{MemoryKv, Visit};
 
+use crate::conflicts::ConflictFilter;
 use crate::core::{Core, StoredRow};
 use crate::error::EngineError;
 use crate::replica::Replica;
 use crate::rules::PickedBy;
 use crate::space::{self, Space};
-use crate::types::{
-    ConflictFilter, DigestReport, MemberView, Replayed, StatusReport, VerifyReport,
-};
+use crate::types::{DigestReport, MemberView, Replayed, StatusReport, VerifyReport};
 
 impl Replica {
     /// How the replica stands.
@@ -24,10 +22,6 @@ impl Replica {
             let member = resolved.iter().find(|(member, _)| member.device == *device);
             member.map(|(member, _)| member.name.clone())
         };
-        let open = ConflictFilter {
-            status: Some(Status::Open),
-            ..ConflictFilter::default()
-        };
         let (pending, pending_changes) = self.pending()?;
         let quarantined = self.quarantined_open()?;
         Ok(StatusReport {
@@ -37,7 +31,7 @@ impl Replica {
             records: self.live_records()?,
             pending,
             pending_changes,
-            conflicts_open: self.conflicts(&open)?.len() as u64,
+            conflicts_open: self.count_conflicts(&ConflictFilter::open())?,
             peers: self.peer_views(name_of),
             members: resolved
                 .iter()
@@ -159,7 +153,7 @@ impl Replica {
                 _ => {}
             }
         }
-        report.conflicts = self.conflicts(&ConflictFilter::default())?.len() as u64;
+        report.conflicts = self.count_conflicts(&ConflictFilter::default())?;
         self.verify_documents(&mut report.problems)?;
         Ok(report)
     }

@@ -74,19 +74,6 @@ pub struct ImportCounts {
     pub skipped_deleted: u64,
 }
 
-/// Which conflict entries to show; every condition given must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConflictFilter {
-    /// Only of this status.
-    pub status: Option<Status>,
-    /// Only of this collection.
-    pub collection: Option<String>,
-    /// Only of this record.
-    pub record: Option<RecordId>,
-    /// Only of this register, as its key.
-    pub path: Option<String>,
-}
-
 /// A device and the name it goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceName {
@@ -130,15 +117,6 @@ pub struct RecordHistory {
     pub earlier: u64,
     /// Who the actors of the steps are.
     pub devices: BTreeMap<ActorId, DeviceName>,
-}
-
-/// How a person decides an entry.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Decision {
-    /// The n-th candidate stands, counted from 0.
-    Keep(usize),
-    /// Another value stands.
-    Value(Node),
 }
 
 /// One committed change.

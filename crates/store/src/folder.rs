@@ -30,7 +30,7 @@ use thiserror::Error;
 
 use crate::{
     engine::{StoreEngine, UnknownEngine},
-    files::{DiskFiles, FilesError, sync_folder},
+    files::{Anchor, DiskFiles, FilesError, sync_folder},
     journal::{Journal, JournalError},
     limits::SMALL_FILE_BYTES_MAX,
     seal,
@@ -106,6 +106,12 @@ pub enum FolderError {
         /// Its length in bytes.
         length: u64,
     },
+    /// The folder is not where it was any more, or another one is there.
+    #[error("{} was moved, removed or replaced while it was open", dir.display())]
+    Gone {
+        /// Where it was.
+        dir: PathBuf,
+    },
     /// The journal could not be begun.
     #[error("the journal could not be begun")]
     Journal(#[from] JournalError),
@@ -133,6 +139,7 @@ pub struct StoreFolder {
     dir: PathBuf,
     live: PathBuf,
     current: Current,
+    anchor: Anchor,
     /// Holds the lock as long as it is open.
     _lock: File,
 }
@@ -156,16 +163,10 @@ impl StoreFolder {
         make_dir(&journal)?;
         Journal::create(Box::new(disk_files(&journal)?))?;
         remove_stores(dir, None)?;
-        let live = dir.join(store_name(1));
-        make_dir(&live)?;
+        make_dir(&dir.join(store_name(1)))?;
         let current = Current { number: 1, engine };
         write_current(dir, current)?;
-        Ok(StoreFolder {
-            dir: dir.to_owned(),
-            live,
-            current,
-            _lock: lock,
-        })
+        Self::held(dir, current, lock)
     }
 
     /// Opens the store in `dir` and holds the folder until it is dropped; removes what an interrupted rewrite left.
@@ -177,7 +178,7 @@ impl StoreFolder {
                 missing: CURRENT,
             });
         }
-        let folder = Self::held(dir, read_current(dir)?, lock);
+        let folder = Self::held(dir, read_current(dir)?, lock)?;
         folder.remove_leftovers()?;
         Ok(folder)
     }
@@ -199,16 +200,34 @@ impl StoreFolder {
                 }
             }
         };
-        Ok(Self::held(dir, current, lock))
+        Self::held(dir, current, lock)
     }
 
-    fn held(dir: &Path, current: Current, lock: File) -> StoreFolder {
-        StoreFolder {
+    fn held(dir: &Path, current: Current, lock: File) -> Result<StoreFolder, FolderError> {
+        Ok(StoreFolder {
             dir: dir.to_owned(),
             live: dir.join(store_name(current.number)),
             current,
+            anchor: Anchor::of(dir).map_err(io_at(dir))?,
             _lock: lock,
-        }
+        })
+    }
+
+    /// Fails with [`FolderError::Gone`] unless the folder at the path is the one that is held.
+    ///
+    /// Everything here that changes names in it asks this first, so that what took its place is left alone.
+    pub fn check_place(&self) -> Result<(), FolderError> {
+        self.anchor
+            .check(&self.dir)
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::NotFound => FolderError::Gone {
+                    dir: self.dir.clone(),
+                },
+                _ => FolderError::Io {
+                    path: self.dir.clone(),
+                    source,
+                },
+            })
     }
 
     /// Returns the folder itself.
@@ -289,6 +308,7 @@ impl StoreFolder {
     ///
     /// A live store that is not there is no error. `CURRENT` goes on naming it until [`StoreFolder::make_live`].
     pub fn set_aside(&mut self, reason: &str) -> Result<PathBuf, FolderError> {
+        self.check_place()?;
         let aside = self
             .dir
             .join(format!("{}{DAMAGED}", store_name(self.current.number)));
@@ -310,6 +330,7 @@ impl StoreFolder {
 
     /// Returns the path for the store after the live one, removing what an earlier attempt left there; the folder is not made.
     pub fn next_store(&mut self) -> Result<PathBuf, FolderError> {
+        self.check_place()?;
         let number = self.next_number()?;
         for (found, kind, path) in store_entries(&self.dir)? {
             if found == number && kind != EntryKind::Damaged {
@@ -331,6 +352,7 @@ impl StoreFolder {
 
     /// The first half of [`StoreFolder::make_live`], for somebody who has the old store open.
     pub fn flip(&mut self, engine: StoreEngine) -> Result<(), FolderError> {
+        self.check_place()?;
         let number = self.next_number()?;
         let live = self.dir.join(store_name(number));
         if !exists(&live)? {
@@ -348,6 +370,7 @@ impl StoreFolder {
 
     /// Removes the stores that are neither live nor set aside: what was replaced, and what was not finished.
     pub fn remove_leftovers(&self) -> Result<(), FolderError> {
+        self.check_place()?;
         remove_stores(&self.dir, Some(self.current.number))
     }
 

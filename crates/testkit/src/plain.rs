@@ -107,6 +107,7 @@ impl Plain {
             start_op,
             deps,
             time: i64::try_from(number).unwrap_or(0) << 12,
+            creates: Vec::new(),
             operations,
         });
         self.pasts.push(known.clone());

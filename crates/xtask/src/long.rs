@@ -1,6 +1,7 @@
-//! Long runs: the soak of the convergence harness, and libFuzzer on whatever toolchain is there.
+//! Long runs: the soak of the convergence harness, the session of three devices, and libFuzzer on whatever toolchain
+//! is there.
 //!
-//! Both only start cargo with the right arguments: what runs is compiled for speed, and is no part of this crate.
+//! All only start cargo with the right arguments: what runs is compiled elsewhere, and is no part of this crate.
 
 use std::ffi::OsString;
 use std::io;
@@ -12,6 +13,36 @@ const COVERAGE: &str = "--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table";
+
+/// The test that is the session of three devices.
+const SESSION: &str = "devices::a_session_of_random_edits_on_three_devices_ends_equal";
+
+/// What may be asked of it, and the variable that says so.
+const ASKED: [(&str, &str); 4] = [
+    ("--minutes", "DRIFTLESS_MINUTES"),
+    ("--steps", "DRIFTLESS_STEPS"),
+    ("--seed", "DRIFTLESS_SEED"),
+    ("--commit", "DRIFTLESS_COMMIT"),
+];
+
+/// Runs the end-to-end session of three devices, with debug assertions, for as long as the arguments say.
+///
+/// An argument that is none of the session, or has no value, is an error of the kind `InvalidInput`.
+pub fn devices(root: &Path, arguments: &[&str]) -> io::Result<ExitStatus> {
+    let mut command = cargo(root);
+    for pair in arguments.chunks(2) {
+        let variable = ASKED.iter().find(|(name, _)| *name == pair[0]);
+        let (Some((_, variable)), [_, value]) = (variable, pair) else {
+            let wrong = format!("`{}` is unknown or needs a value", pair[0]);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
+        };
+        command.env(variable, value);
+    }
+    command
+        .args(["test", "--locked", "-p", "driftless-cli", "--test", "e2e"])
+        .args(["--", "--exact", SESSION, "--nocapture"])
+        .status()
+}
 
 /// Carries out `soak` of the testkit with these arguments.
 pub fn soak(root: &Path, arguments: &[&str]) -> io::Result<ExitStatus> {

@@ -12,12 +12,14 @@ fn main() -> ExitCode {
         ["tidy"] => run_tidy(),
         ["golden", "--check"] => run_golden(golden::Task::Check),
         ["golden", "--write"] => run_golden(golden::Task::Write),
+        ["soak", "devices", rest @ ..] => finished(long::devices(&tidy::workspace_root(), rest)),
         ["soak", rest @ ..] => finished(long::soak(&tidy::workspace_root(), rest)),
         ["fuzz", target, rest @ ..] => finished(long::fuzz(&tidy::workspace_root(), target, rest)),
         _ => {
             eprintln!(
                 "usage: cargo xtask tidy | golden --check | golden --write\n       \
                  cargo xtask soak convergence [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak devices [--minutes N | --steps N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak replay FILE...\n       \
                  cargo xtask fuzz TARGET [ARGUMENTS OF LIBFUZZER]"
             );
@@ -32,7 +34,7 @@ fn finished(status: io::Result<ExitStatus>) -> ExitCode {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("cargo does not start: {error}");
+            eprintln!("nothing was run: {error}");
             ExitCode::FAILURE
         }
     }

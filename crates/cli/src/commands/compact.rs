@@ -17,8 +17,7 @@ pub(crate) async fn run(context: &mut Context) -> Result<(), Failure> {
             remedy: "Run the command again.",
         }),
     };
-    context.close_after(database, &result).await;
-    let report = result?;
+    let report = context.close_after(database, result).await?;
     context.output.answer(
         &json!({
             "store_bytes_before": report.store_before_bytes,

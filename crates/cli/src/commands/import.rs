@@ -36,8 +36,8 @@ pub(crate) async fn run(context: &mut Context, arguments: Import) -> Result<(), 
         .collect::<Result<Vec<_>, _>>()?;
     let database = context.open_unless(&interrupt).await?;
     let result = import(&*context.caller(), &database, arguments, types, &interrupt).await;
-    context.close_after(database, &result).await;
-    print(&mut context.output, result?)
+    let counts = context.close_after(database, result).await?;
+    print(&mut context.output, counts)
 }
 
 async fn import(

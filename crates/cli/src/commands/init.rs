@@ -12,9 +12,8 @@ pub(crate) async fn run(context: &mut Context, arguments: &Init) -> Result<(), F
     let dir = context.dir()?.to_owned();
     let options = context.options(&arguments.name);
     let database = Database::create(&dir, options.with_engine(arguments.engine)).await?;
-    let status = database.status().await;
-    context.close(database).await;
-    let status = status?;
+    let status = database.status().await.map_err(Failure::from);
+    let status = context.close_after(database, status).await?;
     context.output.answer(
         &json!({
             "device": status.device.to_string(),

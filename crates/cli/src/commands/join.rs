@@ -13,9 +13,8 @@ pub(crate) async fn run(context: &mut Context, arguments: &Join) -> Result<(), F
     let options = context.options(&arguments.name);
     let options = options.with_engine(arguments.engine);
     let database = Database::join(&dir, &arguments.link, options).await?;
-    let status = database.status().await;
-    context.close(database).await;
-    let status = status?;
+    let status = database.status().await.map_err(Failure::from);
+    let status = context.close_after(database, status).await?;
     let members: Vec<_> = status
         .members
         .iter()

@@ -1,5 +1,5 @@
 //! `driftless serve`: other devices sync with this one, and this one keeps in touch with its peers, until it is
-//! interrupted.
+//! interrupted, or its own database cannot go on.
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -22,9 +22,13 @@ pub(crate) async fn run(context: &mut Context, arguments: Serve) -> Result<(), F
     let database = context.open_unless(&interrupt).await?;
     let commands = context.carry_out_for_others(&database);
     let started = start(&database, &mut context.output, arguments).await;
+    let mut ended = Ok(());
     if started.is_ok() {
-        interrupt.wait().await;
-        context.say("closing");
+        tokio::select! {
+            () = interrupt.wait() => context.say("closing"),
+            // As when the disk is full: nobody can be served any more, and whoever started it must know.
+            reason = database.ended() => ended = Err(Failure::from(reason)),
+        }
     }
     let closing = async {
         let commands_end = async {
@@ -35,15 +39,14 @@ pub(crate) async fn run(context: &mut Context, arguments: Serve) -> Result<(), F
         let result = match started {
             Ok(serving) => {
                 tokio::join!(serving.stop(), commands_end);
-                Ok(())
+                ended
             }
             Err(failure) => {
                 commands_end.await;
                 Err(failure)
             }
         };
-        context.close(database).await;
-        result
+        context.close_after(database, result).await
     };
     tokio::time::timeout(CLOSE_WITHIN, closing)
         .await

@@ -17,8 +17,8 @@ pub(crate) async fn run(context: &mut Context, arguments: Sync) -> Result<(), Fa
         report = sync(context, &database, arguments.url) => report,
         () = interrupt.wait() => Err(interrupted()),
     };
-    context.close_after(database, &result).await;
-    print(&mut context.output, &result?)
+    let report = context.close_after(database, result).await?;
+    print(&mut context.output, &report)
 }
 
 fn interrupted() -> Failure {

@@ -34,8 +34,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Watch) -> Result<(), F
     if let Some(host) = host {
         host.stop().await;
     }
-    context.close(database).await;
-    result
+    context.close_after(database, result).await
 }
 
 /// Being interrupted is how watching ends; that the process which serves the folder ends is not.

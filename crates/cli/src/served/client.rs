@@ -32,6 +32,7 @@ pub(crate) async fn ask(
     let request = Request {
         output_columns: columns(caller.width()),
         error_columns: columns(error_width(&**caller)),
+        colors: caller.colors(),
         // One that is gone has no files either.
         arguments: arguments.to_vec(),
     };
@@ -88,9 +89,21 @@ async fn greet(dir: &Path, busy: driftless::Error) -> Result<(UnixStream, Hello)
             return Err(ServedError::Foreign { path, reason });
         }
     };
-    hello_of(stream, dir)
+    match hello_of(stream, dir).await {
+        Ok(greeted) => Ok(greeted),
+        // It may have ended while this connection waited for its turn.
+        Err(_) if is_gone(dir).await => Err(ServedError::Gone {
+            dir: dir.to_owned(),
+        }),
+        Err(reason) => Err(ServedError::Foreign { path, reason }),
+    }
+}
+
+/// Whether nobody listens any more where somebody did.
+async fn is_gone(dir: &Path) -> bool {
+    place::connect(dir)
         .await
-        .map_err(|reason| ServedError::Foreign { path, reason })
+        .is_err_and(|error| is_nobody(&error))
 }
 
 fn is_nobody(error: &io::Error) -> bool {

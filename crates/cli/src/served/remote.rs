@@ -21,6 +21,7 @@ use crate::standard_error::{Sink, StandardError};
 pub(super) struct Remote {
     frames: Sender<FromHost>,
     columns: Option<usize>,
+    colors: bool,
     standard_error: StandardError,
     interrupt: Interrupt,
     /// Where the file goes that was asked for.
@@ -42,6 +43,7 @@ impl Remote {
         Self {
             frames,
             columns: Some(usize::from(request.output_columns)).filter(|columns| *columns > 0),
+            colors: request.colors,
             standard_error: StandardError::new(bars, is_terminal, errors),
             interrupt: Interrupt::of_another_process(),
             wanted: Mutex::default(),
@@ -78,6 +80,10 @@ impl Caller for Remote {
 
     fn width(&self) -> Option<usize> {
         self.columns
+    }
+
+    fn colors(&self) -> bool {
+        self.colors
     }
 
     fn standard_error(&self) -> &StandardError {

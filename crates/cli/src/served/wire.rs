@@ -15,7 +15,7 @@ use super::limits::{ARGUMENTS_MAX, PART_BYTES_MAX, REQUEST_BYTES_MAX};
 /// What every socket of ours says first.
 const MAGIC: [u8; 8] = *b"DRFTSOCK";
 /// The version of these bytes; the magic, this, and the process id stay where they are.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// A file that has more bytes than are wanted.
 pub(super) const TOO_LARGE: i32 = -1;
@@ -99,6 +99,8 @@ pub(super) struct Request {
     pub(super) output_columns: u16,
     /// The same of standard error.
     pub(super) error_columns: u16,
+    /// Whether standard output is shown in colours.
+    pub(super) colors: bool,
     /// The arguments as they were typed, the program's name first.
     pub(super) arguments: Vec<OsString>,
 }
@@ -210,6 +212,7 @@ impl Request {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = self.output_columns.to_be_bytes().to_vec();
         bytes.extend(self.error_columns.to_be_bytes());
+        bytes.push(u8::from(self.colors));
         for argument in &self.arguments {
             let argument = argument.as_bytes();
             // What is too long for a length is far too long for a request, which is checked before it is sent.
@@ -223,13 +226,18 @@ impl Request {
     /// Bytes of the request, before it is made.
     pub(super) fn encoded_len(&self) -> usize {
         let arguments = self.arguments.iter().map(|argument| 4 + argument.len());
-        4 + arguments.sum::<usize>()
+        5 + arguments.sum::<usize>()
     }
 
     fn decode(content: &[u8]) -> io::Result<Self> {
         let mut rest = content;
         let output_columns = u16::from_be_bytes(take(&mut rest)?);
         let error_columns = u16::from_be_bytes(take(&mut rest)?);
+        let colors = match take(&mut rest)? {
+            [0] => false,
+            [1] => true,
+            _ => return Err(malformed("colours that are neither wanted nor not")),
+        };
         let mut arguments = Vec::new();
         while !rest.is_empty() {
             if arguments.len() == ARGUMENTS_MAX {
@@ -243,6 +251,7 @@ impl Request {
         Ok(Self {
             output_columns,
             error_columns,
+            colors,
             arguments,
         })
     }
@@ -317,6 +326,7 @@ mod tests {
         FromClient::Request(Request {
             output_columns: 80,
             error_columns: 0,
+            colors: true,
             arguments: vec![
                 "driftless".into(),
                 OsString::from_vec(vec![0xff, 0]),
@@ -372,18 +382,18 @@ mod tests {
         };
         assert_eq!(
             FromClient::Request(request.clone()).encode(),
-            b"\x01\0\0\0\x1b\0\x50\0\0\0\0\0\x09driftless\0\0\0\x02\xff\0\0\0\0\0"
+            b"\x01\0\0\0\x1c\0\x50\0\0\x01\0\0\0\x09driftless\0\0\0\x02\xff\0\0\0\0\0"
         );
-        assert_eq!(request.encoded_len(), 0x1b);
+        assert_eq!(request.encoded_len(), 0x1c);
         let hello = Hello {
-            version: 1,
+            version: 2,
             pid: 258,
             folder: (3, 4),
             program: "0.1".into(),
         };
         assert_eq!(
             hello.encode(),
-            b"DRFTSOCK\0\x01\0\0\x01\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x04\x030.1"
+            b"DRFTSOCK\0\x02\0\0\x01\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x04\x030.1"
         );
     }
 
@@ -399,15 +409,16 @@ mod tests {
             b"\x01\xff\xff\xff\xff",
             b"\x02\0\0\0\x01x",
             b"\x05\0\0\0\x03abc",
-            b"\x01\0\0\0\x08\0\0\0\0\0\0\0\x01",
-            b"\x01\0\0\0\x04\0\0\0\0",
+            b"\x01\0\0\0\x09\0\0\0\0\0\0\0\0\x01",
+            b"\x01\0\0\0\x09\0\0\0\0\x02\0\0\0\0",
+            b"\x01\0\0\0\x05\0\0\0\0\0",
         ] {
             assert!(FromClient::read(&mut &lie[..]).await.is_err(), "{lie:?}");
             assert!(FromHost::read(&mut &lie[..3]).await.is_err(), "{lie:?}");
         }
         assert!(Hello::read(&mut &b"HTTP/1.1 400"[..]).await.is_err());
-        let later = Hello::read(&mut &b"DRFTSOCK\0\x02\0\0\0\x09and more"[..]).await;
+        let later = Hello::read(&mut &b"DRFTSOCK\0\x03\0\0\0\x09and more"[..]).await;
         let later = later.expect("what stays is read");
-        assert_eq!((later.version, later.pid, later.is_ours()), (2, 9, false));
+        assert_eq!((later.version, later.pid, later.is_ours()), (3, 9, false));
     }
 }

@@ -79,7 +79,11 @@ impl Entry {
             .candidates
             .iter()
             .any(|candidate| candidate.shown != self.candidates[0].shown);
-        let picked = picked.filter(|_| !settled);
+        // Without its elements a list would count otherwise on the screen than in the document.
+        let takes_out = |n: &usize| {
+            self.kind == Kind::ListElement && self.candidates[*n].shown == Shown::Absent
+        };
+        let picked = picked.filter(|n| !settled && !takes_out(n));
         let status = if settled {
             Status::Resolved
         } else if !differ {

@@ -83,6 +83,15 @@ pub enum How {
     Keep,
     /// For another value.
     Merge,
+    /// For both sides, as they were merged.
+    Both,
+    /// Not at all: it may stay as it is.
+    Acknowledge {
+        /// Why; may be empty.
+        note: String,
+    },
+    /// A decision on it was taken back: it is open again.
+    Reopen,
     /// As a later Driftless does it, in its words.
     Other(String),
 }
@@ -93,15 +102,27 @@ impl How {
         match self {
             Self::Keep => "keep",
             Self::Merge => "merge",
+            Self::Both => "both",
+            Self::Acknowledge { .. } => "acknowledge",
+            Self::Reopen => "reopen",
             Self::Other(name) => name,
         }
     }
 
     fn of(value: &Value) -> Option<Self> {
         match value {
-            Value::String(name) if name == "keep" => Some(Self::Keep),
-            Value::String(name) if name == "merge" => Some(Self::Merge),
-            Value::String(name) => Some(Self::Other(name.clone())),
+            Value::String(name) => Some(match name.as_str() {
+                "keep" => Self::Keep,
+                "merge" => Self::Merge,
+                "both" => Self::Both,
+                "reopen" => Self::Reopen,
+                _ => Self::Other(name.clone()),
+            }),
+            Value::Json(text) => {
+                let said: serde_json::Value = serde_json::from_str(text).ok()?;
+                let note = said.get("acknowledge")?.as_str()?.to_owned();
+                Some(Self::Acknowledge { note })
+            }
             _ => None,
         }
     }

@@ -29,6 +29,7 @@ fn change(actor: u8, seq: u64, past: &[&Change], writes: &[(&str, Action, &[OpId
         start_op: past.iter().map(|change| change.max_op()).max().unwrap_or(0) + 1,
         deps,
         time: i64::try_from(seq).unwrap() << 12,
+        creates: Vec::new(),
         operations: operations.collect(),
     }
 }

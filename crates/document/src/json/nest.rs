@@ -6,8 +6,8 @@ use serde_json::{Map, Value as Json};
 
 use super::exact;
 use super::typed;
+use crate::field::FieldKey;
 use crate::limits;
-use crate::path::FieldPath;
 use crate::value::{Fields, Value};
 
 /// A record as nested JSON.
@@ -15,37 +15,41 @@ use crate::value::{Fields, Value};
 pub struct Nested {
     /// The fields, nested as they were written.
     pub fields: Map<String, Json>,
-    /// What has no place there, under its key: a value whose field has fields below it too, which comes
-    /// from writes that did not know of each other, and fields of a later Driftless.
+    /// What has no place there, under its key: a field that has fields below it too, or another type too,
+    /// which comes from writes that did not know of each other, and fields of a later Driftless.
     pub shadowed: Map<String, Json>,
 }
 
 /// Nests the fields of a record.
 ///
+/// A counter is a number, a text a string, a list and a set an array.
+///
 /// Reading `fields` with [`parse_record`](super::parse_record) gives the same fields, but for a nested
-/// object whose only field is named `$bytes` or `$timestamp`.
+/// object whose only field is named `$bytes` or `$timestamp`, and for the types of fields.
 pub fn nest(fields: &Fields) -> Nested {
     let mut nested = Nested::default();
     let mut paths = BTreeMap::new();
     for (key, value) in fields {
-        match FieldPath::parse(key) {
-            Ok(path) => {
-                paths.insert(path, value);
+        // Keys are sorted, so that a value stands before a field of another type that was made apart from it.
+        let path = FieldKey::parse(key).map(|field| field.path().clone());
+        match path {
+            Some(path) if !paths.contains_key(&path) => {
+                paths.insert(path, (key, value));
             }
-            Err(_) => {
+            _ => {
                 nested.shadowed.insert(key.clone(), value_to_json(value));
             }
         }
     }
     // Paths are ordered by segments, so the paths below one follow it.
     let mut paths = paths.into_iter().peekable();
-    while let Some((path, value)) = paths.next() {
+    while let Some((path, (key, value))) = paths.next() {
         let value = value_to_json(value);
         let has_below = paths
             .peek()
             .is_some_and(|(next, _)| next.segments().starts_with(path.segments()));
         if has_below {
-            nested.shadowed.insert(path.to_key(), value);
+            nested.shadowed.insert(key.clone(), value);
         } else {
             insert(&mut nested.fields, path.segments(), value);
         }

@@ -85,6 +85,33 @@ impl Rules {
     }
 }
 
+impl Rules {
+    /// What rule `n` matches and what it does, in words, counted from 0.
+    pub fn in_words(&self, n: usize) -> Option<String> {
+        let rule = self.rules.get(n)?;
+        let asked = [
+            (Condition::Collection, !rule.collections.is_empty()),
+            (Condition::Path, !rule.paths.is_empty()),
+            (Condition::Type, !rule.types.is_empty()),
+            (Condition::Kind, !rule.kinds.is_empty()),
+            (Condition::Edits, !rule.edits.is_open()),
+            (Condition::Candidates, !rule.candidates.is_open()),
+            (Condition::Devices, !rule.devices.is_open()),
+            (Condition::SomeRole, !rule.some_roles.is_empty()),
+            (Condition::EveryRole, !rule.every_role.is_empty()),
+            (Condition::OwnerWrote, rule.owner_wrote.is_some()),
+        ];
+        let wants = asked.into_iter().filter(|(_, asked)| *asked);
+        let wants: Vec<_> = wants.map(|(condition, _)| rule.wants(condition)).collect();
+        let what = if wants.is_empty() {
+            "everything it can decide".to_owned()
+        } else {
+            wants.join(", ")
+        };
+        Some(format!("{what}: shows {}", rule.policy.in_words()))
+    }
+}
+
 fn matched(rule: &Rule) -> String {
     format!("matches: shows {}", rule.policy.in_words())
 }

@@ -48,9 +48,7 @@ fn objects_are_not_made() {
 }
 
 #[test]
-fn nothing_is_incremented_or_marked() {
-    let what = with_action(OpType::Increment(1));
-    assert_eq!(what, "an increment of something that is no counter");
+fn nothing_is_marked() {
     let mark = MarkData {
         name: "bold".into(),
         value: ScalarValue::Boolean(true),
@@ -80,13 +78,16 @@ fn values_are_of_the_known_types() {
 }
 
 #[test]
-fn operations_are_on_keys_of_the_root() {
-    let inside = "an operation inside an object";
+fn steps_inside_an_object_are_on_elements_and_the_others_on_keys() {
     let object = |c: &mut ExpandedChange| c.operations[0].obj = ObjectId::Id(first_operation());
-    assert_eq!(foreign(object), inside);
-    assert_eq!(foreign(|c| c.operations[0].insert = true), inside);
+    assert_eq!(foreign(object), "a key inside a text or list");
+    assert_eq!(
+        foreign(|c| c.operations[0].insert = true),
+        "an element of no list"
+    );
     let nowhere = ObjectId::Id(OpId::new(77, &actor(1).0.into()));
-    assert_eq!(foreign(|c| c.operations[0].obj = nowhere), inside);
+    let no_object = "an object that no genesis change makes";
+    assert_eq!(foreign(|c| c.operations[0].obj = nowhere), no_object);
     let at_root = "a list operation at the root";
     for element in [ElementId::Head, ElementId::Id(first_operation())] {
         let key = Key::Seq(element);

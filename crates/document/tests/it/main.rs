@@ -3,6 +3,7 @@
 
 mod admission;
 mod bytes;
+mod fields;
 mod golden;
 mod hostile;
 mod mutants;

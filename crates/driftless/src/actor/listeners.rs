@@ -13,6 +13,8 @@ use driftless_engine::{Replica, SessionId};
 use futures_util::task::AtomicWaker;
 use tokio::sync::{oneshot, watch};
 
+use crate::limits::WAITING_SWEPT;
+
 /// Something about other devices that may come to pass: asked again whenever more is known of them.
 pub(crate) type Condition = Box<dyn FnMut(&Replica) -> bool + Send>;
 
@@ -30,6 +32,8 @@ struct Waiting {
     list: Vec<(Condition, oneshot::Sender<()>)>,
     /// The news of peers up to which they were asked.
     asked_at: u64,
+    /// How long the list may become before whoever does not wait any more is looked for.
+    swept_above: usize,
 }
 
 impl Listeners {
@@ -67,7 +71,7 @@ impl Listeners {
         if condition(replica) {
             let _ = answer.send(());
         } else {
-            lock(&self.waiting).list.push((condition, answer));
+            lock(&self.waiting).add(condition, answer);
         }
     }
 
@@ -98,6 +102,15 @@ impl Listeners {
 }
 
 impl Waiting {
+    /// Adds one. Without news nobody is asked, for as long as there is no network: who gave up waiting goes here.
+    fn add(&mut self, condition: Condition, answer: oneshot::Sender<()>) {
+        if self.list.len() >= self.swept_above {
+            self.list.retain(|(_, answer)| !answer.is_closed());
+            self.swept_above = (2 * self.list.len()).max(WAITING_SWEPT);
+        }
+        self.list.push((condition, answer));
+    }
+
     /// Answers whoever does not have to wait any more.
     fn ask(&mut self, replica: &Replica) {
         let news = replica.peer_news();
@@ -148,5 +161,28 @@ impl Wake {
         } else {
             Poll::Pending
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_gave_up_waiting_takes_no_room_for_ever() {
+        let mut waiting = Waiting::default();
+        let (answer, _patient) = oneshot::channel();
+        waiting.add(Box::new(|_| false), answer);
+        for _ in 0..10_000 {
+            let (answer, gone) = oneshot::channel();
+            drop(gone);
+            waiting.add(Box::new(|_| false), answer);
+        }
+        assert!(waiting.list.len() <= WAITING_SWEPT + 1);
+        let patient = waiting
+            .list
+            .iter()
+            .filter(|(_, answer)| !answer.is_closed());
+        assert_eq!(patient.count(), 1);
     }
 }

@@ -128,17 +128,21 @@ impl Thread {
             }
             End::Closed(waiting) => {
                 let closed = guarded(|| {
-                    packing.finish(&mut replica);
-                    self.settle(&mut store);
+                    // In a folder that is gone there is nothing to make small; closing says so.
+                    if store.is_in_place() {
+                        packing.finish(&mut replica);
+                        self.settle(&mut store);
+                    }
                     let suspect = self.notes.suspect.get().map(String::as_str);
                     Held { replica, store }.close(suspect)
                 });
                 let closed = closed.unwrap_or_else(|| Err(panicked()));
-                if let Err(error) = &closed {
+                let untold = match waiting {
+                    Some(waiting) => waiting.send(closed).err(),
+                    None => Some(closed),
+                };
+                if let Some(Err(error)) = untold {
                     tracing::warn!(%error, "closing failed; the next opening replays the journal");
-                }
-                if let Some(waiting) = waiting {
-                    let _ = waiting.send(closed);
                 }
             }
         }

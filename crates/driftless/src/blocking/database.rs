@@ -1,19 +1,19 @@
-//! Databases, collections and conflicts without async.
+//! Databases and collections without async.
 
 use std::path::{Path, PathBuf};
 
-use driftless_document::{Fields, RecordId};
+use driftless_document::{Fields, RecordId, Rules};
 use driftless_engine::{
-    ChangeEvent, ConflictFilter, DigestReport, Edit, ImportCounts, RecordSync, StatusReport,
-    VerifyReport,
+    ChangeEvent, DigestReport, Edit, ImportCounts, RecordSync, RulesExplanation, RulesReport,
+    StatusReport, VerifyReport,
 };
 use driftless_protocol::{DeviceId, WorkspaceId};
 
+use super::conflicts::Conflicts;
 use super::sync::Sync;
 use super::wait;
 use crate::collection::IntoFields;
 use crate::commit::{Commit, Reach};
-use crate::conflicts::{Conflict, Resolution};
 use crate::error::Error;
 use crate::opening::Opening;
 use crate::options::Options;
@@ -71,9 +71,31 @@ impl Database {
 
     /// See [`Database::conflicts`](crate::Database::conflicts).
     pub fn conflicts(&self) -> Conflicts {
-        Conflicts {
-            inner: self.inner.conflicts(),
-        }
+        Conflicts::new(self.inner.conflicts())
+    }
+
+    /// See [`WorkspaceRules::current`](crate::WorkspaceRules::current).
+    pub fn rules(&self) -> Result<RulesReport, Error> {
+        let inner = self.inner.rules();
+        wait(async move { inner.current().await })
+    }
+
+    /// See [`WorkspaceRules::set`](crate::WorkspaceRules::set).
+    pub fn set_rules(&self, rules: Rules) -> Result<bool, Error> {
+        let inner = self.inner.rules();
+        wait(async move { inner.set(rules).await })
+    }
+
+    /// See [`WorkspaceRules::explain`](crate::WorkspaceRules::explain).
+    pub fn explain_rules(
+        &self,
+        collection: &str,
+        record: RecordId,
+        field: &str,
+    ) -> Result<RulesExplanation, Error> {
+        let inner = self.inner.rules();
+        let (collection, field) = (collection.to_owned(), field.to_owned());
+        wait(async move { inner.explain(&collection, record, &field).await })
     }
 
     /// See [`Database::sync`](crate::Database::sync).
@@ -284,37 +306,5 @@ impl Collection {
     pub fn sync_state(&self, id: RecordId) -> Result<RecordSync, Error> {
         let inner = self.inner.clone();
         wait(async move { inner.sync_state(id).await })
-    }
-}
-
-/// [`Conflicts`](crate::Conflicts) without async.
-#[derive(Clone, Debug)]
-pub struct Conflicts {
-    inner: crate::Conflicts,
-}
-
-impl Conflicts {
-    /// See [`Conflicts::list`](crate::Conflicts::list).
-    pub fn list(&self, filter: ConflictFilter) -> Result<Vec<Conflict>, Error> {
-        let inner = self.inner.clone();
-        wait(async move { inner.list(filter).await })
-    }
-
-    /// See [`Conflicts::get`](crate::Conflicts::get).
-    pub fn get(&self, id: &str) -> Result<Conflict, Error> {
-        let (inner, id) = (self.inner.clone(), id.to_owned());
-        wait(async move { inner.get(&id).await })
-    }
-
-    /// See [`Conflicts::resolve`](crate::Conflicts::resolve).
-    pub fn resolve(&self, conflict: &Conflict, resolution: Resolution) -> Result<Commit, Error> {
-        let (inner, conflict) = (self.inner.clone(), conflict.clone());
-        wait(async move { inner.resolve(&conflict, resolution).await })
-    }
-
-    /// See [`Conflicts::export`](crate::Conflicts::export).
-    pub fn export(&self) -> Result<Vec<String>, Error> {
-        let inner = self.inner.clone();
-        wait(async move { inner.export().await })
     }
 }

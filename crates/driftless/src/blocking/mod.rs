@@ -22,6 +22,7 @@
 //! called on while they wait: a call that waits for something this very thread would have to do, such as a server
 //! on a runtime with one thread, ends only with its timeout. There, use the async types.
 
+mod conflicts;
 mod database;
 mod sync;
 
@@ -32,7 +33,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::error::Error;
 
-pub use database::{Collection, Conflicts, Database, StatusWatch};
+pub use conflicts::{ConflictWatch, Conflicts};
+pub use database::{Collection, Database, StatusWatch};
 pub use sync::{Connection, Server, Sync};
 
 /// Runs a future on the thread of this module and waits for it.

@@ -27,6 +27,7 @@ impl Case {
             retry: self.retry,
             retry_after: None,
             source: None,
+            conflict: None,
         }
     }
 }
@@ -54,6 +55,8 @@ cases! {
         "Copy the whole invitation link again.";
     BAD_VALUE = "bad_value", Validation, Usage, false,
         "Change the value; nothing was written.";
+    BAD_RULES = "bad_rules", Validation, Usage, false,
+        "Mend the rules where the message says; nothing was set.";
     BAD_NAME = "bad_name", Validation, Usage, false,
         "Choose another name; nothing was written.";
     BAD_PATH = "bad_path", Validation, Usage, false,
@@ -71,7 +74,11 @@ cases! {
     RECORD_DELETED = "record_deleted", Validation, NotFound, false,
         "Restore the record first, then edit it.";
     CONFLICT_CLOSED = "conflict_closed", Conflict, Conflict, false,
-        "Nothing to do; to change the outcome, edit the field.";
+        "Nothing to do; to decide otherwise, undo the decision first, or edit the field.";
+    CONFLICT_OPEN = "conflict_open", Conflict, Conflict, false,
+        "Nothing to do: the conflict waits for a decision.";
+    BOTH_CANNOT_STAND = "both_cannot_stand", Validation, Usage, false,
+        "Keep one of the candidates.";
     CONFLICT_GROWN = "conflict_grown", Conflict, Conflict, false,
         "Look at the conflict again, then decide.";
     NO_SUCH_CANDIDATE = "no_such_candidate", Validation, Usage, false,
@@ -84,6 +91,8 @@ cases! {
         "Close the other program that has it open, then try again.";
     FOLDER_DAMAGED = "folder_damaged", Storage, Storage, false,
         "Bring the missing file back from a copy of the folder, or join the workspace again in a new folder.";
+    FOLDER_GONE = "folder_gone", Storage, Storage, false,
+        "If it was moved, use it where it is now: nothing is lost. If it was removed, bring it back from a copy, or join again in a new folder and sync.";
     STORE_UNNAMED = "store_unnamed", Storage, Storage, false,
         "Derive the store again with `driftless rebuild`: nothing is lost. Or use the version of Driftless that wrote it.";
     JOURNAL_DAMAGED = "journal_damaged", Storage, Storage, false,

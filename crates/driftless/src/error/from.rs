@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use driftless_document::{HistoryError, JsonError, PathError};
+use driftless_document::{HistoryError, JsonError, PathError, RulesError};
 use driftless_engine::{DraftError, EngineError, SessionFailure};
 use driftless_protocol::{Code, LinkError};
 use driftless_store::{CopyError, FolderError, JournalError, KvError, SealError};
@@ -25,13 +25,22 @@ impl From<EngineError> for Error {
                 cases::AMBIGUOUS_VERSION.says(message)
             }
             E::History(_) => cases::UNKNOWN_VERSION.says(message),
-            E::Write(_) | E::DecisionDoesNotFit { .. } | E::NamedTwice { .. } => {
-                cases::BAD_VALUE.says(message)
+            E::Write(_) | E::NamedTwice { .. } => cases::BAD_VALUE.says(message),
+            E::TooMuch { .. } | E::NoteTooLong { .. } => cases::TOO_LARGE.says(message),
+            E::DecisionDoesNotFit { current } => cases::BAD_VALUE.says(message).about(*current),
+            E::ConflictClosed { current } => cases::CONFLICT_CLOSED.says(message).about(*current),
+            E::ConflictOpen { current } => cases::CONFLICT_OPEN.says(message).about(*current),
+            E::ConflictGrown { current } => cases::CONFLICT_GROWN.says(message).about(*current),
+            E::NoSuchCandidate { current, .. } => {
+                cases::NO_SUCH_CANDIDATE.says(message).about(*current)
             }
-            E::TooMuch { .. } => cases::TOO_LARGE.says(message),
-            E::ConflictClosed { .. } => cases::CONFLICT_CLOSED.says(message),
-            E::ConflictGrown { .. } => cases::CONFLICT_GROWN.says(message),
-            E::NoSuchCandidate { .. } => cases::NO_SUCH_CANDIDATE.says(message),
+            E::BothCannotStand {
+                remedy, current, ..
+            } => {
+                let mut ours = cases::BOTH_CANNOT_STAND.says(message).about(*current);
+                ours.remedy = remedy.into();
+                ours
+            }
             E::NotAllowed { .. } => Self::of_code(Code::NotAllowed, Some(&message)),
             E::NotDiscardable { .. } => cases::NOT_DISCARDABLE.says(message),
             E::Journal(error) => error.into(),
@@ -44,6 +53,14 @@ impl From<EngineError> for Error {
             // An own change that is refused, an admitted one that does not apply: ours.
             _ => Self::bug(message),
         }
+    }
+}
+
+impl From<RulesError> for Error {
+    fn from(error: RulesError) -> Self {
+        let mut says = cases::BAD_RULES.says(error.to_string());
+        says.remedy = error.remedy().into();
+        says
     }
 }
 
@@ -75,6 +92,7 @@ impl From<FolderError> for Error {
                 let place = dir.display().to_string();
                 Self::key_store(&place, "there is one already")
             }
+            FolderError::Gone { .. } => cases::FOLDER_GONE.says(message),
             FolderError::Journal(error) => error.into(),
             FolderError::Io { source, .. } => storage(source.kind())
                 .says(format!("{message}: {source}"))

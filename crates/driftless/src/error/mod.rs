@@ -10,7 +10,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use driftless_engine::ConflictView;
 use driftless_protocol::Class;
+
+use crate::conflicts::Conflict;
 
 pub(crate) use from::{is_kv_damage, is_store_damage};
 
@@ -27,6 +30,7 @@ pub struct Error {
     retry: bool,
     retry_after: Option<Duration>,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    conflict: Option<Arc<Conflict>>,
 }
 
 /// What a caller can do about an error, coarsely; the command line turns each into an exit code. Complete.
@@ -84,6 +88,16 @@ impl Error {
     /// After what time the other side asked to be tried again, where it did.
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
+    }
+
+    /// The entry of the conflict log as it is now, where a decision on it was refused.
+    pub fn conflict(&self) -> Option<&Conflict> {
+        self.conflict.as_deref()
+    }
+
+    fn about(mut self, current: ConflictView) -> Self {
+        self.conflict = Some(Arc::new(Conflict::new(current)));
+        self
     }
 
     /// The same error, with what was being done in front of its message.

@@ -280,8 +280,13 @@ pub(crate) fn note(status: &mut ConnectionStatus, news: News, live: bool, now: M
         // What comes and goes in a live session is no catching up.
         News::Progress(_) if status.state == ConnectionState::Live => {}
         News::Progress(progress) => {
-            let done = progress.records_sent + progress.records_received;
-            let total = progress.records_to_send + progress.records_to_receive;
+            // What there is to receive is what the other device announced: any number.
+            let done = progress
+                .records_sent
+                .saturating_add(progress.records_received);
+            let total = progress
+                .records_to_send
+                .saturating_add(progress.records_to_receive);
             status.enter(ConnectionState::CatchingUp {
                 done,
                 total: total.max(done),
@@ -295,5 +300,31 @@ pub(crate) fn note(status: &mut ConnectionStatus, news: News, live: bool, now: M
             status.caught_up_ms = Some(now);
             status.last_error = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use driftless_engine::SyncProgress;
+
+    use super::*;
+    use crate::net::state::Direction;
+
+    #[test]
+    fn a_device_may_announce_any_number_of_records() {
+        let mut status = ConnectionStatus::new("ws://h:1".into(), Direction::Dialed);
+        let progress = SyncProgress {
+            records_sent: 2,
+            records_received: 1,
+            records_to_send: 7,
+            records_to_receive: u64::MAX,
+        };
+        note(&mut status, News::Progress(progress), true, 0);
+        let catching_up = ConnectionState::CatchingUp {
+            done: 3,
+            total: u64::MAX,
+            stage: SyncStage::Transferring,
+        };
+        assert_eq!(status.state, catching_up);
     }
 }

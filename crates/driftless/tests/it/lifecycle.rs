@@ -7,8 +7,8 @@ use driftless::{ConnectionState, Fields, ListOptions, Reach, Value, blocking};
 use serde_json::json;
 
 use crate::support::{
-    HeldClock, LOOPBACK, Two, equal, joined, live, networked, note, on, options, reads, scratch,
-    two, two_with, until,
+    HeldClock, LOOPBACK, Two, created, equal, joined, live, networked, note, on, options, reads,
+    scratch, two, two_with, until,
 };
 
 #[tokio::test(flavor = "current_thread")]
@@ -80,7 +80,7 @@ async fn a_sync_in_a_given_time_says_what_is_left_and_keeps_to_it() {
     assert!(alone.is_complete() && alone.synced.is_empty());
 
     note(&b, "one").await;
-    let done = b.sync().sync_for(Duration::from_secs(20)).await.unwrap();
+    let done = b.sync().sync_for(Duration::MAX).await.unwrap();
     assert!(done.is_complete(), "{done:?}");
     assert_eq!((done.synced.len(), done.synced[0].records_sent), (1, 1));
     assert_eq!(done.pending, 0);
@@ -193,4 +193,41 @@ async fn a_database_can_be_used_with_and_without_async() {
     assert!(own.collection("notes").get(id).unwrap().is_some());
     own.close().unwrap();
     world.server.stop().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_database_that_cannot_go_on_tells_whoever_waits_why() {
+    let folder = scratch();
+    let database = created(&folder.path().join("db"), "a").await;
+    let mut status = database.watch_status();
+    status.changed().await.unwrap();
+    let mut commits = database.commits();
+    let waiting = tokio::spawn({
+        let database = database.clone();
+        async move { database.ended().await }
+    });
+    std::fs::remove_dir_all(folder.path().join("db/journal")).unwrap();
+    let refused = database.collection("notes").insert(json!({ "n": 1 })).await;
+    assert_eq!(refused.unwrap_err().code(), "storage_failed");
+    for told in [
+        waiting.await.unwrap(),
+        status.changed().await.unwrap_err(),
+        commits.next().await.unwrap_err(),
+        database.ended().await,
+        database.status().await.unwrap_err(),
+    ] {
+        assert_eq!(told.code(), "storage_failed", "{told}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_database_that_is_closed_has_ended() {
+    let folder = scratch();
+    let database = created(&folder.path().join("db"), "a").await;
+    let other = database.clone();
+    let mut status = database.watch_status();
+    status.changed().await.unwrap();
+    database.close().await.unwrap();
+    assert_eq!(other.ended().await.code(), "closed");
+    assert_eq!(status.changed().await.unwrap_err().code(), "closed");
 }

@@ -5,6 +5,7 @@
 
 mod clocks;
 mod commits;
+mod conflicts;
 mod folders;
 mod growth;
 mod history;

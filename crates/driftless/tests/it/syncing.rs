@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use driftless::{
-    Conflict, Database, Fields, ListOptions, Progress, RecordId, Resolution, Status, Value,
-    node_from_json, testing,
+    Conflict, Database, Fields, ListOptions, MemberAct, Progress, RecordId, Resolution, Status,
+    Value, node_from_json, testing,
 };
 use serde_json::json;
 
@@ -89,7 +89,7 @@ async fn a_field_edited_on_both_is_one_conflict_that_either_side_can_decide() {
     // Deciding on one closes on the other.
     let value = node_from_json(&json!("both")).unwrap();
     b.conflicts()
-        .resolve(&on_b[0], Resolution::Value(value))
+        .resolve(&on_b[0], Resolution::Merge(value))
         .await
         .unwrap();
     b.sync().again().await.unwrap();
@@ -109,6 +109,7 @@ async fn a_field_edited_on_both_is_one_conflict_that_either_side_can_decide() {
         (late.code(), late.kind()),
         ("conflict_closed", driftless::ErrorKind::Conflict)
     );
+    assert_eq!(late.conflict(), Some(&closed));
     server.stop().await;
 }
 
@@ -128,8 +129,27 @@ fn assert_reads_as_agreed(entry: &Conflict, a: &Database, b: &Database) {
         "candidates": object["candidates"],
         "resolved_by": null,
         "resolved_value": null,
+        "came_about": object["came_about"],
+        "members": object["members"],
+        "members_total": 2,
     });
     assert_eq!(object, expected);
+    for (member, candidate) in entry.members().iter().zip(entry.candidates()) {
+        let MemberAct::Put(value) = &member.act else {
+            panic!("{member:?}")
+        };
+        assert_eq!(
+            (value, &member.author),
+            (&candidate.value, &candidate.author)
+        );
+        assert!(member.candidate);
+    }
+    let newest = entry
+        .members()
+        .iter()
+        .map(|member| member.author.time_ms)
+        .max();
+    assert_eq!(newest, Some(entry.came_about_ms()));
     assert!(object["also"].is_array());
     let mut sides: Vec<_> = entry
         .candidates()

@@ -67,6 +67,8 @@ pub(crate) struct Core {
     take_backs: BTreeMap<TakenBack, bool>,
     /// Whether a take-back came to count, or no longer counts, since the last pass over the journal.
     turned: bool,
+    /// How often everything was derived again since this was opened.
+    pub(crate) derivations: u64,
 }
 
 /// The counters that go with every batch.
@@ -294,6 +296,7 @@ impl Core {
             take_backs: BTreeMap::new(),
             turned: false,
             log,
+            derivations: 0,
         };
         core.granted = granted_of(&core.log.resolved());
         core
@@ -430,6 +433,7 @@ impl Core {
     }
 
     fn rederive_once(&mut self, journal: &Journal) -> Result<(), EngineError> {
+        self.derivations += 1;
         self.base.discard();
         self.contested.clear();
         for key in self.base.keys(&self.keys.0.0)? {

@@ -89,6 +89,7 @@ pub(super) fn read(
         start_op,
         deps,
         time: time.wrapping_add(reader.signed(Column::Change)?),
+        creates: Vec::new(),
         operations: Vec::new(),
     };
     for _ in 0..reader.number(Column::Change)? {
@@ -121,6 +122,7 @@ pub(super) fn read(
         leave_live(all, record, key, id, &operation);
         change.operations.push(operation);
     }
+    change.creates = change.find_creates();
     let (raw, hash) = change.to_raw()?;
     all.histories[record].push(&change, hash);
     Some((raw, hash))

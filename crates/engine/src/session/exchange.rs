@@ -14,6 +14,7 @@ use crate::clock::Millis;
 use crate::core::Judgement;
 use crate::feeds::{feeds_of, positions_needed};
 use crate::limits;
+use crate::quarantine::EnvelopeId;
 use crate::replica::Replica;
 
 impl Replica {
@@ -304,11 +305,9 @@ impl Replica {
                 format!("feed {feed} went on differently elsewhere"),
             ));
         }
-        if self.core.is_quarantined(&feed, n).map_err(stop_of)? {
-            let code = Code::ChangeRefused;
-            session.refused.push(Refusal { feed, n, code });
-        } else {
-            acknowledge(session, feed, n);
+        match self.verdict(EnvelopeId { feed, n }).map_err(stop_of)? {
+            Some((code, _)) => session.refused.push(Refusal { feed, n, code }),
+            None => acknowledge(session, feed, n),
         }
         Ok(())
     }

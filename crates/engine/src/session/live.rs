@@ -67,11 +67,20 @@ impl Session {
         received.is_some_and(|n| *n >= outgoing.n)
     }
 
-    /// Puts news behind what waits already; false where too much waits.
+    /// Puts news behind what waits already; false where too much waits. What the peer lacked at the beginning does
+    /// not count: that there is a lot of it does not make the peer slow.
     fn queue(&mut self, news: News) -> bool {
+        let backlog = self.backlog;
         let queue = self.plan.as_mut().unwrap_or(&mut self.fresh);
         queue.push_back(news);
-        queue.len() <= limits::LIVE_QUEUE
+        queue.len().saturating_sub(backlog) <= limits::LIVE_QUEUE
+    }
+
+    /// What is to be sent next.
+    pub(super) fn next_news(&mut self) -> Option<News> {
+        let news = self.plan.as_mut()?.pop_front()?;
+        self.backlog = self.backlog.saturating_sub(1);
+        Some(news)
     }
 }
 
@@ -214,3 +223,49 @@ impl Session {
 
 /// The sessions that were told something.
 pub(crate) type Awakened = BTreeSet<SessionId>;
+
+#[cfg(test)]
+mod tests {
+    use driftless_protocol::DeviceId;
+
+    use super::*;
+    use crate::session::{SessionStart, Side, Wishes};
+
+    const NEWS: News = News::Record(Hash::ZERO);
+
+    fn session() -> Session {
+        Session::new(SessionStart {
+            side: Side::Listener,
+            peer: DeviceId([0; 32]),
+            handshake_hash: [0; 32],
+            wishes: Wishes::default(),
+        })
+    }
+
+    #[test]
+    fn a_peer_that_lacks_a_lot_hears_of_what_comes_all_the_same() {
+        let mut session = session();
+        let lacks = 2 * limits::LIVE_QUEUE;
+        session.begin_plan(std::iter::repeat_n(NEWS, lacks));
+        assert!(session.queue(NEWS), "an edit while the peer catches up");
+        for _ in 0..lacks {
+            assert!(session.next_news().is_some());
+        }
+        for _ in 1..limits::LIVE_QUEUE {
+            assert!(session.queue(NEWS));
+        }
+        assert!(!session.queue(NEWS), "nothing is sent, and more comes");
+        assert!(session.next_news().is_some());
+        assert!(session.next_news().is_some());
+        assert!(session.queue(NEWS));
+    }
+
+    #[test]
+    fn what_waits_before_the_two_have_compared_is_limited_too() {
+        let mut session = session();
+        for _ in 0..limits::LIVE_QUEUE {
+            assert!(session.queue(NEWS));
+        }
+        assert!(!session.queue(NEWS));
+    }
+}

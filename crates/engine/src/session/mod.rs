@@ -164,6 +164,8 @@ pub(crate) struct Session {
     positions: Positions,
     /// What the peer lacks, once that has been worked out.
     plan: Option<VecDeque<News>>,
+    /// How many of the plan, from its front on, the peer lacked when the two compared.
+    backlog: usize,
     /// What was committed since the greeting, as long as there is no plan to add it to.
     fresh: VecDeque<News>,
     /// Sent and not acknowledged: records of each.
@@ -251,6 +253,7 @@ impl Session {
             cursor: PeerCursor::default(),
             positions: Positions::default(),
             plan: None,
+            backlog: 0,
             fresh: VecDeque::new(),
             in_flight: BTreeMap::new(),
             credit: i64::from(wire::CREDIT_AT_FIRST),

@@ -36,6 +36,15 @@ impl Session {
     }
 }
 
+impl Session {
+    /// Notes what the peer lacks.
+    pub(super) fn begin_plan(&mut self, lacks: impl IntoIterator<Item = News>) {
+        let plan: VecDeque<_> = lacks.into_iter().collect();
+        self.backlog = plan.len();
+        self.plan = Some(plan);
+    }
+}
+
 impl Replica {
     /// Turns the state of a session into messages, as far as they may be sent now.
     pub(super) fn pump(&mut self, session: &mut Session) -> Result<(), Stop> {
@@ -48,7 +57,7 @@ impl Replica {
         self.plan(session)?;
         let mut filled = 0;
         while filled < WHOLE_BYTES && session.credit > 0 {
-            let Some(news) = session.plan.as_mut().and_then(VecDeque::pop_front) else {
+            let Some(news) = session.next_news() else {
                 break;
             };
             filled += self.send(session, news)?;
@@ -144,7 +153,7 @@ impl Replica {
             });
         }
         session.fresh.clear(); // all of it is here by now
-        session.plan = Some(plan.into_iter().map(News::Envelope).collect());
+        session.begin_plan(plan.into_iter().map(News::Envelope));
         Ok(())
     }
 

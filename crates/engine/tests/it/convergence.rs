@@ -239,7 +239,7 @@ fn a_value_that_is_decided_for_is_shown_even_where_the_other_side_made_an_object
             .unwrap();
         let decision = match decision {
             None => Decision::Keep(keep),
-            Some(n) => Decision::Value(Node::Leaf(Value::Int(n))),
+            Some(n) => Decision::Merge(Node::Leaf(Value::Int(n))),
         };
         laptop.resolve(entry.id, None, &decision).unwrap();
         laptop.commit_group().unwrap();

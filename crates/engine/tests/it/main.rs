@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod convergence;
+mod deciding;
+mod deciding_many;
 mod discard;
 mod durability;
 mod history;
@@ -12,6 +14,7 @@ mod packing;
 mod packing_format;
 mod packing_size;
 mod quarantine;
+mod reading;
 mod refused;
 mod rules;
 mod support;

@@ -215,6 +215,45 @@ fn what_a_newer_release_understands_is_applied_when_it_is_judged_again() {
 }
 
 #[test]
+fn what_comes_again_is_refused_for_the_reason_it_was() {
+    let (a, mut laptop, phone, _) = two();
+    let (session, mut forger) = introduce(&mut laptop, phone.key());
+    let (feed, n) = (forger.feed, 1);
+    let wrong = put(&mut Record::new(), ActorId(feed.0), "a", 1);
+    let bytes = forger.sign([1; 16], (7, 7), wrong);
+    let envelope = Message::Envelope { feed, n, bytes };
+    let membership = Message::Membership {
+        records: vec![],
+        last: true,
+    };
+    let refused = |replica: &mut Replica, session| -> Vec<Code> {
+        let messages = [membership.clone(), envelope.clone()];
+        let answers = talk(replica, session, &messages).into_iter();
+        let refused = answers.filter_map(|message| match message {
+            Message::Ack(ack) => Some(ack.refused),
+            _ => None,
+        });
+        refused.flatten().map(|refusal| refusal.code).collect()
+    };
+    assert_eq!(refused(&mut laptop, session), [Code::ChangeRefused]);
+
+    // As if it had been refused for another reason.
+    let mut batch = Batch::new();
+    let key = KeyBuilder::new().push_fixed(&laptop.workspace().0);
+    let key = key.push_u8(10).push_fixed(&feed.0).push_u64(n).finish();
+    let verdict = KeyBuilder::new()
+        .push_u8(1)
+        .push_u32(u32::from(Code::NotAllowed.number()))
+        .push_str("it was not to write");
+    batch.put(key, verdict.finish());
+    laptop.close().unwrap();
+    a.kv.apply(&batch).unwrap();
+    let mut laptop = a.open();
+    let (session, _) = introduce(&mut laptop, phone.key());
+    assert_eq!(refused(&mut laptop, session), [Code::NotAllowed]);
+}
+
+#[test]
 fn an_item_of_another_device_is_dismissed_here_and_stays_what_it_is() {
     let (a, mut laptop, mut phone, forger) = poisoned();
     let id = EnvelopeId {

@@ -93,7 +93,7 @@ fn rules_set_on_one_device_show_one_pick_on_both_and_without_a_restart() {
         let status = replica.status().unwrap();
         assert_eq!(status.conflicts_open, 0);
         assert_eq!(status.rules.version, Some(rules(STATES).version()));
-        assert_eq!(replica.rules().set_by, Some(laptop.device()));
+        assert_eq!(replica.rules().set_by.unwrap().name, "laptop");
     }
     assert_equal(&laptop, &phone);
     // And it is the same after a restart, and from the journal alone.
@@ -456,4 +456,27 @@ fn the_largest_rules_travel() {
     laptop.commit_group().unwrap();
     let third = Device::new(3).join(&mut laptop, &link, "third").unwrap();
     assert_eq!(third.rules().version, laptop.rules().version);
+}
+
+#[test]
+fn an_explanation_is_of_the_entry_there_is_or_of_what_would_be() {
+    let (_, mut laptop, _, mut phone) = two();
+    let id = contested(&mut laptop, &mut phone, "state", ["done", "open"]);
+    set_rules(&mut laptop, STATES);
+    let open = conflicts(&laptop)[0].entry.id;
+    let told = laptop.explain_rules("notes", id, "state").unwrap();
+    assert_eq!((told.entry, told.explanation.rule), (Some(open), Some(0)));
+    assert_eq!(told.picked, Some(Shown::Value(string("done"))));
+    let told = laptop.explain_rules("notes", id, "title").unwrap();
+    assert_eq!((told.entry, told.explanation.rule), (None, None));
+    assert_eq!(told.explanation.policy, Some(Policy::Review));
+    assert_eq!(told.explanation.steps.len(), 4);
+    let told = laptop.explain_rules("notes", id, "by").unwrap();
+    assert_eq!(told.explanation.policy, Some(Policy::PreferOwner));
+    let told = laptop.explain_rules("notes", id, "$deleted").unwrap();
+    assert_eq!(told.explanation.policy, Some(Policy::EditWins));
+    let unknown = laptop.explain_rules("notes", RecordId([0; 16]), "title");
+    assert!(matches!(unknown, Err(EngineError::NotFound { .. })));
+    let bad = laptop.explain_rules("notes", id, "a..b");
+    assert!(matches!(bad, Err(EngineError::Path(_))));
 }

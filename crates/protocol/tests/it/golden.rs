@@ -5,7 +5,7 @@
 use driftless_golden::Goldens;
 use driftless_protocol::{
     Admit, Chunk, Code, Cursor, CursorEntry, Domain, Envelope, FeedId, Handshake, Hash, InviteLink,
-    Keep, Message, Predecessor, Record, RecordBody, RunSet, WorkspaceId, decode_batch,
+    Keep, Message, Predecessor, Record, RecordBody, RunSet, SetRules, WorkspaceId, decode_batch,
     encode_batch, membership_digest, workspace_tag,
 };
 

@@ -19,6 +19,7 @@ use crate::limits::OPEN_HANDLES_MAX;
 #[derive(Debug)]
 pub struct DiskFiles {
     folder: PathBuf,
+    anchor: Arc<Anchor>,
     handles: RefCell<BTreeMap<String, Arc<File>>>,
 }
 
@@ -29,8 +30,10 @@ impl DiskFiles {
         fs::read_dir(folder).map_err(|source| {
             FilesError::new(FileOperation::List, &folder.to_string_lossy(), source)
         })?;
+        let anchor = Anchor::of(folder).map_err(failed(FileOperation::List, "folder"))?;
         Ok(DiskFiles {
             folder: folder.to_owned(),
+            anchor: Arc::new(anchor),
             handles: RefCell::default(),
         })
     }
@@ -78,11 +81,11 @@ impl Files for DiskFiles {
     }
 
     fn create_new(&mut self, name: &str) -> Result<(), FilesError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(self.folder.join(name))
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true);
+        let made = self.anchor.check(&self.folder);
+        let file = made
+            .and_then(|()| options.open(self.folder.join(name)))
             .map_err(failed(FileOperation::Create, name))?;
         self.keep(name, file);
         Ok(())
@@ -129,13 +132,18 @@ impl Files for DiskFiles {
     fn rename(&mut self, from: &str, to: &str) -> Result<(), FilesError> {
         self.forget(from);
         self.forget(to);
-        fs::rename(self.folder.join(from), self.folder.join(to))
+        self.anchor
+            .check(&self.folder)
+            .and_then(|()| fs::rename(self.folder.join(from), self.folder.join(to)))
             .map_err(failed(FileOperation::Rename, from))
     }
 
     fn remove(&mut self, name: &str) -> Result<(), FilesError> {
         self.forget(name);
-        fs::remove_file(self.folder.join(name)).map_err(failed(FileOperation::Remove, name))
+        self.anchor
+            .check(&self.folder)
+            .and_then(|()| fs::remove_file(self.folder.join(name)))
+            .map_err(failed(FileOperation::Remove, name))
     }
 
     fn fresh_salt(&mut self) -> Result<u64, FilesError> {
@@ -147,9 +155,64 @@ impl Files for DiskFiles {
     fn another(&self) -> Box<dyn Files> {
         Box::new(DiskFiles {
             folder: self.folder.clone(),
+            anchor: Arc::clone(&self.anchor),
             handles: RefCell::default(),
         })
     }
+}
+
+/// A folder, recognised for as long as this is held: what is found at its path later may be another one, which a
+/// person put in the place of one that was moved or removed.
+#[derive(Debug)]
+pub(crate) struct Anchor {
+    /// Open, so that the system gives its number to no other.
+    #[cfg(unix)]
+    folder: File,
+}
+
+impl Anchor {
+    /// Of the folder at `path`.
+    pub(crate) fn of(path: &Path) -> io::Result<Anchor> {
+        #[cfg(not(unix))]
+        let _ = path;
+        Ok(Anchor {
+            #[cfg(unix)]
+            folder: File::open(path)?,
+        })
+    }
+
+    /// Fails unless the folder at `path` is this one.
+    #[cfg(unix)]
+    pub(crate) fn check(&self, path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::MetadataExt as _;
+        let held = self.folder.metadata()?;
+        let found = match fs::metadata(path) {
+            Ok(found) => Some((found.dev(), found.ino())),
+            Err(error) if is_not_there(&error) => None,
+            Err(error) => return Err(error),
+        };
+        if found == Some((held.dev(), held.ino())) {
+            return Ok(());
+        }
+        let what = "the folder was moved, removed or replaced while it was open";
+        Err(io::Error::new(io::ErrorKind::NotFound, what))
+    }
+
+    /// A folder with open files cannot be moved or removed here.
+    #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, reason = "it can fail on the other systems")]
+    pub(crate) fn check(&self, _path: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Whether a path leads nowhere.
+#[cfg(unix)]
+fn is_not_there(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn failed(operation: FileOperation, name: &str) -> impl FnOnce(io::Error) -> FilesError {

@@ -16,7 +16,7 @@ use std::{fmt, io};
 use thiserror::Error;
 
 pub use disk::DiskFiles;
-pub(crate) use disk::{folder_bytes, sync_folder};
+pub(crate) use disk::{Anchor, folder_bytes, sync_folder};
 pub use memory::MemoryFiles;
 
 /// A flat folder of named files: all that the journal asks of a disk.

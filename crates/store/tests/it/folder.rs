@@ -6,8 +6,8 @@ use std::{
 };
 
 use driftless_store::{
-    FolderError, FrameKind, Journal, StoreEngine, StoreFolder, Trust, check_seal, mark_open,
-    write_seal,
+    Files as _, FolderError, FrameKind, Journal, StoreEngine, StoreFolder, Trust, check_seal,
+    mark_open, write_seal,
 };
 
 const SEED: [u8; 32] = [42; 32];
@@ -434,4 +434,36 @@ fn marks_of_the_live_store_survive_the_flip_and_others_go() {
     folder.make_live(StoreEngine::Sled).unwrap();
     assert_eq!(check_seal(folder.live_store()), Trust::Clean);
     assert!(!dir.path().join("store-1.seal").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_not_where_it_was_is_told_and_what_took_its_place_is_left_alone() {
+    for replaced in [false, true] {
+        let outer = tempfile::tempdir().unwrap();
+        let (dir, moved) = (outer.path().join("a"), outer.path().join("b"));
+        let mut folder = StoreFolder::create(&dir, StoreEngine::Sled).unwrap();
+        let mut files = folder.journal_files().unwrap();
+        folder.check_place().unwrap();
+        fs::rename(&dir, &moved).unwrap();
+        if replaced {
+            fs::create_dir_all(dir.join("journal")).unwrap();
+            fs::create_dir(dir.join("store-1")).unwrap();
+        }
+        let gone = |error: FolderError| assert!(matches!(error, FolderError::Gone { .. }));
+        gone(folder.check_place().unwrap_err());
+        gone(folder.next_store().unwrap_err());
+        gone(folder.flip(StoreEngine::Sled).unwrap_err());
+        gone(folder.remove_leftovers().unwrap_err());
+        gone(folder.set_aside("a test").unwrap_err());
+        assert!(files.create_new("00000002.seg").is_err());
+        assert!(files.remove("00000001.seg").is_err());
+        assert!(files.rename("00000001.seg", "x").is_err());
+        if replaced {
+            assert_eq!(names(&dir), ["journal", "store-1"]);
+            assert_eq!(names(&dir.join("journal")), [""; 0]);
+        }
+        drop(folder);
+        StoreFolder::open(&moved).unwrap();
+    }
 }

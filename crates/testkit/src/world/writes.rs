@@ -72,7 +72,7 @@ impl World {
             return Ok(());
         };
         let decision = if choice >= ANOTHER_VALUE {
-            Decision::Value(Node::Leaf(Value::Int(9)))
+            Decision::Merge(Node::Leaf(Value::Int(9)))
         } else {
             Decision::Keep(usize::from(choice))
         };

@@ -1,17 +1,20 @@
 //! `driftless conflicts`: what overlapped, and deciding it.
 
+mod show;
+
 use driftless::{
     Conflict, ConflictFilter, Database, Node, RecordId, Resolution, Status, parse_node,
 };
 use serde_json::Value as Json;
 
-use crate::args::{Conflicts, ConflictsAction, ConflictsList, Decision, Resolve, StatusName};
 use crate::assign;
+use crate::conflict_args::{
+    Conflicts, ConflictsAction, ConflictsList, Decision, Resolve, StatusName,
+};
 use crate::conflict_table::{DELETED, conflict_table, is_absent, record_names, shown};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Output, clean, count};
-use crate::time_text;
 
 /// What begins the name of a record that is named by its key.
 const KEY_NAME: &str = "key:";
@@ -23,9 +26,9 @@ pub(crate) async fn run(context: &mut Context, arguments: Conflicts) -> Result<(
     context
         .with_database(async |database, output| match action {
             ConflictsAction::List(arguments) => list(database, output, arguments).await,
-            ConflictsAction::Show(name) => {
-                let conflict = database.conflicts().get(&name.entry).await?;
-                print(output, &conflict)
+            ConflictsAction::Show(arguments) => {
+                let conflict = database.conflicts().get(&arguments.name.entry).await?;
+                show::print(output, &conflict, arguments.full)
             }
             ConflictsAction::Resolve(arguments) => resolve(database, output, arguments).await,
             ConflictsAction::Export => {
@@ -87,6 +90,7 @@ async fn filter(database: &Database, arguments: ConflictsList) -> Result<Conflic
         collection: arguments.collection,
         record,
         path: path.transpose()?,
+        ..ConflictFilter::default()
     })
 }
 
@@ -129,7 +133,7 @@ async fn resolve(
 fn resolution(decision: Decision) -> Result<Resolution, Failure> {
     match decision {
         Decision { keep: Some(n), .. } => Ok(Resolution::Keep(n)),
-        Decision { value, .. } => read_value(&value.unwrap_or_default()).map(Resolution::Value),
+        Decision { value, .. } => read_value(&value.unwrap_or_default()).map(Resolution::Merge),
     }
 }
 
@@ -151,35 +155,4 @@ fn read_value(text: &str) -> Result<Node, Failure> {
         ));
     }
     Ok(node)
-}
-
-/// One entry with all there is to know.
-fn print(output: &mut Output, conflict: &Conflict) -> Result<(), Failure> {
-    if output.json() {
-        return output.object(&conflict.to_json());
-    }
-    output.line(&format!("conflict {}", conflict.id()))?;
-    output.line(&format!(
-        "record {} {}",
-        clean(conflict.collection()),
-        conflict.record()
-    ))?;
-    output.line(conflict.kind().as_str())?;
-    let alone = std::slice::from_ref(conflict);
-    output.table(&conflict_table(alone, record_names(alone)))?;
-    match conflict.resolved() {
-        None => Ok(()),
-        Some(choice) => output.line(&format!(
-            "{} decided it at {}: {}",
-            clean(
-                choice
-                    .author
-                    .device_name
-                    .as_deref()
-                    .unwrap_or("an unknown device")
-            ),
-            time_text::minutes(choice.author.time_ms),
-            shown(conflict, &choice.value)
-        )),
-    }
 }

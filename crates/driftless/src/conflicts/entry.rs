@@ -1,78 +1,17 @@
-//! [`Conflicts`]: what overlapped, and how it was decided.
+//! [`Conflict`]: one entry of the conflict log, as it stood when it was read.
 
-use driftless_document::{Candidate, EntryId, Kind, RecordId, Shown, Status, value_to_json};
-use driftless_engine::{ConflictFilter, ConflictView, Decision, DeviceName, Replica};
+use driftless_document::{
+    Candidate, ChangeHash, EntryId, Kind, Member, MemberAction, RecordId, Shown, Status,
+    value_to_json,
+};
+use driftless_engine::{
+    ConflictPosition, ConflictView, DeviceName, Millis, RecordKey, came_about_ms,
+};
 use driftless_protocol::DeviceId;
 use serde_json::{Value as Json, json};
 
-use crate::actor::Actor;
-use crate::commit::Commit;
-use crate::error::Error;
+use crate::limits::MEMBERS_A_PAGE;
 use crate::time::rfc3339;
-
-/// The conflict log: every overlap of edits that were made apart, the same on every device.
-#[derive(Clone)]
-pub struct Conflicts {
-    actor: Actor,
-}
-
-impl Conflicts {
-    pub(crate) fn new(actor: Actor) -> Self {
-        Self { actor }
-    }
-
-    /// The entries that fit a filter, ordered by collection, record, path and id.
-    pub async fn list(&self, filter: ConflictFilter) -> Result<Vec<Conflict>, Error> {
-        let views = self
-            .actor
-            .read(move |replica| replica.conflicts(&filter))
-            .await?;
-        Ok(views.into_iter().map(Conflict::new).collect())
-    }
-
-    /// One entry, by its id, an id it had before, or the beginning of either.
-    pub async fn get(&self, id: &str) -> Result<Conflict, Error> {
-        let id = id.to_owned();
-        let view = self
-            .actor
-            .read(move |replica| replica.conflict(&id))
-            .await?;
-        Ok(Conflict::new(view))
-    }
-
-    /// Decides an open entry, here and, with the next sync, everywhere.
-    ///
-    /// An entry that was decided, or has grown, since it was read is an error of kind `Conflict`.
-    pub async fn resolve(
-        &self,
-        conflict: &Conflict,
-        resolution: Resolution,
-    ) -> Result<Commit, Error> {
-        let id = conflict.id();
-        let seen = conflict.view.entry.members.len();
-        let resolve = move |replica: &mut Replica| replica.resolve(id, Some(seen), &resolution);
-        let commit = self.actor.write(resolve).await?;
-        Ok(Commit::new(&self.actor, commit, conflict.view.key.clone()))
-    }
-
-    /// Every entry, whatever its status, as one line of JSON each; equal on equal devices.
-    pub async fn export(&self) -> Result<Vec<String>, Error> {
-        let entries = self.list(ConflictFilter::default()).await?;
-        let stored = entries
-            .iter()
-            .filter(|entry| entry.status() != Status::Agreed);
-        Ok(stored.map(|entry| entry.to_json().to_string()).collect())
-    }
-}
-
-impl std::fmt::Debug for Conflicts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Conflicts").finish_non_exhaustive()
-    }
-}
-
-/// How a person decides an entry: one of its candidates, counted from 0, or another value.
-pub type Resolution = Decision;
 
 /// One entry of the conflict log, as it stood when it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -102,8 +41,33 @@ pub struct Choice {
     pub author: Author,
 }
 
+/// One write that took part in an entry, or an edit that wants its record kept.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConflictMember {
+    /// What it did.
+    pub act: MemberAct,
+    /// Who made it.
+    pub author: Author,
+    /// Whether it is, or is part of, one of the candidates; the others were replaced before anybody decided.
+    pub candidate: bool,
+}
+
+/// What a member did.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum MemberAct {
+    /// Gave the field a value.
+    Put(Json),
+    /// Emptied the field.
+    Delete,
+    /// Edited another field of the record, and so wants the record kept.
+    Touch,
+    /// Something that only a later Driftless knows.
+    Other,
+}
+
 impl Conflict {
-    fn new(view: ConflictView) -> Self {
+    pub(crate) fn new(view: ConflictView) -> Self {
         Self { view }
     }
 
@@ -159,12 +123,43 @@ impl Conflict {
         Some(self.choice(outcome))
     }
 
+    /// What a policy shows while nobody has decided, as JSON; none where that is left to a person.
+    pub fn picked(&self) -> Option<Json> {
+        self.view.picked.as_ref().map(shown_to_json)
+    }
+
+    /// Every write that took part, in the same order on every device.
+    pub fn members(&self) -> Vec<ConflictMember> {
+        let members = self.view.entry.members.iter();
+        let named = |member: &Member| self.view.devices.get(&member.operation.actor);
+        members
+            .map(|member| ConflictMember::new(member, named(member)))
+            .collect()
+    }
+
+    /// When it came to be what it is: the latest time that a member claims, in milliseconds since 1970.
+    pub fn came_about_ms(&self) -> Millis {
+        came_about_ms(&self.view.entry)
+    }
+
+    /// Where it stands in the order of all: what a page begins after.
+    pub fn position(&self) -> ConflictPosition {
+        ConflictPosition::of(&self.view)
+    }
+
+    /// The collection and the id of its record.
+    pub fn record_key(&self) -> &RecordKey {
+        &self.view.key
+    }
+
     /// The whole entry, with every write that took part.
     pub fn view(&self) -> &ConflictView {
         &self.view
     }
 
     /// The entry as JSON; nothing in it depends on the device that answers, or on now.
+    ///
+    /// It has the first hundred members, and how many there are as `members_total`.
     pub fn to_json(&self) -> Json {
         let also: Vec<_> = self.also().iter().map(ToString::to_string).collect();
         let candidates = self.candidates().into_iter().map(|choice| {
@@ -172,6 +167,12 @@ impl Conflict {
             object["value"] = choice.value;
             object
         });
+        let members = self.members();
+        let some: Vec<_> = members
+            .iter()
+            .take(MEMBERS_A_PAGE)
+            .map(ConflictMember::to_json)
+            .collect();
         let resolved_by = self.resolved().map(|choice| author_to_json(&choice.author));
         json!({
             "id": self.id().to_string(),
@@ -182,10 +183,16 @@ impl Conflict {
             "kind": self.kind().as_str(),
             "status": self.status().as_str(),
             "policy": self.view.policy.as_str(),
+            "rule": self.view.rule,
+            "picked_value": self.view.picked.as_ref().map(shown_to_json),
+            "provisional": self.view.provisional,
             "base": self.base(),
             "candidates": candidates.collect::<Vec<_>>(),
             "resolved_by": resolved_by,
             "resolved_value": self.view.resolved.as_ref().map(shown_to_json),
+            "came_about": rfc3339(self.came_about_ms()),
+            "members": some,
+            "members_total": members.len(),
         })
     }
 
@@ -193,12 +200,56 @@ impl Conflict {
         let named = self.view.devices.get(&candidate.actor());
         Choice {
             value: shown_to_json(&candidate.shown),
-            author: Author {
-                device: named.map(|named: &DeviceName| named.device),
-                device_name: named.map(|named| named.name.clone()),
-                time_ms: wall_ms(candidate.time),
-                change: candidate.change.to_string(),
+            author: Author::new(named, candidate.time, candidate.change),
+        }
+    }
+}
+
+impl Author {
+    pub(crate) fn new(named: Option<&DeviceName>, commit_time: i64, change: ChangeHash) -> Self {
+        Self {
+            device: named.map(|named| named.device),
+            device_name: named.map(|named| named.name.clone()),
+            time_ms: wall_ms(commit_time),
+            change: change.to_string(),
+        }
+    }
+}
+
+impl ConflictMember {
+    pub(crate) fn new(member: &Member, named: Option<&DeviceName>) -> Self {
+        Self {
+            act: match &member.action {
+                MemberAction::Put(value) => MemberAct::Put(value_to_json(value)),
+                MemberAction::Delete => MemberAct::Delete,
+                MemberAction::Touch => MemberAct::Touch,
+                _ => MemberAct::Other,
             },
+            author: Author::new(named, member.time, member.change),
+            candidate: member.candidate,
+        }
+    }
+
+    /// The member as JSON: `{action, candidate, device, device_name, time, change}`, and `value` of a put.
+    pub fn to_json(&self) -> Json {
+        let mut object = author_to_json(&self.author);
+        object["action"] = json!(self.act.as_str());
+        object["candidate"] = json!(self.candidate);
+        if let MemberAct::Put(value) = &self.act {
+            object["value"] = value.clone();
+        }
+        object
+    }
+}
+
+impl MemberAct {
+    /// The stable name.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Put(_) => "put",
+            Self::Delete => "delete",
+            Self::Touch => "touch",
+            Self::Other => "other",
         }
     }
 }
@@ -218,7 +269,7 @@ pub(crate) fn author_to_json(author: &Author) -> Json {
     })
 }
 
-fn shown_to_json(shown: &Shown) -> Json {
+pub(crate) fn shown_to_json(shown: &Shown) -> Json {
     match shown {
         Shown::Value(value) => value_to_json(value),
         Shown::Absent => json!({ "$absent": true }),

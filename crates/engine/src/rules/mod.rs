@@ -8,19 +8,24 @@
 //! Rules that this build does not understand are kept and passed on like any membership record; everything is left to
 //! people meanwhile.
 
+mod explain;
+mod picks;
+
 use std::collections::BTreeMap;
 
 use driftless_document::{
-    ActorId, Authors, Customs, DELETED, Entry, FieldPath, Intent, Kind, Policy, Row, Rules,
-    RulesError, RulesFault, RulesVersion, Shown, Value, Verdict,
+    ActorId, Authors, Customs, Entry, Policy, Rules, RulesError, RulesFault, RulesVersion, Shown,
+    Verdict,
 };
 use driftless_protocol::{Code, DeviceId, RecordBody, Role, SetRules};
 
-use crate::core::{Core, StoredRow};
 use crate::error::EngineError;
 use crate::membership::{Member, MembershipLog};
 use crate::replica::Replica;
-use crate::types::RecordKey;
+use crate::types::DeviceName;
+
+pub use explain::RulesExplanation;
+pub(crate) use picks::PickedBy;
 
 /// The rules that hold in a workspace.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,7 +33,7 @@ pub struct RulesReport {
     /// What names them; none while nobody has set any.
     pub version: Option<RulesVersion>,
     /// The device that set them.
-    pub set_by: Option<DeviceId>,
+    pub set_by: Option<DeviceName>,
     /// The rules, as far as this build understands them: none are in force otherwise.
     pub rules: Rules,
     /// Why this build does not understand them.
@@ -141,120 +146,17 @@ impl InForce {
     }
 }
 
-/// What policies show in the place of what a row reads, by register.
-#[derive(Debug, Default)]
-pub(crate) struct Picks(Vec<(String, Shown)>);
-
-impl Picks {
-    /// Whether a record with this row is shown as deleted.
-    pub(crate) fn is_deleted(&self, row: &Row) -> bool {
-        let of_record = self
-            .0
-            .iter()
-            .rev()
-            .find(|(register, _)| register == DELETED);
-        of_record.map_or(row.deleted, |(_, shown)| *shown != Shown::Keep)
-    }
-
-    pub(crate) fn apply(&self, row: &mut Row) {
-        for (register, shown) in &self.0 {
-            match shown {
-                _ if register == DELETED => row.deleted = *shown != Shown::Keep,
-                Shown::Value(value) => {
-                    row.fields.insert(register.clone(), value.clone());
-                }
-                _ => {
-                    row.fields.remove(register);
-                }
-            }
-        }
-    }
-
-    /// Makes sure that an edit of what a policy shows is written, also where the document has that value already:
-    /// whoever writes it has decided.
-    pub(crate) fn confirm(&self, intents: &mut [Intent]) {
-        for intent in intents {
-            if let Intent::Put { key, value } = intent
-                && self.0.iter().any(|(register, _)| register == key)
-            {
-                *intent = Intent::Settle {
-                    key: std::mem::take(key),
-                    value: Some(std::mem::replace(value, Value::Null)),
-                };
-            }
-        }
-    }
-}
-
-/// Which picks a row is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum PickedBy {
-    /// Those of every policy.
-    All,
-    /// Those that are the same on every device: none of a program's own.
-    Common,
-}
-
-impl Core {
-    /// What policies show of a record that has this row.
-    pub(crate) fn picks(
-        &self,
-        key: &RecordKey,
-        stored: &StoredRow,
-        by: PickedBy,
-    ) -> Result<Picks, EngineError> {
-        if !stored.unsettled || self.rules.rules.is_empty() {
-            return Ok(Picks::default());
-        }
-        let mut picks = Vec::new();
-        for entry in self.evidence_now(key)?.entries {
-            let picked = match by {
-                PickedBy::All => self.rules.verdict(&key.collection, &entry).2.picked,
-                PickedBy::Common => self.rules.common_pick(&key.collection, &entry),
-            };
-            let has_own_place =
-                entry.kind == Kind::RecordDeleted || FieldPath::parse(&entry.register).is_ok();
-            if let Some(shown) = picked.filter(|_| has_own_place) {
-                picks.push((entry.register, shown));
-            }
-        }
-        Ok(Picks(picks))
-    }
-
-    /// A stored row as it is shown.
-    pub(crate) fn shown_row(
-        &self,
-        key: &RecordKey,
-        stored: StoredRow,
-        by: PickedBy,
-    ) -> Result<Row, EngineError> {
-        let picks = self.picks(key, &stored, by)?;
-        let mut row = stored.row;
-        picks.apply(&mut row);
-        Ok(row)
-    }
-
-    /// Whether the record of a stored row is shown as deleted; decodes the row only where a policy may say so.
-    pub(crate) fn is_shown_deleted(
-        &self,
-        key: &RecordKey,
-        bytes: &[u8],
-    ) -> Result<bool, EngineError> {
-        if self.rules.rules.is_empty() || !StoredRow::says_unsettled(bytes) {
-            return Ok(StoredRow::says_deleted(bytes));
-        }
-        let stored = StoredRow::decode(bytes)?;
-        Ok(self.shown_row(key, stored, PickedBy::All)?.deleted)
-    }
-}
-
 impl Replica {
     /// The rules that hold here.
     pub fn rules(&self) -> RulesReport {
         let rules = &self.core.rules;
         RulesReport {
             version: rules.set.map(|(version, _)| version),
-            set_by: rules.set.map(|(_, device)| device),
+            set_by: rules.set.and_then(|(_, device)| {
+                let (member, _) = self.core.log.member(&device)?;
+                let name = member.name;
+                Some(DeviceName { device, name })
+            }),
             rules: rules.rules.clone(),
             not_understood: rules.not_understood.clone(),
             not_installed: rules.not_installed(),

@@ -1,0 +1,155 @@
+//! The elements of one text or list: their order, and which of them are there after some of the changes.
+//!
+//! The order is that of a replicated growable array (Roh et al. 2011), as Automerge has it: an element stands
+//! behind the one it was put behind, elements put behind the same one the newest first. Elements that were
+//! removed keep their place. Which are there is asked for a set of changes, closed under their past: a test of
+//! a change's number, whatever the caller numbers them by.
+
+use std::collections::BTreeMap;
+
+use crate::change::{Action, Change, Operation};
+use crate::ids::OpId;
+use crate::value::Value;
+
+/// All elements of one text or list that there ever were.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sequence {
+    elements: BTreeMap<OpId, Element>,
+    order: Vec<OpId>,
+    /// Where the last element was put: the next one mostly follows it.
+    last: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Element {
+    change: usize,
+    value: Value,
+    /// What was done to it later.
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+struct Step {
+    id: OpId,
+    change: usize,
+    /// Its new value, or none where it was removed.
+    value: Option<Value>,
+    replaced: Vec<OpId>,
+}
+
+impl Sequence {
+    /// The text or list with this key, of changes that are numbered as they stand here, each after its past.
+    pub(crate) fn of(key: &str, changes: &[Change]) -> Self {
+        let mut sequence = Self::default();
+        for (n, change) in changes.iter().enumerate() {
+            for (id, operation) in change.numbered().filter(|(_, o)| o.key == key) {
+                sequence.push(n, id, operation);
+            }
+        }
+        sequence
+    }
+
+    /// Takes in an operation of a change, after all that change knew of.
+    pub(crate) fn push(&mut self, change: usize, id: OpId, operation: &Operation) {
+        let (element, value) = match &operation.action {
+            Action::Insert { after, value } => {
+                let element = Element {
+                    change,
+                    value: value.clone(),
+                    steps: Vec::new(),
+                };
+                if self.elements.insert(id, element).is_none() {
+                    self.place(id, after.as_ref());
+                }
+                return;
+            }
+            Action::PutElement { element, value } => (element, Some(value.clone())),
+            Action::DeleteElement { element } => (element, None),
+            Action::Put(_) | Action::Delete | Action::Increment(_) => return,
+        };
+        if let Some(element) = self.elements.get_mut(element) {
+            element.steps.push(Step {
+                id,
+                change,
+                value,
+                replaced: operation.pred.clone(),
+            });
+        }
+    }
+
+    fn place(&mut self, id: OpId, after: Option<&OpId>) {
+        let mut at = match after {
+            None => 0,
+            Some(after) if self.order.get(self.last) == Some(after) => self.last + 1,
+            Some(after) => match self.order.iter().position(|other| other == after) {
+                Some(at) => at + 1,
+                None => self.order.len(),
+            },
+        };
+        // What stands here was put behind the same element later, or behind such a one.
+        while self.order.get(at).is_some_and(|other| *other > id) {
+            at += 1;
+        }
+        self.order.insert(at, id);
+        self.last = at;
+    }
+
+    /// Whether an element was put in by one of these changes, removed since or not.
+    pub(crate) fn knows(&self, element: &OpId, includes: impl Fn(usize) -> bool) -> bool {
+        let element = self.elements.get(element);
+        element.is_some_and(|element| includes(element.change))
+    }
+
+    /// The values of an element after these changes, by operation, the shown one last; none if it is removed.
+    pub(crate) fn live(
+        &self,
+        element: &OpId,
+        includes: impl Fn(usize) -> bool,
+    ) -> BTreeMap<OpId, &Value> {
+        match self.elements.get(element) {
+            Some(found) => found.live(*element, &includes),
+            None => BTreeMap::new(),
+        }
+    }
+
+    /// The elements that are there after these changes, in order, each with the value that is shown.
+    pub(crate) fn read(
+        &self,
+        includes: impl Fn(usize) -> bool,
+    ) -> impl Iterator<Item = (OpId, &Value)> {
+        self.order.iter().filter_map(move |id| {
+            let element = self.elements.get(id)?;
+            if element.steps.is_empty() {
+                return includes(element.change).then_some((*id, &element.value));
+            }
+            let (_, value) = element.live(*id, &includes).pop_last()?;
+            Some((*id, value))
+        })
+    }
+
+    /// The text after these changes.
+    pub(crate) fn text(&self, includes: impl Fn(usize) -> bool) -> String {
+        let mut text = String::new();
+        for (_, value) in self.read(includes) {
+            if let Value::String(character) = value {
+                text.push_str(character);
+            }
+        }
+        text
+    }
+}
+
+impl Element {
+    fn live(&self, id: OpId, includes: impl Fn(usize) -> bool) -> BTreeMap<OpId, &Value> {
+        if !includes(self.change) {
+            return BTreeMap::new();
+        }
+        let mut live = BTreeMap::from([(id, &self.value)]);
+        let steps = || self.steps.iter().filter(|step| includes(step.change));
+        live.extend(steps().filter_map(|step| Some((step.id, step.value.as_ref()?))));
+        for replaced in steps().flat_map(|step| &step.replaced) {
+            live.remove(replaced);
+        }
+        live
+    }
+}

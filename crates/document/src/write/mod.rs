@@ -1,0 +1,301 @@
+//! How an intent becomes one change of the fewest operations that say it.
+//!
+//! Changes are encoded here directly, byte for byte as Automerge's own transaction would (a property test
+//! holds the two side by side), because a transaction drops what it takes for nothing: a put of the value
+//! that stands, and the confirming of one side of a conflict. The one difference: a transaction also depends
+//! on its actor's last change where a head knows of it already; here the dependencies are the heads, and the
+//! genesis changes of the texts, lists and counters that the change is the first to need.
+
+mod diff;
+mod elements;
+mod intent;
+mod typed;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use intent::{Intent, WriteError};
+
+use self::elements::Elements;
+use crate::admission::Refusal;
+use crate::change::{Action, Change, Operation};
+use crate::chunks;
+use crate::field::{FieldKey, FieldType, element_of};
+use crate::genesis::{self, Genesis};
+use crate::ids::{ActorId, ChangeHash, OpId};
+use crate::limits;
+use crate::path::{self, DELETED, Register};
+use crate::prescan;
+use crate::record::Record;
+use crate::value::Value;
+
+/// The bytes of the change that does what `intents` say, one after the other, at the record's heads.
+pub(crate) fn write(
+    record: &Record,
+    actor: ActorId,
+    time: i64,
+    intents: &[Intent],
+) -> Result<Option<Vec<u8>>, WriteError> {
+    let heads = record.heads();
+    let past = record
+        .graph()
+        .continues(&actor, &record.graph().seen(&heads));
+    // A genesis change has one operation, so the counter differs only where there is nothing else.
+    let makes_something = intents.iter().any(|intent| intent.makes_object());
+    let max_op = past.max_op.max(u64::from(makes_something));
+    let mut writer = Writer {
+        record,
+        actor,
+        start_op: max_op + 1,
+        heads,
+        live: BTreeMap::new(),
+        elements: BTreeMap::new(),
+        members: record.keys().filter(|key| key.contains('/')).collect(),
+        creates: BTreeSet::new(),
+        operations: Vec::new(),
+    };
+    for intent in intents {
+        writer.intend(intent)?;
+    }
+    if writer.operations.is_empty() {
+        return Ok(None);
+    }
+    if writer.creates.is_empty() {
+        writer.renumber(past.max_op + 1);
+    }
+    writer.encode(past.seq + 1, time).map(Some)
+}
+
+struct Writer<'a> {
+    record: &'a Record,
+    actor: ActorId,
+    start_op: u64,
+    heads: Vec<ChangeHash>,
+    /// What is live on the registers written so far, with what this change did to them.
+    live: BTreeMap<String, Vec<(OpId, Value)>>,
+    /// The texts and lists changed so far, with what this change did to them.
+    elements: BTreeMap<String, Elements>,
+    /// The keys of the members of all sets of the record.
+    members: BTreeSet<String>,
+    /// The keys of the texts, lists and counters that the record does not have.
+    creates: BTreeSet<String>,
+    operations: Vec<Operation>,
+}
+
+impl Writer<'_> {
+    fn intend(&mut self, intent: &Intent) -> Result<(), WriteError> {
+        match intent {
+            Intent::Put { key, value } => self.put(key, value),
+            Intent::Remove { key } => self.remove(key),
+            Intent::Clear { key } => self.clear(key),
+            Intent::Settle { key, value } => self.settle(key, value.as_ref()),
+            Intent::Increment { path, by } => self.increment(path, *by),
+            Intent::Splice {
+                path,
+                at,
+                delete,
+                insert,
+            } => self.splice(path, *at, *delete, insert),
+            Intent::ReplaceText { path, text } => self.replace_text(path, text),
+            Intent::InsertElements { path, at, values } => self.insert_elements(path, *at, values),
+            Intent::PutElement { path, at, value } => self.put_element(path, *at, value),
+            Intent::RemoveElements { path, at, count } => self.remove_elements(path, *at, *count),
+            Intent::AddMember { path, member } => self.member(path, member, true),
+            Intent::RemoveMember { path, member } => self.member(path, member, false),
+        }
+    }
+
+    fn put(&mut self, key: &str, value: &Value) -> Result<(), WriteError> {
+        check(key, Some(value))?;
+        if let Some(kind) = self.type_at(key) {
+            return self.put_typed(key, kind, value);
+        }
+        let live = self.live(key);
+        if live.len() != 1 || live[0].1 != *value {
+            self.operate(key, Action::Put(value.clone()));
+        }
+        Ok(())
+    }
+
+    fn remove(&mut self, key: &str) -> Result<(), WriteError> {
+        check_key(key)?;
+        let stored = self.record.keys();
+        let belongs = |other: &String| path::is_below(other, key) || path::is_typed(other, key);
+        let mut keys: BTreeSet<String> = stored
+            .chain(self.live.keys().cloned())
+            .chain(self.elements.keys().cloned())
+            .filter(belongs)
+            .collect();
+        keys.insert(key.to_owned());
+        keys.iter().try_for_each(|key| self.clear(key))
+    }
+
+    fn clear(&mut self, key: &str) -> Result<(), WriteError> {
+        check_key(key)?;
+        if let Some(field) = FieldKey::parse(key) {
+            match field.kind() {
+                FieldType::Counter => return self.clear_counter(key, &field),
+                FieldType::Text | FieldType::List => return self.clear_elements(key),
+                FieldType::Set if field.member().is_none() => return self.clear_set(key),
+                FieldType::Set | FieldType::Value => {}
+            }
+        }
+        if !self.live(key).is_empty() {
+            self.operate(key, Action::Delete);
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, key: &str, value: Option<&Value>) -> Result<(), WriteError> {
+        if let Some((list, element)) = element_of(key) {
+            return self.settle_element(list, element, value);
+        }
+        check(key, value)?;
+        if let Some(value) = value {
+            self.operate(key, Action::Put(value.clone()));
+        } else {
+            if self.live(key).is_empty() {
+                // Deleting nothing says nothing.
+                let nothing = match FieldKey::parse(key).map(|field| field.kind()) {
+                    Some(FieldType::Set) => Value::Bool(true),
+                    _ => Value::Null,
+                };
+                self.operate(key, Action::Put(nothing));
+            }
+            self.operate(key, Action::Delete);
+        }
+        Ok(())
+    }
+
+    fn live(&mut self, key: &str) -> &mut Vec<(OpId, Value)> {
+        if !self.live.contains_key(key) {
+            let live = self.record.live_at(key, &self.heads);
+            self.live.insert(key.to_owned(), live);
+        }
+        self.live.entry(key.to_owned()).or_default()
+    }
+
+    /// Puts or deletes at the root.
+    fn operate(&mut self, key: &str, action: Action) {
+        let id = self.next_id();
+        let now = match &action {
+            Action::Put(value) => vec![(id, value.clone())],
+            _ => Vec::new(),
+        };
+        let before = std::mem::replace(self.live(key), now);
+        let replaced = before.into_iter().map(|(id, _)| id).collect();
+        self.push(key, action, replaced);
+    }
+
+    fn push(&mut self, key: &str, action: Action, pred: Vec<OpId>) -> OpId {
+        let id = self.next_id();
+        self.operations.push(Operation {
+            key: key.to_owned(),
+            action,
+            pred,
+        });
+        id
+    }
+
+    fn next_id(&self) -> OpId {
+        OpId {
+            counter: self.start_op + self.operations.len() as u64,
+            actor: self.actor,
+        }
+    }
+
+    /// Sees to it that the text, list or counter is there once the change is applied.
+    fn create(&mut self, key: &str) {
+        if self.record.place_of_genesis(key).is_none() {
+            self.creates.insert(key.to_owned());
+        }
+    }
+
+    /// Counts the operations from another number: nothing was created after all.
+    fn renumber(&mut self, start_op: u64) {
+        let by = self.start_op - start_op;
+        if by == 0 {
+            return;
+        }
+        // Only where the record has no change: all that is replaced is the change's own.
+        for replaced in self.operations.iter_mut().flat_map(|o| &mut o.pred) {
+            replaced.counter -= by;
+        }
+        self.start_op = start_op;
+    }
+
+    fn encode(self, seq: u64, time: i64) -> Result<Vec<u8>, WriteError> {
+        let created = self.creates.iter().filter_map(|key| Genesis::of(key));
+        let mut deps = self.heads;
+        deps.extend(created.map(|genesis| genesis.hash));
+        deps.sort_unstable();
+        if deps.len() > limits::CHANGE_DEPS {
+            return Err(WriteError::TooMuch {
+                what: "dependencies",
+                count: deps.len(),
+                limit: limits::CHANGE_DEPS,
+            });
+        }
+        let change = Change {
+            hash: ChangeHash([0; 32]), // not part of the encoding: it is computed from it
+            actor: self.actor,
+            seq,
+            start_op: self.start_op,
+            deps,
+            time,
+            creates: self.creates.into_iter().collect(),
+            operations: self.operations,
+        };
+        let encoded = change.encode();
+        let raw = chunks::join(&change.creates, encoded.raw_bytes());
+        let too_much = |what, count, limit| Err(WriteError::TooMuch { what, count, limit });
+        if raw.len() > limits::CHANGE_BYTES {
+            return too_much("bytes", raw.len(), limits::CHANGE_BYTES);
+        }
+        match prescan::check(encoded.raw_bytes()) {
+            Err(Refusal::OverLimit { what, count, limit }) => too_much(what, count, limit),
+            _ => Ok(raw),
+        }
+    }
+
+    /// The operation that made a counter.
+    fn genesis(key: &str) -> OpId {
+        genesis::operation(key)
+    }
+}
+
+fn check(key: &str, value: Option<&Value>) -> Result<(), WriteError> {
+    let not_a_field = || WriteError::NotAField { key: key.into() };
+    let holds = match Register::parse(key).ok_or_else(not_a_field)? {
+        // True or false, never emptied: admission demands it.
+        _ if key == DELETED => matches!(value, Some(Value::Bool(_))),
+        Register::Typed(field) => {
+            field.member().is_some() && matches!(value, None | Some(Value::Bool(true)))
+        }
+        Register::Field(_) | Register::Special | Register::Later => true,
+    };
+    if !holds {
+        return Err(not_a_field());
+    }
+    value.map_or(Ok(()), |value| check_value(key, value))
+}
+
+/// Whether something may be emptied.
+fn check_key(key: &str) -> Result<(), WriteError> {
+    if key == DELETED || Register::parse(key).is_none() {
+        return Err(WriteError::NotAField { key: key.into() });
+    }
+    Ok(())
+}
+
+fn check_value(key: &str, value: &Value) -> Result<(), WriteError> {
+    match value {
+        Value::Float(number) if !number.is_finite() => {
+            Err(WriteError::NotFinite { key: key.into() })
+        }
+        // Otherwise it would read back as another value, and be written again each time.
+        value if Value::from_scalar(&value.to_scalar()).as_ref() != Some(value) => {
+            Err(WriteError::NotCanonical { key: key.into() })
+        }
+        _ => Ok(()),
+    }
+}

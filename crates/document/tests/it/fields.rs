@@ -1,0 +1,755 @@
+//! Counters, texts, lists and sets: what edits made apart come to, and what is refused.
+
+use automerge::legacy::{ElementId, Key, ObjectId, OpId, OpType};
+use driftless_document::{
+    Change, FieldKey, FieldPath, FieldType, Intent, Record, Refusal, Value, WriteError,
+};
+use proptest::prelude::*;
+
+use crate::support::{actor, edit, encoded, expanded, put, receive, refusal, remove, settle, text};
+
+fn increment(path: &str, by: i64) -> Intent {
+    Intent::Increment {
+        path: path.into(),
+        by,
+    }
+}
+
+fn splice(path: &str, at: usize, delete: usize, insert: &str) -> Intent {
+    Intent::Splice {
+        path: path.into(),
+        at,
+        delete,
+        insert: insert.into(),
+    }
+}
+
+fn replace(path: &str, text: &str) -> Intent {
+    Intent::ReplaceText {
+        path: path.into(),
+        text: text.into(),
+    }
+}
+
+fn push(path: &str, values: &[Value]) -> Intent {
+    Intent::InsertElements {
+        path: path.into(),
+        at: None,
+        values: values.into(),
+    }
+}
+
+fn add(path: &str, member: Value) -> Intent {
+    Intent::AddMember {
+        path: path.into(),
+        member,
+    }
+}
+
+fn drop_member(path: &str, member: Value) -> Intent {
+    Intent::RemoveMember {
+        path: path.into(),
+        member,
+    }
+}
+
+fn read(record: &Record, key: &str) -> Option<Value> {
+    record.row().fields.get(key).cloned()
+}
+
+/// Two devices begin a record apart, and each receives what the other wrote.
+fn apart(one: &[Intent], other: &[Intent]) -> Record {
+    let (mut ana, mut ben) = (Record::new(), Record::new());
+    let from_ana = edit(&mut ana, actor(1), one);
+    let from_ben = edit(&mut ben, actor(2), other);
+    receive(&mut ana, &from_ben);
+    receive(&mut ben, &from_ana);
+    assert_eq!(ana.row(), ben.row());
+    ana
+}
+
+#[test]
+fn every_increment_counts() {
+    let mut record = apart(&[increment("views", 3)], &[increment("views", 4)]);
+    assert_eq!(read(&record, "views#counter"), Some(Value::Counter(7)));
+    edit(&mut record, actor(1), &[increment("views", -2)]);
+    assert_eq!(read(&record, "views#counter"), Some(Value::Counter(5)));
+}
+
+#[test]
+fn a_counter_that_is_set_is_incremented_by_the_difference() {
+    let mut ana = Record::new();
+    let start = edit(&mut ana, actor(1), &[increment("views", 10)]);
+    let mut ben = Record::new();
+    receive(&mut ben, &start);
+    let set = edit(&mut ana, actor(1), &[put("views", Value::Int(15))]);
+    let more = edit(&mut ben, actor(2), &[increment("views", 1)]);
+    receive(&mut ana, &more);
+    receive(&mut ben, &set);
+    assert_eq!(read(&ana, "views#counter"), Some(Value::Counter(16)));
+    assert_eq!(ana.row(), ben.row());
+    let same = ana.write(actor(1), 1, &[put("views", Value::Int(16))]);
+    assert_eq!(same, Ok(None));
+}
+
+#[test]
+fn a_text_that_two_begin_apart_is_one_text() {
+    let record = apart(&[splice("note", 0, 0, "Hello")], &[replace("note", " you")]);
+    let Some(Value::Text(text)) = read(&record, "note#text") else {
+        panic!("there is a text");
+    };
+    assert!(
+        ["Hello you", " youHello"].contains(&text.as_str()),
+        "{text}"
+    );
+}
+
+#[test]
+fn edits_of_one_text_in_different_places_both_stand() {
+    let mut ana = Record::new();
+    let start = edit(&mut ana, actor(1), &[replace("note", "the quick fox")]);
+    let mut ben = Record::new();
+    receive(&mut ben, &start);
+    let first = edit(&mut ana, actor(1), &[replace("note", "the slow fox")]);
+    let second = edit(&mut ben, actor(2), &[splice("note", 13, 0, " jumps ü𝄞")]);
+    receive(&mut ana, &second);
+    receive(&mut ben, &first);
+    let expected = Some(Value::Text("the slow fox jumps ü𝄞".into()));
+    assert_eq!(read(&ana, "note#text"), expected);
+    assert_eq!(ana.row(), ben.row());
+    // Only what differs was written.
+    let change = Change::from_raw(&first).unwrap();
+    assert!(change.operations.len() <= 9, "{}", change.operations.len());
+}
+
+#[test]
+fn a_list_keeps_the_elements_of_both_sides() {
+    let mut ana = Record::new();
+    let start = edit(
+        &mut ana,
+        actor(1),
+        &[push("steps", &[text("a"), Value::Int(2)])],
+    );
+    let mut ben = Record::new();
+    receive(&mut ben, &start);
+    let put = Intent::PutElement {
+        path: "steps".into(),
+        at: 0,
+        value: text("A"),
+    };
+    let gone = Intent::RemoveElements {
+        path: "steps".into(),
+        at: 1,
+        count: 1,
+    };
+    let first = edit(&mut ana, actor(1), &[put, push("steps", &[Value::Null])]);
+    let second = edit(&mut ben, actor(2), &[gone]);
+    receive(&mut ana, &second);
+    receive(&mut ben, &first);
+    let expected = Value::List(vec![text("A"), Value::Null]);
+    assert_eq!(read(&ana, "steps#list"), Some(expected));
+    assert_eq!(ana.row(), ben.row());
+}
+
+#[test]
+fn adding_again_wins_over_a_removal_made_apart() {
+    let mut ana = Record::new();
+    let start = edit(&mut ana, actor(1), &[add("tags", text("urgent"))]);
+    let mut ben = Record::new();
+    receive(&mut ben, &start);
+    let again = edit(
+        &mut ana,
+        actor(1),
+        &[add("tags", text("urgent")), add("tags", Value::Int(3))],
+    );
+    let removed = edit(&mut ben, actor(2), &[drop_member("tags", text("urgent"))]);
+    assert_eq!(read(&ben, "tags/"), None);
+    receive(&mut ana, &removed);
+    receive(&mut ben, &again);
+    let expected = Value::Set(vec![Value::Int(3), text("urgent")]);
+    assert_eq!(read(&ana, "tags/"), Some(expected));
+    assert_eq!(ana.row(), ben.row());
+}
+
+#[test]
+fn members_and_paths_with_every_character_keep_apart() {
+    let mut record = Record::new();
+    let members = ["a/b", "a.b", "#", "$deleted", "", "i:3", "ü\n\0", "a\\"];
+    let path = FieldPath::new(["a.b/c", "", "$x#"]).unwrap().to_key();
+    let adds: Vec<_> = members.iter().map(|m| add(&path, text(m))).collect();
+    edit(&mut record, actor(1), &adds);
+    edit(
+        &mut record,
+        actor(1),
+        &[add("n", Value::Int(1)), add("n", Value::Float(1.0))],
+    );
+    edit(
+        &mut record,
+        actor(1),
+        &[add("n", Value::Bool(true)), add("n", Value::Uint(u64::MAX))],
+    );
+    let Some(Value::Set(found)) = read(&record, &format!("{path}/")) else {
+        panic!("there is a set");
+    };
+    let mut expected: Vec<_> = members.iter().map(|m| text(m)).collect();
+    expected.sort_by_key(|value| format!("{value:?}"));
+    let mut sorted = found;
+    sorted.sort_by_key(|value| format!("{value:?}"));
+    assert_eq!(sorted, expected);
+    let Some(Value::Set(numbers)) = read(&record, "n/") else {
+        panic!("there is a set");
+    };
+    assert_eq!(numbers.len(), 4);
+}
+
+#[test]
+fn keys_are_taken_apart_and_put_together_the_same() {
+    let path = || FieldPath::parse("a.b\\/c").unwrap();
+    for kind in FieldType::ALL {
+        let key = FieldKey::new(path(), kind);
+        assert_eq!(FieldKey::parse(&key.to_key()), Some(key));
+    }
+    let member = FieldKey::of_member(path(), &text("x/y#z")).unwrap();
+    assert_eq!(member.to_key(), "a.b\\/c/s:x/y#z");
+    assert_eq!(
+        FieldKey::parse(&member.to_key()).unwrap().member(),
+        Some(text("x/y#z"))
+    );
+    for wrong in [
+        "a#", "a#Text", "a/x", "a/i:03", "a/f:1", "a/b:yes", "#text", "/s:x", "a#text/",
+    ] {
+        assert_eq!(FieldKey::parse(wrong), None, "{wrong}");
+    }
+    let long = text(&"x".repeat(2_000));
+    assert_eq!(FieldKey::of_member(path(), &long), None);
+}
+
+#[test]
+fn removing_a_field_empties_what_cannot_go() {
+    let mut record = Record::new();
+    let all = [
+        replace("all.note", "some text"),
+        push("all.steps", &[Value::Int(1)]),
+        add("all.tags", text("x")),
+        put("all.name", text("y")),
+    ];
+    edit(&mut record, actor(1), &all);
+    edit(&mut record, actor(1), &[remove("all")]);
+    let fields = record.row().fields;
+    assert_eq!(fields["all.note#text"], Value::Text(String::new()));
+    assert_eq!(fields["all.steps#list"], Value::List(Vec::new()));
+    assert_eq!(fields.len(), 2);
+    edit(&mut record, actor(1), &[increment("all.views", 1)]);
+    for removal in [remove("all"), remove("all.views")] {
+        let failure = record.write(actor(1), 1, &[removal]);
+        let path = "all.views".to_owned();
+        assert_eq!(failure, Err(WriteError::CannotUnset { path }));
+    }
+}
+
+#[test]
+fn an_edit_that_does_not_fit_the_field_says_so() {
+    let mut record = Record::new();
+    let all = [
+        increment("n", 1),
+        replace("t", "abc"),
+        push("l", &[Value::Int(1)]),
+    ];
+    edit(&mut record, actor(1), &all);
+    edit(
+        &mut record,
+        actor(1),
+        &[add("s", text("x")), put("v", Value::Int(1))],
+    );
+    let at = |path: &str, at| Intent::PutElement {
+        path: path.into(),
+        at,
+        value: Value::Null,
+    };
+    for (intent, message) in [
+        (increment("t", 1), "the field `t` is a text, not a counter"),
+        (
+            splice("n", 0, 0, "x"),
+            "the field `n` is a counter, not a text",
+        ),
+        (
+            push("v", &[Value::Null]),
+            "the field `v` is a value, not a list",
+        ),
+        (add("l", text("x")), "the field `l` is a list, not a set"),
+        (increment("s", 1), "the field `s` is a set, not a counter"),
+        (
+            splice("t", 4, 0, "x"),
+            "the text `t` has 3 characters; there is no place 4",
+        ),
+        (
+            splice("t", 2, 2, ""),
+            "the text `t` has 3 characters; there is no place 3",
+        ),
+        (
+            splice("t", usize::MAX, usize::MAX, ""),
+            "the text `t` has 3 characters; there is no place 18446744073709551615",
+        ),
+        (
+            at("l", 1),
+            "the list `l` has 1 elements; there is no place 1",
+        ),
+        (
+            put("n", text("x")),
+            "the field `n` is a counter and cannot be set to that: give an integer, or increment it",
+        ),
+        (
+            put("l", Value::Json("[]".into())),
+            "the field `l` is a list and cannot be set to that: push, put and remove its elements",
+        ),
+        (
+            increment("n", i64::MIN),
+            "the counter `n` takes increments of at most 1099511627776, not -9223372036854775808",
+        ),
+        (
+            add("s", Value::Null),
+            "a member of the set `s` is a text, a number or true or false, with its path at most 1024 bytes",
+        ),
+        (
+            add("$deleted", text("x")),
+            "`$deleted` is not the key of a field",
+        ),
+        (
+            put("t#text", text("x")),
+            "`t#text` is not the key of a field",
+        ),
+    ] {
+        let failure = record.write(actor(1), 1, &[intent]).unwrap_err();
+        assert_eq!(failure.to_string(), message);
+    }
+}
+
+#[test]
+fn a_text_may_be_a_text_on_one_side_and_a_value_on_the_other() {
+    let mut record = apart(&[replace("note", "one")], &[put("note", text("two"))]);
+    assert_eq!(read(&record, "note"), Some(text("two")));
+    assert_eq!(read(&record, "note#text"), Some(Value::Text("one".into())));
+    edit(
+        &mut record,
+        actor(1),
+        &[Intent::Clear { key: "note".into() }],
+    );
+    edit(&mut record, actor(1), &[replace("note", "three")]);
+    assert_eq!(read(&record, "note"), None);
+    assert_eq!(
+        read(&record, "note#text"),
+        Some(Value::Text("three".into()))
+    );
+}
+
+#[test]
+fn several_edits_of_one_text_go_into_one_change() {
+    let mut record = Record::new();
+    let edits = [
+        splice("t", 0, 0, "hello"),
+        splice("t", 5, 0, " world"),
+        splice("t", 0, 6, ""),
+    ];
+    edit(&mut record, actor(1), &edits);
+    assert_eq!(read(&record, "t#text"), Some(Value::Text("world".into())));
+    assert_eq!(record.change_count(), 1);
+}
+
+#[test]
+fn a_large_paste_is_one_change() {
+    let mut record = Record::new();
+    let paste: String = ('a'..='z').cycle().take(12_000).collect();
+    edit(&mut record, actor(1), &[replace("t", &paste)]);
+    edit(&mut record, actor(1), &[splice("t", 0, 11_990, "")]);
+    assert_eq!(
+        read(&record, "t#text"),
+        Some(Value::Text(paste[11_990..].into()))
+    );
+}
+
+#[test]
+fn an_elements_decision_is_written_whatever_it_shows() {
+    let mut record = Record::new();
+    let raw = edit(&mut record, actor(1), &[push("l", &[Value::Int(1)])]);
+    let element = Change::from_raw(&raw).unwrap().op_id(0);
+    let key = format!("l#list/{}@{}", element.counter, element.actor);
+    edit(&mut record, actor(1), &[settle(&key, Some(Value::Int(1)))]);
+    edit(&mut record, actor(1), &[settle(&key, None)]);
+    assert_eq!(read(&record, "l#list"), Some(Value::List(Vec::new())));
+    edit(&mut record, actor(1), &[settle(&key, None)]);
+    edit(&mut record, actor(1), &[settle(&key, Some(text("back")))]);
+    assert_eq!(
+        read(&record, "l#list"),
+        Some(Value::List(vec![text("back")]))
+    );
+}
+
+#[test]
+fn a_record_is_loaded_from_its_document_and_loose_changes_with_their_genesis() {
+    let (mut ana, mut ben) = (Record::new(), Record::new());
+    let first = edit(
+        &mut ana,
+        actor(1),
+        &[replace("t", "one"), increment("n", 1)],
+    );
+    let second = edit(
+        &mut ben,
+        actor(2),
+        &[replace("t", "two"), increment("n", 2)],
+    );
+    receive(&mut ana, &second);
+    let loose = [first.clone(), second].concat();
+    let loaded = Record::load(&loose, &ana.heads()).unwrap();
+    assert_eq!(loaded.row(), ana.row());
+    assert_eq!(loaded.change_count(), 2);
+    assert_eq!(loaded.changes().unwrap(), ana.changes().unwrap());
+    let mut loaded = Record::load(&ana.save(), &ana.heads()).unwrap();
+    let more = [splice("t", 3, 0, "!"), increment("n", 5)];
+    let raw = edit(&mut loaded, actor(3), &more);
+    assert!(Change::from_raw(&raw).unwrap().creates.is_empty());
+    receive(&mut ana, &raw);
+    assert_eq!(loaded.row(), ana.row());
+    let past = ana.at(&[Change::from_raw(&first).unwrap().hash]).unwrap();
+    assert_eq!(read(&past, "t#text"), Some(Value::Text("one".into())));
+}
+
+#[test]
+fn a_change_taken_apart_on_its_own_gives_the_same_bytes() {
+    let mut record = Record::new();
+    let intents = [
+        replace("t", "one"),
+        increment("n", 1),
+        push("l", &[Value::Null]),
+    ];
+    let more = [
+        splice("t", 1, 1, "xyz"),
+        increment("n", 1),
+        push("l", &[Value::Null]),
+    ];
+    for raw in [
+        edit(&mut record, actor(1), &intents),
+        edit(&mut record, actor(1), &more),
+    ] {
+        let change = Change::from_raw(&raw).unwrap();
+        assert_eq!(change.to_raw().unwrap().0, raw);
+        let named = record.changes().unwrap();
+        let named = named
+            .iter()
+            .find(|other| other.hash == change.hash)
+            .unwrap();
+        assert_eq!(named.to_raw().unwrap().0, raw);
+        assert!(named.operations.iter().all(|o| !o.key.starts_with('#')));
+    }
+}
+
+#[test]
+fn a_record_is_nested_with_counters_texts_lists_and_sets_in_their_places() {
+    let mut record = Record::new();
+    let all = [
+        increment("a.n", 3),
+        replace("a.t", "x"),
+        push("l", &[Value::Int(1), text("y")]),
+        add("s", text("z")),
+    ];
+    edit(&mut record, actor(1), &all);
+    let nested = driftless_document::nest(&record.row().fields);
+    let expected = serde_json::json!({ "a": { "n": 3, "t": "x" }, "l": [1, "y"], "s": ["z"] });
+    assert_eq!(serde_json::Value::from(nested.fields), expected);
+    assert!(nested.shadowed.is_empty());
+    let both = apart(&[replace("note", "one")], &[put("note", text("two"))]);
+    let nested = driftless_document::nest(&both.row().fields);
+    assert_eq!(nested.fields["note"], "two");
+    assert_eq!(nested.shadowed["note#text"], "one");
+}
+
+// What a dishonest peer may try.
+
+/// A record with a text and a counter, the change that made them, and an honest change after it.
+fn victim() -> (Record, Vec<u8>, Vec<u8>) {
+    let mut record = Record::new();
+    let made = edit(
+        &mut record,
+        actor(1),
+        &[replace("t", "abc"), increment("n", 1)],
+    );
+    let next = [splice("t", 1, 1, "x"), increment("n", 2)];
+    let next = record.write(actor(1), 9, &next).unwrap().unwrap();
+    (record, made, next)
+}
+
+/// The chunks in front of a change's own.
+fn genesis_part(raw: &[u8]) -> &[u8] {
+    let own = Change::from_raw(raw).unwrap();
+    let alone = Change {
+        creates: Vec::new(),
+        ..own
+    };
+    let own = alone.to_raw().unwrap().0;
+    &raw[..raw.len() - own.len()]
+}
+
+#[test]
+fn a_genesis_change_travels_exactly_where_it_is_needed() {
+    let (record, made, next) = victim();
+    let foreign = |raw: &[u8]| refusal(&record, raw).to_string();
+    let pointless = [genesis_part(&made), &next].concat();
+    assert_eq!(
+        foreign(&pointless),
+        "the change holds a genesis change that it does not depend on"
+    );
+    let mut change = expanded(&next);
+    let all = Change::from_raw(&made).unwrap().deps;
+    change
+        .deps
+        .extend(all.iter().map(|hash| automerge::ChangeHash(hash.0)));
+    change.deps.sort_unstable();
+    let bare = encoded(change);
+    assert_eq!(
+        foreign(&bare),
+        "the change holds a dependency on a genesis change that it does not bring along"
+    );
+    let again = [genesis_part(&made), &bare].concat();
+    assert_eq!(
+        foreign(&again),
+        "the change holds a genesis change that its past has already"
+    );
+    let swapped: Vec<u8> = {
+        let part = genesis_part(&made);
+        let first = part.len() / 2;
+        let first = (first.saturating_sub(8)..part.len())
+            .find(|at| part[*at..].starts_with(&[0x85, 0x6f, 0x4a, 0x83]))
+            .unwrap();
+        [&part[first..], &part[..first], &made[part.len()..]].concat()
+    };
+    assert_eq!(refusal(&Record::new(), &swapped), Refusal::NotCanonical);
+    let without = &made[genesis_part(&made).len()..];
+    assert!(matches!(
+        Record::new().admit(without, crate::support::DEVICE),
+        Ok(driftless_document::Admission::MissingPast(_))
+    ));
+}
+
+#[test]
+fn steps_refer_to_what_their_past_put_there() {
+    let (record, made, next) = victim();
+    let base = expanded(&next);
+    let with = |n: usize, alter: &dyn Fn(&mut automerge::legacy::Op)| {
+        let mut change = base.clone();
+        alter(&mut change.operations[n]);
+        refusal(&record, &encoded(change)).to_string()
+    };
+    let nobody = || OpId::new(900, &actor(1).0.into());
+    // The first step deletes an element, the second puts one in, the third increments.
+    let kinds: Vec<_> = base.operations.iter().map(|o| o.insert).collect();
+    assert_eq!(kinds, [false, true, false]);
+    let wrong_place =
+        |n: usize, key: &str| format!("operation {n} has the key or value of no field: `{key}`");
+    let wrong_pred = |n: usize, key: &str| {
+        format!("operation {n} on `{key}` does not replace exactly what was live in its past")
+    };
+    let key = Key::Seq(ElementId::Id(nobody()));
+    assert_eq!(with(0, &|o| o.key = key.clone()), wrong_place(0, "t#text"));
+    assert_eq!(with(1, &|o| o.key = key.clone()), wrong_place(1, "t#text"));
+    assert_eq!(
+        with(0, &|o| o.pred = vec![].into()),
+        wrong_pred(0, "t#text")
+    );
+    assert_eq!(
+        with(1, &|o| o.pred = vec![nobody()].into()),
+        wrong_pred(1, "t#text")
+    );
+    assert_eq!(
+        with(2, &|o| o.pred = vec![].into()),
+        wrong_pred(2, "n#counter")
+    );
+    let text = |value: &str| OpType::Put(automerge::ScalarValue::Str(value.into()));
+    assert_eq!(
+        with(1, &|o| o.action = text("two")),
+        wrong_place(1, "t#text")
+    );
+    assert_eq!(with(1, &|o| o.action = text("")), wrong_place(1, "t#text"));
+    assert_eq!(with(0, &|o| o.action = text("y")), wrong_place(0, "t#text"));
+    assert_eq!(
+        with(2, &|o| o.action = OpType::Increment(0)),
+        wrong_place(2, "n#counter")
+    );
+    assert_eq!(
+        with(2, &|o| o.action = OpType::Increment(i64::MAX)),
+        wrong_place(2, "n#counter")
+    );
+    assert_eq!(
+        with(2, &|o| o.key = Key::Map("name".into())),
+        wrong_place(2, "name")
+    );
+    assert_eq!(
+        with(2, &|o| o.key = Key::Map("m#counter".into())),
+        wrong_place(2, "m#counter")
+    );
+    assert_eq!(
+        with(2, &|o| o.key = Key::Map("t#text".into())),
+        wrong_place(2, "t#text")
+    );
+    assert_eq!(
+        with(2, &|o| o.action = text("y")),
+        wrong_place(2, "n#counter")
+    );
+    let elsewhere = ObjectId::Id(OpId::new(1, &actor(1).0.into()));
+    let nameless = format!("#{}", actor(1));
+    assert_eq!(
+        with(1, &|o| o.obj = elsewhere.clone()),
+        wrong_place(1, &nameless)
+    );
+    // An element that another text has.
+    let two = record.clone();
+    let mut two = two;
+    edit(&mut two, actor(1), &[replace("u", "z")]);
+    let on_u = two
+        .write(actor(1), 9, &[splice("u", 0, 1, "")])
+        .unwrap()
+        .unwrap();
+    let mut change = expanded(&on_u);
+    change.operations[0].obj = base.operations[0].obj.clone();
+    assert_eq!(
+        refusal(&two, &encoded(change)).to_string(),
+        wrong_place(0, "t#text")
+    );
+    let _ = made;
+}
+
+#[test]
+fn a_member_is_there_or_not() {
+    let mut record = Record::new();
+    edit(&mut record, actor(1), &[add("tags", text("x"))]);
+    let raw = record
+        .write(actor(1), 9, &[add("tags", text("x"))])
+        .unwrap()
+        .unwrap();
+    for value in [
+        automerge::ScalarValue::Null,
+        automerge::ScalarValue::Boolean(false),
+    ] {
+        let mut change = expanded(&raw);
+        change.operations[0].action = OpType::Put(value);
+        assert!(matches!(
+            refusal(&record, &encoded(change)),
+            Refusal::WrongRegister { .. }
+        ));
+    }
+}
+
+// Any edits, in any order of delivery.
+
+#[derive(Clone, Debug)]
+enum Step {
+    Edit(usize, Vec<Intent>),
+    Deliver { from: usize, to: usize, many: usize },
+}
+
+fn any_intent() -> impl Strategy<Value = Intent> {
+    let word = prop::sample::select(vec!["a", "bc", "déf", "𝄞"]);
+    let value = prop_oneof![
+        (0..3i64).prop_map(Value::Int),
+        Just(Value::Null),
+        "[xy]{0,2}".prop_map(Value::String)
+    ];
+    let small = 0..6usize;
+    prop_oneof![
+        (-3..4i64).prop_map(|by| increment("n", by)),
+        (0..9i64).prop_map(|to| put("n", Value::Int(to))),
+        (small.clone(), 0..3usize, word.clone())
+            .prop_map(|(at, delete, s)| splice("t", at, delete, s)),
+        "[ab ]{0,6}".prop_map(|s| replace("t", &s)),
+        (small.clone(), prop::collection::vec(value.clone(), 0..3)).prop_map(|(at, values)| {
+            Intent::InsertElements {
+                path: "l".into(),
+                at: Some(at),
+                values,
+            }
+        }),
+        (small.clone(), value).prop_map(|(at, value)| Intent::PutElement {
+            path: "l".into(),
+            at,
+            value
+        }),
+        (small, 1..3usize).prop_map(|(at, count)| Intent::RemoveElements {
+            path: "l".into(),
+            at,
+            count
+        }),
+        (0..3i64).prop_map(|m| add("s", Value::Int(m))),
+        (0..3i64).prop_map(|m| drop_member("s", Value::Int(m))),
+        Just(remove("t")),
+        Just(remove("l")),
+        Just(remove("s")),
+        (0..3i64).prop_map(|v| put("v", Value::Int(v))),
+    ]
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        3 => (0..3usize, prop::collection::vec(any_intent(), 1..4)).prop_map(|(by, i)| Step::Edit(by, i)),
+        2 => (0..3usize, 0..3usize, 1..6usize).prop_map(|(from, to, many)| Step::Deliver { from, to, many }),
+    ]
+}
+
+/// A replica and all changes it has, in the order in which it got them.
+#[derive(Default)]
+struct Replica {
+    record: Record,
+    log: Vec<Vec<u8>>,
+}
+
+impl Replica {
+    fn receive(&mut self, raw: &[u8]) {
+        if !self.log.iter().any(|other| other == raw) {
+            receive(&mut self.record, raw);
+            self.log.push(raw.to_vec());
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_written_is_let_in_everywhere_and_reads_the_same(steps in prop::collection::vec(any_step(), 1..40)) {
+        let mut replicas = [Replica::default(), Replica::default(), Replica::default()];
+        for (n, step) in steps.iter().enumerate() {
+            match step {
+                Step::Edit(by, intents) => {
+                    let by_actor = actor(u8::try_from(by * 50 + n).unwrap());
+                    // Places out of range are refused; nothing is written then.
+                    if let Ok(Some(raw)) = replicas[*by].record.write(by_actor, 1, intents) {
+                        replicas[*by].receive(&raw);
+                    }
+                }
+                Step::Deliver { from, to, many } => {
+                    let new: Vec<_> = replicas[*from].log.clone();
+                    let known = replicas[*to].log.clone();
+                    for raw in new.iter().filter(|raw| !known.contains(raw)).take(*many) {
+                        replicas[*to].receive(raw);
+                    }
+                }
+            }
+        }
+        let all: Vec<_> = replicas.iter().flat_map(|replica| replica.log.clone()).collect();
+        for replica in &mut replicas {
+            // Each log is in an order in which every change follows its past.
+            for raw in &all {
+                replica.receive(raw);
+            }
+        }
+        let rows: Vec<_> = replicas.iter().map(|replica| replica.record.row()).collect();
+        prop_assert_eq!(&rows[0], &rows[1]);
+        prop_assert_eq!(&rows[0], &rows[2]);
+        let record = &replicas[0].record;
+        let loaded = Record::load(&record.save(), &record.heads()).unwrap();
+        prop_assert_eq!(loaded.row(), record.row());
+        prop_assert_eq!(loaded.changes().unwrap().len(), record.change_count());
+        let loose = Record::load(&replicas[1].log.concat(), &record.heads()).unwrap();
+        prop_assert_eq!(loose.row(), record.row());
+        for (raw, change) in replicas[0].log.iter().filter_map(|raw| Some((raw, Change::from_raw(raw)?))) {
+            prop_assert_eq!(&change.to_raw().unwrap().0, raw);
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! The conflict log as a program uses it.
+
+use driftless::{
+    BulkRule, ConflictChange, ConflictFilter, ErrorKind, Progress, RecordId, Resolution, Status,
+    blocking,
+};
+use futures_util::FutureExt as _;
+use serde_json::json;
+use std::sync::{Arc, Mutex};
+
+use crate::support::{Two, assert_equal, note, open_conflicts, opened, retitle, two};
+
+/// Notes that both devices gave another title, after they met.
+async fn contested(two: &Two, count: usize) -> Vec<RecordId> {
+    let mut ids = Vec::new();
+    for _ in 0..count {
+        ids.push(note(&two.a, "base").await);
+    }
+    two.b.sync().again().await.unwrap();
+    for &id in &ids {
+        retitle(&two.a, id, "of a").await;
+        retitle(&two.b, id, "of b").await;
+    }
+    two.b.sync().again().await.unwrap();
+    ids
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_watch_tells_what_is_open_and_then_what_happens_on_either_device() {
+    let two = two().await;
+    let ids = contested(&two, 2).await;
+    let mut watch = two.a.conflicts().watch(ConflictFilter::default());
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let event = watch.next_event().await.unwrap();
+        assert_eq!(event.what, ConflictChange::Opened);
+        told.push(event.conflict.unwrap().record());
+    }
+    told.sort();
+    assert_eq!(told, ids, "ids of records grow with time");
+    // Nothing happens: the future is given up, and loses nothing.
+    assert!(watch.next_event().now_or_never().is_none());
+    let on_b = open_conflicts(&two.b).await;
+    let of_b = two.b.conflicts();
+    of_b.resolve(&on_b[1], Resolution::Keep(0)).await.unwrap();
+    two.b.sync().again().await.unwrap();
+    let event = watch.next_event().await.unwrap();
+    assert_eq!(
+        (event.what, event.id),
+        (ConflictChange::Closed, on_b[1].id())
+    );
+    let closed = event.conflict.as_ref().unwrap();
+    assert_eq!(closed.status(), Status::Resolved);
+    let object = event.to_json();
+    assert_eq!(
+        (&object["what"], &object["conflict"]),
+        (&json!("closed"), &closed.to_json())
+    );
+
+    let mut later = two.a.conflicts().watch(ConflictFilter::default());
+    assert_eq!(later.skip().await.unwrap(), 1);
+    retitle(&two.a, ids[0], "settled by an edit").await;
+    let event = later.next_event().await.unwrap();
+    assert_eq!(
+        (event.what, event.id),
+        (ConflictChange::Closed, on_b[0].id())
+    );
+
+    two.server.stop().await;
+    two.a.close().await.unwrap();
+    assert_eq!(later.next_event().await.unwrap_err().code(), "closed");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_hundred_and_fifty_conflicts_are_decided_at_once_and_closed_on_the_other_device() {
+    let two = two().await;
+    contested(&two, 150).await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let heard = told.clone();
+    let b = two.b.with_progress(move |progress| {
+        if let Progress::Deciding { decided, skipped } = progress {
+            heard.lock().unwrap().push((decided, skipped));
+        }
+    });
+    let rule = BulkRule::Device(two.a.device());
+    let filter = ConflictFilter::default();
+    let preview = b
+        .conflicts()
+        .preview_all(filter.clone(), rule.clone())
+        .await
+        .unwrap();
+    assert_eq!((preview.decided.len(), preview.skipped.len()), (150, 0));
+    assert_eq!(b.status().await.unwrap().conflicts_open, 150);
+    told.lock().unwrap().clear();
+    let report = b
+        .conflicts()
+        .decide_all(filter.clone(), rule.clone())
+        .await
+        .unwrap();
+    assert_eq!(report, preview);
+    assert_eq!(told.lock().unwrap()[..], [(64, 0), (128, 0), (150, 0)]);
+    two.b.sync().again().await.unwrap();
+    assert_equal(&two.a, &two.b).await;
+    assert_eq!(
+        two.a
+            .conflicts()
+            .count(ConflictFilter::open())
+            .await
+            .unwrap(),
+        0
+    );
+    let resolved = ConflictFilter {
+        status: Some(Status::Resolved),
+        ..filter
+    };
+    let decided = two.a.conflicts().list(resolved.clone()).await.unwrap();
+    assert!(
+        decided
+            .iter()
+            .all(|entry| entry.resolved().unwrap().value == json!("of a"))
+    );
+    // What is closed is left, with its reason.
+    let report = b.conflicts().decide_all(resolved, rule).await.unwrap();
+    assert_eq!((report.decided.len(), report.skipped.len()), (0, 150));
+    assert_eq!(report.to_json()["skipped"][0]["code"], "conflict_closed");
+    two.server.stop().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_refused_decision_names_a_remedy_and_has_the_entry() {
+    let two = two().await;
+    contested(&two, 1).await;
+    let open = open_conflicts(&two.a).await.remove(0);
+    let conflicts = two.a.conflicts();
+    let refused = conflicts
+        .resolve(&open, Resolution::Both)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.kind()),
+        ("both_cannot_stand", ErrorKind::Usage)
+    );
+    assert!(
+        refused.remedy().contains("a value that says both"),
+        "{}",
+        refused.remedy()
+    );
+    assert_eq!(refused.conflict(), Some(&open));
+    let refused = conflicts.undo(&open).await.unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.kind()),
+        ("conflict_open", ErrorKind::Conflict)
+    );
+    let refused = conflicts
+        .acknowledge(&open, &"n".repeat(1_001))
+        .await
+        .unwrap_err();
+    assert_eq!(refused.code(), "too_large");
+    conflicts.resolve(&open, Resolution::Keep(0)).await.unwrap();
+    let refused = conflicts.acknowledge(&open, "").await.unwrap_err();
+    assert_eq!(
+        (refused.code(), refused.kind()),
+        ("conflict_closed", ErrorKind::Conflict)
+    );
+    let current = conflicts.get(&open.id().to_string()).await.unwrap();
+    assert_eq!(refused.conflict(), Some(&current));
+    two.server.stop().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn pages_and_members_are_the_same_without_async() {
+    let two = two().await;
+    contested(&two, 5).await;
+    let all = two
+        .a
+        .conflicts()
+        .list(ConflictFilter::open())
+        .await
+        .unwrap();
+    let dir = two.a.dir().to_owned();
+    two.server.stop().await;
+    two.a.close().await.unwrap();
+    let paged = tokio::task::spawn_blocking(move || {
+        let database = blocking::Database::open(&dir, crate::support::options("a")).unwrap();
+        let conflicts = database.conflicts();
+        let mut paged = Vec::new();
+        let mut after = None;
+        loop {
+            let page = conflicts.page(ConflictFilter::open(), after, 2).unwrap();
+            paged.extend(page.entries);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let mut watch = conflicts.watch(ConflictFilter::default());
+        assert_eq!(watch.next_event().unwrap().conflict.as_ref(), paged.first());
+        assert_eq!(watch.skip().unwrap(), 4);
+        assert_eq!(conflicts.count(ConflictFilter::open()).unwrap(), 5);
+        let id = paged[0].id().to_string();
+        let members = conflicts.members(&id, 1, 5).unwrap();
+        assert_eq!((members.total, members.members.len()), (2, 1));
+        assert_eq!(members.members[0], paged[0].members()[1]);
+        conflicts.acknowledge(&paged[0], "as it is").unwrap();
+        database.close().unwrap();
+        paged
+    });
+    assert_eq!(paged.await.unwrap(), all);
+    let a = opened(&two.folder.path().join("a")).await;
+    assert!(a.verify().await.unwrap().problems.is_empty());
+}
