@@ -58,3 +58,5 @@ mod support;
 mod sync;
 #[path = "e2e/usage.rs"]
 mod usage;
+#[path = "e2e/watch.rs"]
+mod watch;

@@ -268,3 +268,23 @@ fn a_device_that_joined_reads_columns_as_the_records_have_them() {
         json!({"k": "b", "zip": "10001", "n": 2})
     );
 }
+
+#[test]
+fn a_file_that_is_too_long_and_a_column_with_two_types_are_told() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let long = world.path("long.csv");
+    let file = std::fs::File::create(&long).unwrap();
+    file.set_len(1024 * 1024 * 1024 + 1).unwrap(); // nothing is written
+    let short = world.file("short.csv", "k,n\n1,2\n");
+    for served in [false, true] {
+        let _serving = served.then(|| laptop.serve());
+        let long = long.to_str().unwrap();
+        let error = laptop.fails(2, ["import", long, "--collection", "c"]);
+        assert!(text(&error["message"]).ends_with("it has more than 1,073,741,824 bytes"));
+        let types = ["--types", "n=bool", "--types", "n=string"];
+        let arguments = ["import", &short, "--collection", "c"];
+        let error = laptop.fails(2, arguments.iter().chain(&types));
+        assert_eq!(error["message"], "--types names the column `n` twice");
+    }
+}

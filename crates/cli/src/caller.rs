@@ -94,7 +94,12 @@ impl Caller for ThisProcess {
 async fn read_whole(path: PathBuf, most: u64) -> io::Result<Vec<u8>> {
     let reading = tokio::task::spawn_blocking(move || {
         let mut content = Vec::new();
-        let mut file = File::open(path)?.take(most.saturating_add(1));
+        let file = File::open(path)?;
+        if file.metadata()?.len() > most {
+            return Err(too_large(most));
+        }
+        // A pipe or a device has no length.
+        let mut file = file.take(most.saturating_add(1));
         file.read_to_end(&mut content)?;
         if content.len() as u64 > most {
             return Err(too_large(most));

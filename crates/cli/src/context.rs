@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use driftless::{Database, Options, StoreEngine};
 
@@ -29,6 +30,8 @@ pub(crate) struct Context {
     caller: Arc<dyn Caller>,
     /// Open already where a process carries out the commands of others.
     served: Option<Database>,
+    /// For how long the folder may be made small when it is closed, if that is limited.
+    tidy: Option<Duration>,
     /// Where the answer goes.
     pub(crate) output: Output,
 }
@@ -45,6 +48,7 @@ impl Context {
             output: Output::new(global.json, &*caller),
             caller,
             served: None,
+            tidy: None,
         }
     }
 
@@ -56,7 +60,13 @@ impl Context {
             output: Output::new(json, &*caller),
             served: Some(database.with_progress(tell)),
             caller,
+            tidy: None,
         }
+    }
+
+    /// Has the folder closed soon: what makes it small is left to a later process after so long.
+    pub(crate) fn close_soon(&mut self, tidy: Duration) {
+        self.tidy = Some(tidy);
     }
 
     /// Whether the database was open before the command, and stays open after it.
@@ -172,7 +182,11 @@ impl Context {
         if self.is_served() {
             return Ok(());
         }
-        match database.close().await {
+        let closed = match self.tidy {
+            Some(tidy) => database.close_soon(tidy).await,
+            None => database.close().await,
+        };
+        match closed {
             Err(error) if error.code() == FOLDER_GONE => return Err(error.into()),
             Err(error) => self.say(&format!(
                 "closing the folder failed ({error}); what was done is durable, the next command mends the rest"

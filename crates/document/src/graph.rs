@@ -28,18 +28,6 @@ impl Set {
             .get(index / 64)
             .is_some_and(|word| word >> (index % 64) & 1 == 1)
     }
-
-    pub(crate) fn union(&mut self, other: &Self) {
-        for (word, more) in self.words.iter_mut().zip(&other.words) {
-            *word |= more;
-        }
-    }
-
-    pub(crate) fn intersect(&mut self, other: &Self) {
-        for (word, keep) in self.words.iter_mut().zip(&other.words) {
-            *word &= keep;
-        }
-    }
 }
 
 /// What some change knew of: a set of changes of one graph, often all there were.
@@ -60,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) seq: u64,
     pub(crate) max_op: u64,
     pub(crate) deps: Vec<usize>,
+    /// How many changes directly knew of it.
+    pub(crate) children: u32,
 }
 
 /// The changes of one record and their dependencies, in an order in which every change follows its past.
@@ -95,6 +85,26 @@ impl ChangeGraph {
         let mut heads: Vec<_> = self.heads.iter().map(|&n| self.nodes[n].hash).collect();
         heads.sort_unstable();
         heads
+    }
+
+    /// The places of the heads.
+    pub(crate) fn head_places(&self) -> impl Iterator<Item = usize> + '_ {
+        self.heads.iter().copied()
+    }
+
+    /// The places of the changes that the one at a place directly knew of.
+    pub(crate) fn deps_of(&self, place: usize) -> &[usize] {
+        &self.nodes[place].deps
+    }
+
+    /// How many changes directly knew of the one at a place.
+    pub(crate) fn children_of(&self, place: usize) -> u32 {
+        self.nodes[place].children
+    }
+
+    /// The hash of the change at a place.
+    pub(crate) fn hash_at(&self, place: usize) -> ChangeHash {
+        self.nodes[place].hash
     }
 
     /// The last sequence number of `actor`, whatever its place in the graph.
@@ -185,6 +195,9 @@ impl ChangeGraph {
             .filter_map(|h| self.index.get(h))
             .copied()
             .collect();
+        for &dep in &deps {
+            self.nodes[dep].children += 1;
+        }
         self.heads.retain(|head| !deps.contains(head));
         self.heads.push(n);
         self.index.insert(link.hash, n);
@@ -197,6 +210,7 @@ impl ChangeGraph {
             seq: link.seq,
             max_op: link.max_op,
             deps,
+            children: 0,
         });
     }
 }

@@ -32,15 +32,42 @@ pub struct EntryId(pub [u8; 16]);
 impl EntryId {
     /// The id of the entry whose smallest member operation is `operation`.
     pub fn of(collection: &str, record: RecordId, register: &str, operation: OpId) -> Self {
-        let mut hash = blake3::Hasher::new_derive_key("driftless conflict entry 1");
-        for part in [collection, register] {
-            hash.update(&(part.len() as u64).to_le_bytes());
-            hash.update(part.as_bytes());
-        }
+        EntryNames::new(collection, record, register).of(operation)
+    }
+
+    /// The id of the integrity entry `shape` of a field that holds a value and has fields below it.
+    pub fn of_shape(collection: &str, record: RecordId, field: &str) -> Self {
+        let mut hash = blake3::Hasher::new_derive_key("driftless integrity entry 1");
+        update_with(&mut hash, &["shape", collection, field]);
         hash.update(&record.0);
+        Self(uuid_of(&hash))
+    }
+}
+
+/// Names the entries of one register.
+pub(crate) struct EntryNames(blake3::Hasher);
+
+impl EntryNames {
+    pub(crate) fn new(collection: &str, record: RecordId, register: &str) -> Self {
+        let mut hash = blake3::Hasher::new_derive_key("driftless conflict entry 1");
+        update_with(&mut hash, &[collection, register]);
+        hash.update(&record.0);
+        Self(hash)
+    }
+
+    /// The name of the entry whose smallest member operation is `operation`.
+    pub(crate) fn of(&self, operation: OpId) -> EntryId {
+        let mut hash = self.0.clone();
         hash.update(&operation.counter.to_le_bytes());
         hash.update(&operation.actor.0);
-        Self(uuid_of(&hash))
+        EntryId(uuid_of(&hash))
+    }
+}
+
+fn update_with(hash: &mut blake3::Hasher, parts: &[&str]) {
+    for part in parts {
+        hash.update(&(part.len() as u64).to_le_bytes());
+        hash.update(part.as_bytes());
     }
 }
 

@@ -39,7 +39,8 @@ pub use admission::{Admission, Admitted, Refusal, read_change};
 pub use change::{Action, Change, Operation, change_hash};
 pub use codec::DecodeError;
 pub use conflict::{
-    Candidate, Entry, Evidence, Kind, Member, MemberAction, Shown, Status, Verdict, evidence,
+    Agreed, Candidate, Entry, Evidence, Kind, Member, MemberAction, Review, ReviewAction, Shown,
+    Span, Status, Verdict, evidence,
 };
 pub use field::{FieldKey, FieldType};
 pub use history::{

@@ -41,3 +41,9 @@ pub const RULE_LIST: usize = 64;
 pub const RULE_TEXT_BYTES: usize = 256;
 /// The greatest number a rule can compare with.
 pub const RULE_NUMBER: u64 = 1_000_000;
+/// Characters of a note on a conflict, as entries show it; what is beyond is cut off.
+pub const REVIEW_CHARACTERS: usize = 1_000;
+/// Characters that an entry shows of what one change removed from a text, and of what it put in.
+pub const SHOWN_EDIT_CHARACTERS: usize = 4_096;
+/// Bytes that an entry shows of a text, for its base and for each candidate.
+pub const SHOWN_TEXT_BYTES: usize = 64 * 1024;

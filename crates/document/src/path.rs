@@ -228,6 +228,17 @@ pub(crate) fn is_typed(key: &str, path: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(['#', '/']))
 }
 
+/// The paths of the fields that a field lies in, the nearest first.
+pub(crate) fn above(path: &str) -> impl Iterator<Item = &str> {
+    let bytes = path.as_bytes();
+    let is_joint = |at: &usize| {
+        let escapes = bytes[..*at].iter().rev().take_while(|byte| **byte == b'\\');
+        bytes[*at] == b'.' && escapes.count() % 2 == 0
+    };
+    let joints = (0..bytes.len()).rev().filter(is_joint).collect::<Vec<_>>();
+    joints.into_iter().map(|at| &path[..at])
+}
+
 /// Whether the register `key` lies below the field `ancestor` (`address.city` below `address`).
 pub(crate) fn is_below(key: &str, ancestor: &str) -> bool {
     key.strip_prefix(ancestor)

@@ -3,7 +3,7 @@
 //! A record is read and changed through here only. It is never half changed: a change is applied to a copy,
 //! and the copy takes the document's place when the change reads back byte for byte.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use automerge::{
@@ -26,6 +26,9 @@ use crate::write::{self, Intent, WriteError};
 
 /// Offsets in text count Unicode code points; not saved by Automerge, so set on every load.
 const ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
+
+/// So many changes are cheaper to read one by one than with all that follow the same past.
+const FEW_CHANGES: usize = 16;
 
 /// One record: its document, loaded.
 #[derive(Clone)]
@@ -203,6 +206,67 @@ impl Record {
         })
         .map_err(|_| malformed("reading its changes panicked"))?
         .map_err(malformed)
+    }
+
+    /// Its changes from a place in the graph on, without genesis changes, in the order of the graph; those of
+    /// `known` need not be read.
+    pub(crate) fn changes_from(
+        &self,
+        place: usize,
+        known: &[Change],
+    ) -> Result<Vec<Change>, LoadError> {
+        let genesis = self.genesis_places();
+        let places = (place..self.graph.len()).filter(|n| !genesis.contains(n));
+        let mut changes: BTreeMap<usize, Change> = BTreeMap::new();
+        for change in known {
+            let at = self.graph.place(&change.hash).filter(|&at| at >= place);
+            changes.extend(at.map(|at| (at, change.clone())));
+        }
+        let missing: Vec<_> = places.filter(|n| !changes.contains_key(n)).collect();
+        if missing.is_empty() {
+            return Ok(changes.into_values().collect());
+        }
+        let read = quiet::catch(|| {
+            let raw = if missing.len() < FEW_CHANGES {
+                let hashes = missing.iter().map(|&n| self.graph.hash_at(n));
+                let found = hashes.map(|hash| {
+                    self.document
+                        .get_change_by_hash(&automerge::ChangeHash(hash.0))
+                });
+                found.flatten().collect()
+            } else {
+                let heads = self.heads_before(place).into_iter();
+                let heads: Vec<_> = heads.map(|hash| automerge::ChangeHash(hash.0)).collect();
+                self.document.get_changes(&heads)
+            };
+            let missing: BTreeSet<_> = missing.iter().copied().collect();
+            for change in &raw {
+                let at = self.graph.place(&ChangeHash(change.hash().0));
+                if let Some(at) = at.filter(|at| missing.contains(at)) {
+                    changes.insert(at, self.read(change)?);
+                }
+            }
+            Ok::<_, &'static str>(())
+        });
+        let malformed = |reason: &str| LoadError::Malformed {
+            reason: reason.to_owned(),
+        };
+        read.map_err(|_| malformed("reading its changes panicked"))?
+            .map_err(malformed)?;
+        Ok(changes.into_values().collect())
+    }
+
+    /// The heads of what stands before a place in the graph, where that is one head or nothing.
+    pub(crate) fn heads_before(&self, place: usize) -> Vec<ChangeHash> {
+        let genesis = self.genesis_places();
+        let last = (0..place).rev().find(|n| !genesis.contains(n));
+        last.map(|n| self.graph.hash_at(n)).into_iter().collect()
+    }
+
+    /// Where the genesis changes of its fields stand in the graph.
+    pub(crate) fn genesis_places(&self) -> BTreeSet<usize> {
+        let hashes = self.objects.values().map(|object| &object.genesis);
+        hashes.filter_map(|hash| self.graph.place(hash)).collect()
     }
 
     /// Takes apart one of its changes.

@@ -1,7 +1,10 @@
 //! A record as it reads now: what lists, queries and digests look at instead of documents.
 
+use std::collections::BTreeSet;
+
 use crate::codec::{self, Decode, DecodeError, Encode};
 use crate::ids::{ChangeHash, Version};
+use crate::path::FieldPath;
 use crate::value::Fields;
 
 /// The shown values of a record at its heads.
@@ -21,6 +24,34 @@ impl Row {
     /// The record's version.
     pub fn version(&self) -> Version {
         Version::of(&self.heads)
+    }
+
+    /// The keys of the fields that hold a value while there are fields below them, in order: a row can show only
+    /// one of the two.
+    pub fn clashes(&self) -> impl Iterator<Item = &str> {
+        let mut above = BTreeSet::new();
+        for key in self.fields.keys() {
+            above.extend(self.clashes_above(key));
+        }
+        above.into_iter()
+    }
+
+    /// Those of [`Row::clashes`] that the register of this key is one side of.
+    pub fn has_clash_at(&self, key: &str) -> bool {
+        let below = format!("{key}.");
+        let next = self.fields.range(below.clone()..).next();
+        let is_above = next.is_some_and(|(next, _)| next.starts_with(&below));
+        self.clashes_above(key).next().is_some() || (is_above && self.is_value(key))
+    }
+
+    /// The fields above a key that hold a value.
+    fn clashes_above<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        let above = key.match_indices('.').map(|(at, _)| &key[..at]);
+        above.filter(|above| self.is_value(above))
+    }
+
+    fn is_value(&self, key: &str) -> bool {
+        self.fields.contains_key(key) && FieldPath::parse(key).is_ok()
     }
 
     /// The stored form.

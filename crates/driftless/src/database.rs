@@ -170,8 +170,15 @@ impl Database {
     }
 
     /// Closes the database for all its handles; whatever was asked before is done first.
+    ///
+    /// Files that have grown a lot are made small before: with tens of megabytes in them that may take seconds.
     pub async fn close(self) -> Result<(), Error> {
-        self.shared.actor.close().await
+        self.shared.actor.close(None).await
+    }
+
+    /// The same for a program that has to end soon: what makes files small is left to a later process after `tidy`.
+    pub async fn close_soon(self, tidy: Duration) -> Result<(), Error> {
+        self.shared.actor.close(Some(tidy)).await
     }
 
     /// Waits until the database has ended, and says why: it was closed, or a failure that it cannot go on after,
@@ -280,6 +287,9 @@ impl Database {
     }
 
     /// Each change this device has committed or received after number `seq`, in order, at most `limit`.
+    ///
+    /// Numbers are this device's own. Where a change is taken back, or one that was refused is applied after all, those
+    /// behind it are counted anew: whoever finds [`Database::last_change`] below the number it has begins again.
     pub async fn changes_since(&self, seq: u64, limit: usize) -> Result<Vec<ChangeEvent>, Error> {
         self.read(move |replica| replica.changes_since(seq, limit))
             .await

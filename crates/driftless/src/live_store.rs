@@ -220,8 +220,11 @@ impl LiveStore {
     }
 
     /// What is left to do before the store is closed: a rewrite that is due is finished, unless the store is large and
-    /// can wait for a longer process.
-    pub(crate) fn settle(&mut self) -> Result<(), Suspect> {
+    /// can wait for a longer process. Once `go_on` says no, it waits all the same.
+    pub(crate) fn settle(&mut self, go_on: &dyn Fn() -> bool) -> Result<(), Suspect> {
+        if !go_on() {
+            return Ok(());
+        }
         let has_grown = self
             .kv
             .size_on_disk()
@@ -234,7 +237,7 @@ impl LiveStore {
         let is_due = rewrite.is_due;
         let cannot_wait = || self.is_over(Over::TwiceEver).unwrap_or(false);
         if is_due && (is_quick || cannot_wait()) {
-            while self.is_at_work() {
+            while self.is_at_work() && go_on() {
                 self.step()?;
             }
         }

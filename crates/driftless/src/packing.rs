@@ -9,7 +9,8 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, channel};
+use std::time::Instant;
 
 use driftless_engine::Replica;
 use driftless_store::{JournalError, PackedSegment};
@@ -94,8 +95,7 @@ impl Packing {
             return Ok(());
         };
         // Somebody who asked for all to be made small may have been faster.
-        let next = replica.pack_source()?;
-        if next.is_some_and(|source| source.number() == pack.number()) {
+        if replica.next_to_pack() == Some(pack.number()) {
             replica.adopt_pack(&pack)?;
             self.overdue = self.overdue.saturating_sub(1);
             tracing::debug!(
@@ -107,17 +107,20 @@ impl Packing {
         Ok(())
     }
 
-    /// Gives up what is under way, or waits for it where it is overdue; the replica is about to be closed.
-    pub(crate) fn finish(&mut self, replica: &mut Replica) {
-        self.end_running(replica);
+    /// Gives up what is under way, or waits for it where it is overdue, until `until` if that is said; the replica is about
+    /// to be closed.
+    pub(crate) fn finish(&mut self, replica: &mut Replica, until: Option<Instant>) {
+        self.end_running(replica, until);
+        let go_on = || until.is_none_or(|until| Instant::now() < until);
         if !self.given_up
-            && let Err(error) = pack_last(replica)
+            && go_on()
+            && let Err(error) = pack_last(replica, &go_on)
         {
             self.give_up(&error);
         }
     }
 
-    fn end_running(&mut self, replica: &mut Replica) {
+    fn end_running(&mut self, replica: &mut Replica, until: Option<Instant>) {
         let Some(running) = self.running.take() else {
             return;
         };
@@ -125,8 +128,21 @@ impl Packing {
             running.stop.store(true, Ordering::Relaxed);
             return;
         }
+        let packed = match until {
+            None => running.done.recv().ok(),
+            Some(until) => {
+                let left = until.saturating_duration_since(Instant::now());
+                match running.done.recv_timeout(left) {
+                    Err(RecvTimeoutError::Timeout) => {
+                        running.stop.store(true, Ordering::Relaxed);
+                        return;
+                    }
+                    packed => packed.ok(),
+                }
+            }
+        };
         // What is not listed anew yet is listed by the next opening.
-        if let Err(error) = self.adopt(replica, running.done.recv().ok()) {
+        if let Err(error) = self.adopt(replica, packed) {
             self.give_up(&error);
         }
     }
@@ -138,9 +154,9 @@ impl Packing {
 }
 
 /// Packs the newest segment where it is large: whoever wrote that much can wait for it.
-fn pack_last(replica: &mut Replica) -> Result<(), Error> {
+fn pack_last(replica: &mut Replica, go_on: &dyn Fn() -> bool) -> Result<(), Error> {
     if replica.segments_to_pack() == 0 && replica.close_segment(CLOSE_PACK_BYTES)? {
-        replica.pack_next(&|| true)?;
+        replica.pack_next(go_on)?;
     }
     Ok(())
 }

@@ -22,6 +22,11 @@ impl Replica {
         self.journal.closed_segments()
     }
 
+    /// The number of the segment that [`Replica::pack_source`] would give; nothing is read.
+    pub fn next_to_pack(&self) -> Option<u32> {
+        self.journal.first_closed()
+    }
+
     /// The next segment to pack, if any: [`ClosedSegment::pack`] it, on any thread.
     pub fn pack_source(&self) -> Result<Option<ClosedSegment>, EngineError> {
         Ok(self.journal.closed_segment()?)

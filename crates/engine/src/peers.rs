@@ -24,6 +24,9 @@ use crate::types::{PeerView, RecordKey, RecordSync, SyncState};
 const PEER_NOTE: &str = "peer/";
 const PEER_FORMAT: u8 = 2;
 
+/// What the notes of what a peer was told to be refused here begin with; its hex key, a slash and the envelope follow.
+const TOLD_NOTE: &str = "told/";
+
 /// What is remembered of a peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Peer {
@@ -33,6 +36,8 @@ pub(crate) struct Peer {
     pub(crate) held: BTreeMap<FeedId, u64>,
     /// Of that, what it has said that it refused.
     pub(crate) refused: BTreeMap<(FeedId, u64), Code>,
+    /// What this device has told it to be refused here, each a note of its own.
+    told: BTreeSet<(FeedId, u64)>,
 }
 
 impl Peer {
@@ -76,6 +81,7 @@ impl Peer {
             last_sync_ms: (last >= 0).then_some(last),
             held,
             refused,
+            told: BTreeSet::new(),
         })
     }
 
@@ -113,24 +119,38 @@ impl Replica {
     }
 
     pub(crate) fn load_peers(&self) -> Result<BTreeMap<DeviceId, Peer>, EngineError> {
-        let mut found = BTreeMap::new();
+        let mut found = BTreeMap::<DeviceId, Peer>::new();
         let mut result = Ok(());
         let space = self.core.keys.space(Space::Note);
         self.core.base.scan(&space, &[], &mut |key, value| {
-            let note = space::note_of(key)
-                .map_err(EngineError::from)
-                .and_then(|name| {
-                    let device = name.strip_prefix(PEER_NOTE).and_then(|id| id.parse().ok());
-                    let peer = device.map(|device: DeviceId| Ok((device, Peer::decode(value)?)));
-                    peer.transpose()
-                });
-            match note {
-                Ok(note) => found.extend(note),
-                Err(error) => result = Err(error),
+            let note = space::note_of(key).map_err(EngineError::from);
+            if let Err(error) = note.and_then(|name| load_note(&mut found, &name, value)) {
+                result = Err(error);
             }
             Visit::Continue
         })?;
         result.map(|()| found)
+    }
+
+    /// Stages that a peer is told that an envelope is refused here: should it be applied later, the peer is to know.
+    pub(crate) fn note_told(&mut self, peer: &DeviceId, id: EnvelopeId) -> Result<(), EngineError> {
+        let told = &mut self.peers.entry(*peer).or_default().told;
+        if told.len() >= limits::REFUSED_BY_PEER || !told.insert((id.feed, id.n)) {
+            return Ok(());
+        }
+        self.set_setting(&format!("{TOLD_NOTE}{peer}/{id}"), &[1])
+    }
+
+    /// What a peer was told to be refused here, and is applied by now.
+    pub(crate) fn applied_since(&self, peer: &DeviceId) -> Result<Vec<EnvelopeId>, EngineError> {
+        let told = self.peers.get(peer).into_iter().flat_map(|peer| &peer.told);
+        let mut applied = Vec::new();
+        for (feed, n) in told {
+            if !self.core.is_quarantined(feed, *n)? {
+                applied.push(EnvelopeId { feed: *feed, n: *n });
+            }
+        }
+        Ok(applied)
     }
 
     pub(crate) fn peer_views(
@@ -328,4 +348,28 @@ impl Replica {
             collection == key.collection && item.record == key.record.0
         }))
     }
+}
+
+/// Takes a setting into what is known of peers, if it is about one.
+fn load_note(
+    peers: &mut BTreeMap<DeviceId, Peer>,
+    name: &str,
+    value: &[u8],
+) -> Result<(), EngineError> {
+    if let Some(device) = name.strip_prefix(PEER_NOTE).and_then(|id| id.parse().ok()) {
+        let peer = peers.entry(device).or_default();
+        let told = std::mem::take(&mut peer.told);
+        *peer = Peer {
+            told,
+            ..Peer::decode(value)?
+        };
+    } else if let Some((device, id)) = name
+        .strip_prefix(TOLD_NOTE)
+        .and_then(|told| told.split_once('/'))
+        && let (Ok(device), Ok(id)) = (device.parse(), id.parse::<EnvelopeId>())
+    {
+        let peer = peers.entry(device).or_default();
+        peer.told.insert((id.feed, id.n));
+    }
+    Ok(())
 }

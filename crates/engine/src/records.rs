@@ -128,6 +128,9 @@ impl Replica {
     }
 
     /// Each change committed here after number `seq`, once, in order, at most `limit` of them.
+    ///
+    /// Numbers are this replica's own. Where something is taken back or applied after all, everything is derived again, and
+    /// what lies behind it is counted anew.
     pub fn changes_since(&self, seq: u64, limit: usize) -> Result<Vec<ChangeEvent>, EngineError> {
         let mut events = Vec::new();
         if limit == 0 {

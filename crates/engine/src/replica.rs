@@ -51,6 +51,8 @@ pub struct Replica {
     pub(crate) next_session: u64,
     /// What is known of each peer.
     pub(crate) peers: BTreeMap<DeviceId, Peer>,
+    /// Counts how often all was judged anew.
+    pub(crate) judged: u64,
     /// Counts what was learnt of peers.
     pub(crate) peer_news: u64,
     /// Envelopes brought into the form in which they travel.
@@ -184,6 +186,7 @@ impl Replica {
             sessions: BTreeMap::new(),
             next_session: 0,
             peers: BTreeMap::new(),
+            judged: 0,
             peer_news: 0,
             encoded: std::cell::Cell::new(0),
             news: Vec::new(),
@@ -239,17 +242,24 @@ impl Replica {
         self.core.apply(end)?;
         if self.core.is_stale() {
             self.core.rederive(&self.journal)?;
-            // Own changes may be quarantined now: their numbers are taken all the same.
-            self.incarnation = None;
+            self.after_judging();
         }
         Ok(())
+    }
+
+    fn after_judging(&mut self) {
+        // Own changes may be quarantined now: their numbers are taken all the same.
+        self.incarnation = None;
+        // What was refused may be applied now, and who was told of it is to know.
+        self.judged += 1;
+        self.awakened.extend(self.sessions.keys());
     }
 
     /// Derives everything again from the journal; nothing may be staged.
     pub(crate) fn rederive(&mut self) -> Result<(), EngineError> {
         let derived = self.core.rederive(&self.journal);
         self.broken |= derived.is_err();
-        self.incarnation = None;
+        self.after_judging();
         derived
     }
 

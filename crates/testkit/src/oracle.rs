@@ -262,6 +262,8 @@ impl<'a> Oracle<'a> {
             candidates,
             members: members.iter().map(member).collect(),
             outcomes: outcomes.iter().map(candidate).collect(),
+            spans: Vec::new(),
+            reviews: Vec::new(),
         };
         Episode {
             entry,

@@ -3,7 +3,8 @@
 //! Each block is durable when its import returns, so that an interrupted import keeps whole blocks and a
 //! second run with `--key` goes on from there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::Path;
 
 use driftless::{
@@ -24,6 +25,8 @@ use crate::standard_error::StandardError;
 const BLOCK_RECORDS: usize = 256;
 /// Bytes of one block, as estimated by [`weight`]; a record over it is a block of its own.
 const BLOCK_BYTES: usize = 256 * 1024;
+/// Bytes of a file: all of it is checked, in memory, before anything is imported.
+pub(crate) const IMPORT_FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
 /// What a field adds to the bytes of its name and value.
 const FIELD_OVERHEAD_BYTES: usize = 16;
 
@@ -34,6 +37,13 @@ pub(crate) async fn run(context: &mut Context, arguments: Import) -> Result<(), 
         .iter()
         .map(|argument| column_type(argument))
         .collect::<Result<Vec<_>, _>>()?;
+    let mut columns = BTreeSet::new();
+    if let Some((twice, _)) = types.iter().find(|(column, _)| !columns.insert(column)) {
+        return Err(Failure::Usage {
+            message: format!("--types names the column `{twice}` twice"),
+            remedy: "Give each column one type.".into(),
+        });
+    }
     let database = context.open_unless(&interrupt).await?;
     let result = import(&*context.caller(), &database, arguments, types, &interrupt).await;
     let counts = context.close_after(database, result).await?;
@@ -116,11 +126,17 @@ async fn read(
     options: ImportOptions,
 ) -> Result<Checked, Failure> {
     let path = path.to_owned();
-    let content = caller.read_file(&path, u64::MAX).await;
-    let bytes = content.map_err(|source| Failure::File {
-        action: "read",
-        path: path.clone(),
-        source,
+    let content = caller.read_file(&path, IMPORT_FILE_BYTES_MAX).await;
+    let bytes = content.map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => Failure::Usage {
+            message: format!("{}: {source}", path.display()),
+            remedy: "Split the file, and import its parts one after the other.".into(),
+        },
+        _ => Failure::File {
+            action: "read",
+            path: path.clone(),
+            source,
+        },
     })?;
     let to = caller.standard_error().clone();
     // On a thread where that may take its time.

@@ -24,7 +24,7 @@ pub(crate) async fn status(context: &mut Context) -> Result<(), Failure> {
                 output.object(&status_json(&status, &store, &connections))
             } else {
                 print_status(output, &status, &store)?;
-                print_connections(output, &connections)
+                print_connections(output, &status, &connections)
             }
         })
         .await
@@ -85,10 +85,17 @@ fn status_json(
 }
 
 /// A line for each connection, with what it waits for.
-fn print_connections(output: &mut Output, connections: &[ConnectionStatus]) -> Result<(), Failure> {
+fn print_connections(
+    output: &mut Output,
+    status: &StatusReport,
+    connections: &[ConnectionStatus],
+) -> Result<(), Failure> {
     for connection in connections {
+        let mut members = status.members.iter();
+        let peer = members.find(|member| Some(member.device) == connection.peer);
+        let name = peer.map_or_else(String::new, |peer| format!(" ({})", clean(&peer.name)));
         let mut line = format!(
-            "connection {} is {}",
+            "connection {}{name} is {}",
             clean(&connection.address),
             connection.state.as_str().replace('_', " ")
         );

@@ -16,7 +16,7 @@ mod serve;
 mod sync;
 mod watch;
 
-pub(crate) use import::import_checked;
+pub(crate) use import::{IMPORT_FILE_BYTES_MAX, import_checked};
 
 use std::ffi::OsString;
 use std::sync::Arc;

@@ -14,10 +14,14 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Output;
 
+/// Time for which the folder is made small before it is closed.
+const TIDY_WITHIN: Duration = Duration::from_secs(1);
+
 /// Time in which everything is closed, or left to the next opening to mend.
 const CLOSE_WITHIN: Duration = Duration::from_millis(4_800);
 
 pub(crate) async fn run(context: &mut Context, arguments: Serve) -> Result<(), Failure> {
+    context.close_soon(TIDY_WITHIN);
     let interrupt = context.interrupt()?;
     let database = context.open_unless(&interrupt).await?;
     let commands = context.carry_out_for_others(&database);

@@ -111,6 +111,8 @@ impl Watcher {
 
     /// Prints what was committed since the last time.
     async fn print_new(&mut self, database: &Database, output: &mut Output) -> Result<(), Failure> {
+        // Where something was taken back there are fewer changes now, and the next one has a number that was had before.
+        self.seq = self.seq.min(database.last_change().await?);
         loop {
             let changes = database.changes_since(self.seq, CHANGES_A_READ).await?;
             let Some(last) = changes.last() else {

@@ -85,10 +85,10 @@ impl ServedError {
     pub(crate) fn remedy(&self) -> String {
         match self {
             Self::NobodyListens { .. } => {
-                "Wait until the other command has ended; while `driftless serve` runs on a folder, commands need not wait."
+                "Wait until the other command has ended. If it is `driftless serve` or `driftless watch`, its socket is gone: end it and start it again."
             }
             Self::Foreign { .. } => {
-                "Find out which program made that socket and end it, then start `driftless serve` again."
+                "If another user serves the folder, run the command as that user. Else end the program that made that socket, and start `driftless serve` again."
             }
             Self::OtherVersion { .. } => {
                 "End that process and start it again with the version that is installed now."

@@ -20,8 +20,8 @@ pub(super) const PART_BYTES_MAX: usize = 64 * 1024;
 /// Frames of output that a client has not taken yet; then its command waits, and progress is left out.
 pub(super) const FRAMES_WAITING: usize = 32;
 
-/// Bytes of a file that a client passes on, which the serving process holds in memory.
-pub(super) const FILE_BYTES_MAX: u64 = 1024 * 1024 * 1024;
+/// Bytes of a file that a client passes on, which the serving process holds in memory: what commands ask for at most.
+pub(super) const FILE_BYTES_MAX: u64 = crate::commands::IMPORT_FILE_BYTES_MAX;
 
 /// Time in which either side must have said who it is, and a client what it wants.
 pub(super) const GREETING_TIMEOUT: Duration = Duration::from_secs(5);

@@ -1,16 +1,56 @@
-//! One register inside one fork: who contests whom, and what becomes of it.
+//! One leaf inside one fork: who contests whom, and what becomes of it.
 
-use std::ops::Range;
-
-use super::evidence::{History, Write};
-use super::forks::Fork;
+use super::clocks::{CommonPast, Extent, Fork};
+use super::contest::{self, Groups, Point, Relation};
+use super::history::{History, Leaf, Step};
+use super::settle::Case;
 use super::{Candidate, Entry, Kind, Member, MemberAction, Shown};
-use crate::change::Action;
-use crate::ids::{EntryId, OpId, RecordId};
+use crate::field::{FieldKey, FieldType};
+use crate::ids::{EntryId, EntryNames, OpId, RecordId};
 use crate::path::DELETED;
 use crate::value::Value;
 
-/// What one change does to a register: a write, or (on `$deleted`) a touch.
+/// Whose log it is.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) collection: &'a str,
+    pub(super) record: RecordId,
+}
+
+/// What kind of leaf it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    /// Whether the record is deleted.
+    Record,
+    /// A member of a set.
+    SetMember,
+    Element,
+    Field,
+}
+
+impl Sort {
+    fn of(leaf: Leaf<'_>) -> Self {
+        let is_member = |key: FieldKey| key.kind() == FieldType::Set && key.member().is_some();
+        if leaf.key == DELETED {
+            Self::Record
+        } else if leaf.element.is_some() {
+            Self::Element
+        } else if leaf.key.contains('/') && FieldKey::parse(leaf.key).is_some_and(is_member) {
+            Self::SetMember
+        } else {
+            Self::Field
+        }
+    }
+
+    fn relation(self) -> Relation {
+        match self {
+            Self::Record | Self::SetMember => Relation::Opposites,
+            Self::Element | Self::Field => Relation::UnlessBothWeak,
+        }
+    }
+}
+
+/// What one change does to a leaf: a write, or (on `$deleted`) a touch.
 #[derive(Clone)]
 struct Act {
     change: usize,
@@ -18,310 +58,265 @@ struct Act {
     action: MemberAction,
 }
 
-/// All acts on one register inside one fork, in (counter, actor) order.
-pub(super) struct Acts {
-    acts: Vec<Act>,
-    of_record: bool,
+impl Act {
+    fn is_touch(&self) -> bool {
+        self.action == MemberAction::Touch
+    }
 }
 
-impl Acts {
-    pub(super) fn of(history: &History<'_>, register: &str, fork: &Fork) -> Self {
-        let writes = within(history.writes(register), &fork.range);
-        let mut acts: Vec<Act> = writes
+/// All acts on one leaf inside one fork, in history order.
+pub(super) struct Acts<'a> {
+    history: &'a History<'a>,
+    fork: &'a Fork,
+    leaf: Leaf<'a>,
+    sort: Sort,
+    all: Vec<Act>,
+}
+
+impl<'a> Acts<'a> {
+    pub(super) fn of(history: &'a History<'a>, leaf: Leaf<'a>, fork: &'a Fork) -> Self {
+        let mut acts = Self {
+            history,
+            fork,
+            leaf,
+            sort: Sort::of(leaf),
+            all: Vec::new(),
+        };
+        let writes = history
+            .writes_from(leaf, fork.range.start)
+            .take_while(|write| fork.range.contains(&write.change));
+        acts.all.extend(writes.map(|write| Act {
+            change: write.change,
+            operation: write.operation,
+            action: action_of(write),
+        }));
+        if acts.sort == Sort::Record && acts.all.iter().any(|act| acts.is_strong(act)) {
+            let touches = touches(history, fork);
+            acts.all.extend(touches);
+            acts.all.sort_by_key(|act| act.change);
+        }
+        acts
+    }
+
+    /// A put, and of a record its deletion.
+    fn is_strong(&self, act: &Act) -> bool {
+        match self.sort {
+            Sort::Record => act.action == MemberAction::Put(Value::Bool(true)),
+            _ => act.action != MemberAction::Delete,
+        }
+    }
+
+    /// The entries: one for each connected component of two or more of "contests".
+    pub(super) fn entries(&self, place: Place<'_>) -> Vec<Entry> {
+        let points: Vec<_> = self
+            .all
             .iter()
-            .map(|write| Act {
-                change: write.change,
-                operation: write.operation,
-                action: History::member_action(write),
+            .enumerate()
+            .map(|(n, act)| Point {
+                n,
+                change: act.change,
+                strong: self.is_strong(act),
             })
             .collect();
-        let of_record = register == DELETED;
-        if of_record && !acts.is_empty() {
-            acts.extend(
-                history
-                    .touches(fork)
-                    .into_iter()
-                    .map(|(change, operation)| Act {
-                        change,
-                        operation,
-                        action: MemberAction::Touch,
-                    }),
-            );
+        let mut groups = Groups::new(points.len());
+        contest::join(self.fork, &points, self.sort.relation(), &mut groups);
+        let components = groups.components();
+        if components.is_empty() {
+            return Vec::new();
         }
-        acts.sort_by_key(|act| act.operation);
-        Self { acts, of_record }
+        let name = self.leaf.name();
+        let names = EntryNames::new(place.collection, place.record, &name);
+        let entry = |members: Vec<usize>| self.entry(members, &name, &names);
+        components.into_iter().map(entry).collect()
     }
 
-    /// Whether two acts contest each other: neither knew of the other, and they do not commute.
-    fn contest(&self, fork: &Fork, x: &Act, y: &Act) -> bool {
-        if x.change == y.change || fork.knew(x.change, y.change) || fork.knew(y.change, x.change) {
-            return false;
-        }
-        if self.of_record {
-            return wants_deleted(x) != wants_deleted(y)
-                && !(x.action == MemberAction::Touch && y.action == MemberAction::Touch);
-        }
-        !(x.action == MemberAction::Delete && y.action == MemberAction::Delete)
-    }
-}
-
-/// On `$deleted`: whether the act deletes the record. An absent register reads false.
-fn wants_deleted(act: &Act) -> bool {
-    act.action == MemberAction::Put(Value::Bool(true))
-}
-
-/// The writes whose change lies in a range; `writes` are in history order.
-fn within<'w, 'a>(writes: &'w [Write<'a>], range: &Range<usize>) -> &'w [Write<'a>] {
-    let from = writes.partition_point(|write| write.change < range.start);
-    let to = writes.partition_point(|write| write.change < range.end);
-    &writes[from..to]
-}
-
-/// A connected group of acts that contest each other, as indexes into the acts, ascending.
-pub(super) struct Episode<'a> {
-    fork: &'a Fork,
-    acts: &'a Acts,
-    members: Vec<usize>,
-}
-
-/// The episodes among some acts: the connected components of two or more of "contests".
-pub(super) fn episodes_of<'a>(fork: &'a Fork, acts: &'a Acts) -> Vec<Episode<'a>> {
-    let mut group = UnionFind::new(acts.acts.len());
-    for (i, x) in acts.acts.iter().enumerate() {
-        for (j, y) in acts.acts.iter().enumerate().skip(i + 1) {
-            if acts.contest(fork, x, y) {
-                group.join(i, j);
-            }
-        }
-    }
-    group
-        .groups()
-        .into_iter()
-        .filter(|members| members.len() > 1)
-        .map(|members| Episode {
-            fork,
-            acts,
-            members,
-        })
-        .collect()
-}
-
-impl Episode<'_> {
-    pub(super) fn entry(
-        &self,
-        collection: &str,
-        record: RecordId,
-        register: &str,
-        history: &History<'_>,
-    ) -> Entry {
-        let reach = self.reach();
+    fn entry(&self, mut members: Vec<usize>, name: &str, names: &EntryNames) -> Entry {
+        members.sort_by_key(|&n| self.all[n].operation);
+        let ids: Vec<EntryId> = members
+            .iter()
+            .map(|&n| names.of(self.all[n].operation))
+            .collect();
+        let extent = self.extent(&members);
+        let reach = self.reach(&members, &extent);
         let candidates = self.candidates(&reach);
-        let acts = &self.acts.acts;
-        let id_of = |n: &usize| EntryId::of(collection, record, register, acts[*n].operation);
-        let mut ids = self.members.iter().map(id_of);
-        let id = ids.next().expect("an episode has two members or more");
-        let common = self
-            .fork
-            .common_past(self.members.iter().map(|&n| acts[n].change));
+        let common = CommonPast::of(self.fork, members.iter().map(|&n| self.all[n].change));
+        let reviews = self.history.reviews_of(&ids, |n| common.includes(n));
+        let case = Case {
+            history: self.history,
+            fork: self.fork,
+            members: &extent,
+            reviews: &reviews,
+        };
+        let writes = self.history.writes_from(self.leaf, self.fork.range.start);
+        let settled = case.settle(&writes.map(|write| (write.change, write)));
+        let mut outcomes: Vec<_> = settled
+            .outcomes
+            .iter()
+            .map(|(change, write)| {
+                let shown = self.shown(&action_of(write));
+                candidate(self.history, shown, *change, write.operation)
+            })
+            .collect();
+        outcomes.sort_by_key(|outcome| outcome.operation);
         Entry {
-            id,
-            also: ids.collect(),
-            register: register.to_owned(),
-            kind: self.kind(),
-            base: self.base(&history.live(register, common)),
-            candidates: self.grouped(&candidates, history),
-            members: self.members(&candidates, history),
-            outcomes: self.outcomes(register, history),
+            id: ids[0],
+            also: ids[1..].to_vec(),
+            register: name.to_owned(),
+            kind: self.kind(&members),
+            base: self.base(&common),
+            candidates: self.grouped(&candidates),
+            members: self.members(&members, &candidates),
+            outcomes,
+            spans: Vec::new(),
+            reviews: case.reviews(&self.extent(&reach), &settled),
         }
     }
 
-    fn kind(&self) -> Kind {
-        let deletes = |&n: &usize| self.acts.acts[n].action == MemberAction::Delete;
-        if self.acts.of_record {
-            Kind::RecordDeleted
-        } else if self.members.iter().any(deletes) {
-            Kind::PutDelete
-        } else {
-            Kind::PutPut
-        }
+    fn extent(&self, acts: &[usize]) -> Extent {
+        Extent::of(self.fork, acts.iter().map(|&n| self.all[n].change))
     }
 
-    /// Whether act `later` knew of act `earlier`.
-    fn succeeds(&self, later: usize, earlier: usize) -> bool {
-        let acts = &self.acts.acts;
-        self.fork.knew(acts[later].change, acts[earlier].change)
+    fn kind(&self, members: &[usize]) -> Kind {
+        let deletes = |&n: &usize| self.all[n].action == MemberAction::Delete;
+        match self.sort {
+            Sort::Record => Kind::RecordDeleted,
+            Sort::Element => Kind::ListElement,
+            _ if members.iter().any(deletes) => Kind::PutDelete,
+            _ => Kind::PutPut,
+        }
     }
 
     /// The members, and the acts that succeed some but not all of them. Acts after the fork succeed all.
-    fn reach(&self) -> Vec<usize> {
-        let in_reach = |n: &usize| {
-            let known = self
-                .members
-                .iter()
-                .filter(|&&m| self.succeeds(*n, m))
-                .count();
-            self.members.binary_search(n).is_ok() || (known > 0 && known < self.members.len())
+    fn reach(&self, members: &[usize], extent: &Extent) -> Vec<usize> {
+        let mut is_member = vec![false; self.all.len()];
+        for &n in members {
+            is_member[n] = true;
+        }
+        let in_reach = |&n: &usize| {
+            let change = self.all[n].change;
+            is_member[n]
+                || (extent.is_met_by(self.fork, change) && !extent.is_known_to(self.fork, change))
         };
-        (0..self.acts.acts.len()).filter(in_reach).collect()
+        (0..self.all.len()).filter(in_reach).collect()
     }
 
-    /// Those of the reach that none of it supersedes; a touch supersedes only touches.
+    /// Those of the reach that none of it supersedes, in (counter, actor) order; a touch supersedes only touches.
     fn candidates(&self, reach: &[usize]) -> Vec<usize> {
-        let touches = |n: usize| self.acts.acts[n].action == MemberAction::Touch;
-        let supersedes = |later: usize, earlier: usize| {
-            self.succeeds(later, earlier) && (!touches(later) || touches(earlier))
+        let extent = self.extent(reach);
+        let reached = |touches: bool| {
+            let acts = reach.iter().map(|&n| &self.all[n]);
+            let those = acts.filter(|act| act.is_touch() == touches);
+            extent.reached(self.fork, those.map(|act| act.change))
         };
-        let stands = |n: &usize| !reach.iter().any(|&later| supersedes(later, *n));
-        reach.iter().copied().filter(stands).collect()
+        let (by_writes, by_touches) = (reached(false), reached(true));
+        let stands = |&n: &usize| {
+            let act = &self.all[n];
+            let touched = act.is_touch() && by_touches.includes(self.fork, act.change);
+            !touched && !by_writes.includes(self.fork, act.change)
+        };
+        let mut candidates: Vec<_> = reach.iter().copied().filter(stands).collect();
+        candidates.sort_by_key(|&n| self.all[n].operation);
+        candidates
     }
 
     /// One candidate a side: of a record, all deletions are one, and all touches and restores.
-    fn grouped(&self, candidates: &[usize], history: &History<'_>) -> Vec<Candidate> {
+    fn grouped(&self, candidates: &[usize]) -> Vec<Candidate> {
         let mut grouped: Vec<Candidate> = Vec::new();
         for &n in candidates {
-            let act = &self.acts.acts[n];
+            let act = &self.all[n];
             let shown = self.shown(&act.action);
-            if self.acts.of_record && grouped.iter().any(|c| c.shown == shown) {
+            if self.sort == Sort::Record && grouped.iter().any(|c| c.shown == shown) {
                 continue;
             }
-            grouped.push(candidate(shown, act.change, act.operation, history));
+            grouped.push(candidate(self.history, shown, act.change, act.operation));
         }
         grouped
     }
 
     fn shown(&self, action: &MemberAction) -> Shown {
+        let of_record = self.sort == Sort::Record;
         match action {
-            MemberAction::Put(Value::Bool(true)) if self.acts.of_record => Shown::Absent,
-            _ if self.acts.of_record => Shown::Keep,
+            MemberAction::Put(Value::Bool(true)) if of_record => Shown::Absent,
+            _ if of_record => Shown::Keep,
             MemberAction::Put(value) => Shown::Value(value.clone()),
-            MemberAction::Delete | MemberAction::Touch => Shown::Absent,
+            _ => Shown::Absent,
         }
     }
 
-    fn base(&self, live: &[&Value]) -> Vec<Shown> {
-        if self.acts.of_record {
-            let deleted = live.last() == Some(&&Value::Bool(true));
+    fn base(&self, common: &CommonPast<'_>) -> Vec<Shown> {
+        let live = self.history.live(self.leaf, |n| common.includes(n));
+        if self.sort == Sort::Record {
+            let deleted = live
+                .last()
+                .is_some_and(|(_, value)| *value == Value::Bool(true));
             return vec![if deleted { Shown::Absent } else { Shown::Keep }];
         }
         if live.is_empty() {
             return vec![Shown::Absent];
         }
-        live.iter()
-            .map(|&value| Shown::Value(value.clone()))
+        live.into_iter()
+            .map(|(_, value)| Shown::Value(value))
             .collect()
     }
 
-    fn members(&self, candidates: &[usize], history: &History<'_>) -> Vec<Member> {
+    fn members(&self, members: &[usize], candidates: &[usize]) -> Vec<Member> {
+        let mut is_candidate = vec![false; self.all.len()];
+        for &n in candidates {
+            is_candidate[n] = true;
+        }
         let member = |&n: &usize| {
-            let act = &self.acts.acts[n];
-            let change = &history.changes[act.change];
+            let act = &self.all[n];
+            let change = &self.history.changes[act.change];
             Member {
                 operation: act.operation,
                 action: act.action.clone(),
                 change: change.hash,
                 time: change.time,
-                candidate: candidates.contains(&n),
+                candidate: is_candidate[n],
             }
         };
-        self.members.iter().map(member).collect()
-    }
-
-    /// The writes that succeed every member, and no other write that does.
-    fn outcomes(&self, register: &str, history: &History<'_>) -> Vec<Candidate> {
-        let settles = |write: &&Write<'_>| {
-            let knew = |&n: &usize| self.fork.knew(write.change, self.acts.acts[n].change);
-            self.members.iter().all(knew)
-        };
-        let writes = history.writes(register);
-        let inside: Vec<_> = within(writes, &self.fork.range)
-            .iter()
-            .filter(settles)
-            .collect();
-        if !inside.is_empty() {
-            return self.earliest(&inside, self.fork, history);
-        }
-        // After the fork every write knew all of it: the first ones settle.
-        let after = &writes[writes.partition_point(|w| w.change < self.fork.range.end)..];
-        let Some(first) = after.first() else {
-            return Vec::new();
-        };
-        match history.forks.holding(first.change) {
-            None => self.earliest(&[first], self.fork, history),
-            Some(fork) => {
-                let there: Vec<_> = within(after, &fork.range).iter().collect();
-                self.earliest(&there, fork, history)
-            }
-        }
-    }
-
-    /// Those of some writes of one fork that knew of no other of them, as decisions.
-    fn earliest(
-        &self,
-        writes: &[&Write<'_>],
-        fork: &Fork,
-        history: &History<'_>,
-    ) -> Vec<Candidate> {
-        let knew_another = |write: &Write<'_>| {
-            writes.len() > 1 && writes.iter().any(|w| fork.knew(write.change, w.change))
-        };
-        let mut earliest: Vec<_> = writes
-            .iter()
-            .filter(|write| !knew_another(write))
-            .map(|write| {
-                let shown = self.shown(&match write.action {
-                    Action::Put(value) => MemberAction::Put(value.clone()),
-                    _ => MemberAction::Delete,
-                });
-                candidate(shown, write.change, write.operation, history)
-            })
-            .collect();
-        earliest.sort_by_key(|outcome| outcome.operation);
-        earliest
+        members.iter().map(member).collect()
     }
 }
 
-fn candidate(shown: Shown, change: usize, operation: OpId, history: &History<'_>) -> Candidate {
+/// The changes of a fork that edit fields and neither delete nor restore the record, each with its smallest such
+/// operation; without those whose past already reads deleted.
+fn touches(history: &History<'_>, fork: &Fork) -> Vec<Act> {
+    let reads_deleted = history.reads_deleted(fork);
+    let touch = |(change, deleted): (usize, bool)| {
+        let content = &history.changes[change];
+        if deleted || content.operations.iter().any(|o| o.key == DELETED) {
+            return None;
+        }
+        let (operation, _) = content.numbered().find(|(_, o)| !o.key.starts_with('$'))?;
+        Some(Act {
+            change,
+            operation,
+            action: MemberAction::Touch,
+        })
+    };
+    let changes = fork.range.clone().zip(reads_deleted);
+    changes.filter_map(touch).collect()
+}
+
+fn action_of(write: &Step<'_>) -> MemberAction {
+    match write.value {
+        Some(value) => MemberAction::Put(value.clone()),
+        None => MemberAction::Delete,
+    }
+}
+
+pub(super) fn candidate(
+    history: &History<'_>,
+    shown: Shown,
+    change: usize,
+    operation: OpId,
+) -> Candidate {
     let change = &history.changes[change];
     Candidate {
         shown,
         operation,
         change: change.hash,
         time: change.time,
-    }
-}
-
-/// Groups of numbers, joined in any order.
-struct UnionFind {
-    parent: Vec<usize>,
-}
-
-impl UnionFind {
-    fn new(len: usize) -> Self {
-        Self {
-            parent: (0..len).collect(),
-        }
-    }
-
-    fn root(&mut self, mut n: usize) -> usize {
-        while self.parent[n] != n {
-            self.parent[n] = self.parent[self.parent[n]];
-            n = self.parent[n];
-        }
-        n
-    }
-
-    fn join(&mut self, a: usize, b: usize) {
-        let (a, b) = (self.root(a), self.root(b));
-        self.parent[a.max(b)] = a.min(b);
-    }
-
-    /// The groups, each ascending, by their smallest number.
-    fn groups(mut self) -> Vec<Vec<usize>> {
-        let mut groups = std::collections::BTreeMap::<usize, Vec<usize>>::new();
-        for n in 0..self.parent.len() {
-            let root = self.root(n);
-            groups.entry(root).or_default().push(n);
-        }
-        groups.into_values().collect()
     }
 }

@@ -1,30 +1,26 @@
-//! Where a record's history forks, and who knew of whom inside a fork.
+//! Where a record's history forks, and who knew of whom.
 //!
 //! A change that every other change either knew of or is known by separates the history: nothing before it
-//! contests anything after it. What lies between two such changes is a fork, and only inside forks are sets
-//! of ancestors kept. So a long history with little concurrency costs little.
+//! contests anything after it. What lies between two such changes is a fork, and only inside forks is it kept
+//! who knew of whom. So a long history with little concurrency costs little.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use super::clocks::Fork;
 use crate::change::Change;
-use crate::graph::Set;
 use crate::ids::ChangeHash;
 
 /// The forks of one history.
 pub(super) struct Forks {
     forks: Vec<Fork>,
-}
-
-/// One stretch of concurrent changes, all after what is before `range` and before all that is after it.
-pub(super) struct Fork {
-    /// Its changes, as indexes into the history.
-    pub(super) range: Range<usize>,
-    ancestors: Vec<Set>,
+    deps: Vec<Vec<usize>>,
 }
 
 impl Forks {
     /// Finds the forks of a history in which every change follows its past.
+    ///
+    /// Dependencies that are none of these changes are known to all of them.
     pub(super) fn of(changes: &[Change]) -> Self {
         let deps = dependencies(changes);
         let separates = separators(&deps);
@@ -38,14 +34,19 @@ impl Forks {
             let end = (start..changes.len())
                 .find(|&n| separates[n])
                 .unwrap_or(changes.len());
-            forks.push(Fork::new(start..end, &deps));
+            let devices = changes[start..end].iter().map(|c| c.actor.device_prefix());
+            forks.push(Fork::new(start..end, devices, &deps[start..end]));
             start = end;
         }
-        Self { forks }
+        Self { forks, deps }
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Fork> {
         self.forks.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.forks.is_empty()
     }
 
     /// The fork that holds a change, if it lies in one.
@@ -55,46 +56,32 @@ impl Forks {
             .get(at)
             .filter(|fork| fork.range.contains(&change))
     }
+
+    /// The changes of a fork that one of its changes directly knew of.
+    pub(super) fn deps_in(&self, fork: &Fork, change: usize) -> impl Iterator<Item = usize> + '_ {
+        let start = fork.range.start;
+        let deps = self.deps[change].iter().copied();
+        deps.filter(move |&dep| dep >= start)
+    }
+
+    /// Whether change `later` knew of change `earlier`, wherever in the history both lie.
+    pub(super) fn knew(&self, later: usize, earlier: usize) -> bool {
+        earlier < later
+            && self
+                .holding(later)
+                .is_none_or(|fork| fork.knew(later, earlier))
+    }
 }
 
-impl Fork {
-    fn new(range: Range<usize>, deps: &[Vec<usize>]) -> Self {
-        let mut ancestors: Vec<Set> = Vec::with_capacity(range.len());
-        for change in range.clone() {
-            let mut known = Set::with_room(range.len());
-            for &dep in deps[change].iter().filter(|&&dep| dep >= range.start) {
-                known.union(&ancestors[dep - range.start]);
-                known.insert(dep - range.start);
-            }
-            ancestors.push(known);
-        }
-        Self { range, ancestors }
-    }
-
-    /// Whether change `later` knew of change `earlier`; `later` lies in this fork.
-    pub(super) fn knew(&self, later: usize, earlier: usize) -> bool {
-        earlier < self.range.start
-            || (earlier < self.range.end
-                && self.ancestors[later - self.range.start].contains(earlier - self.range.start))
-    }
-
-    /// What all these changes of this fork knew of in common, as a test of a change's index.
-    pub(super) fn common_past(
-        &self,
-        changes: impl Iterator<Item = usize>,
-    ) -> impl Fn(usize) -> bool {
-        let mut common: Option<Set> = None;
-        for change in changes {
-            let known = &self.ancestors[change - self.range.start];
-            match &mut common {
-                None => common = Some(known.clone()),
-                Some(common) => common.intersect(known),
-            }
-        }
-        let common = common.unwrap_or_default();
-        let start = self.range.start;
-        move |change| change < start || common.contains(change - start)
-    }
+/// Where those of a range of changes lie among things that are sorted by their change.
+pub(super) fn within<T>(
+    sorted: &[T],
+    range: &Range<usize>,
+    change: impl Fn(&T) -> usize,
+) -> Range<usize> {
+    let from = sorted.partition_point(|one| change(one) < range.start);
+    let to = sorted.partition_point(|one| change(one) < range.end);
+    from..to
 }
 
 fn dependencies(changes: &[Change]) -> Vec<Vec<usize>> {
@@ -127,7 +114,8 @@ fn separators(deps: &[Vec<usize>]) -> Vec<bool> {
         heads += 1;
         separates[n] = heads == 1;
     }
-    // The same from the end: sources of what follows, instead of heads of what precedes.
+    // The same from the end: sources of what follows, instead of heads of what precedes. A change is a source
+    // until one that it depends on comes.
     let mut children = vec![Vec::new(); deps.len()];
     for (n, deps) in deps.iter().enumerate() {
         for &dep in deps {

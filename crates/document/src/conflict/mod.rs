@@ -4,10 +4,21 @@
 //! is shown, whether a person is needed) is a function of the evidence and the policy: [`Entry::verdict`].
 //! Equal changes give byte-identical entries, in whatever order they came.
 
+mod clocks;
+mod contest;
+mod deleted;
 mod episode;
 mod evidence;
 mod forks;
+mod history;
+mod order;
+mod reviews;
+mod settle;
+mod shape;
+mod text;
+mod update;
 mod verdict;
+mod window;
 
 pub use evidence::evidence;
 pub use verdict::{Status, Verdict};
@@ -23,6 +34,17 @@ pub struct Evidence {
     pub entries: Vec<Entry>,
     /// Whether some overlap, agreed ones included, is not settled yet: then the next write may change this.
     pub unsettled: bool,
+    /// The registers with overlaps that are merely agreed and not settled, in order.
+    pub agreed: Vec<Agreed>,
+}
+
+/// That the overlaps of a register are merely agreed, so that there is no entry until somebody settles them.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Agreed {
+    /// The key of the register.
+    pub register: String,
+    /// The change of their smallest member.
+    pub change: ChangeHash,
 }
 
 /// One episode: a connected group of writes of one register that contest each other.
@@ -40,10 +62,93 @@ pub struct Entry {
     pub base: Vec<Shown>,
     /// What can be chosen from, in (counter, actor) order.
     pub candidates: Vec<Candidate>,
-    /// Every write and touch of the episode, in (counter, actor) order: all stay readable for good.
+    /// Every write and touch of the episode, in (counter, actor) order: all stay readable for good. An integrity
+    /// entry has none.
     pub members: Vec<Member>,
     /// The writes that settled it, in (counter, actor) order; the last one is shown. Empty while unsettled.
     pub outcomes: Vec<Candidate>,
+    /// Of a text: where each candidate differs from what all members knew, in the text it shows, from the start.
+    pub spans: Vec<Span>,
+    /// What was noted about it, in (counter, actor) order.
+    pub reviews: Vec<Review>,
+}
+
+impl Entry {
+    /// Whether it is settled: somebody who knew every member wrote the register, and it was not opened again.
+    pub fn is_settled(&self) -> bool {
+        !self.outcomes.is_empty()
+    }
+
+    /// Whether somebody who knew all of it said that it may stay as it is, and nobody opened it again.
+    pub fn is_acknowledged(&self) -> bool {
+        let is_acknowledgement =
+            |what: &ReviewAction| matches!(what, ReviewAction::Acknowledge { .. });
+        let mut reviews = self.reviews.iter();
+        reviews.any(|review| review.stands && is_acknowledgement(&review.what))
+    }
+
+    /// Whether all sides want the same. Two sides of a text never do: where both put in the same, it is there
+    /// twice.
+    pub fn is_agreed(&self) -> bool {
+        let mut pairs = self.candidates.windows(2);
+        !matches!(self.kind, Kind::Text | Kind::Integrity)
+            && pairs.all(|pair| pair[0].shown == pair[1].shown)
+    }
+
+    /// The names it answers to.
+    pub fn names(&self) -> impl Iterator<Item = EntryId> + '_ {
+        std::iter::once(self.id).chain(self.also.iter().copied())
+    }
+}
+
+/// Where one side of a text differs from what all sides knew: in characters (Unicode code points).
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Span {
+    /// The change of the candidate.
+    pub change: ChangeHash,
+    /// Where in the candidate's text it begins.
+    pub at: u64,
+    /// How many characters were removed there.
+    pub deleted: u64,
+    /// How many characters from there on were put in.
+    pub inserted: u64,
+}
+
+/// What one change noted about an entry.
+#[derive(Clone, Debug, PartialEq, Encode, Decode)]
+pub struct Review {
+    /// Its operation.
+    pub operation: OpId,
+    /// Its change.
+    pub change: ChangeHash,
+    /// When the change claims to have been made.
+    pub time: i64,
+    /// What it says.
+    pub what: ReviewAction,
+    /// Whether that holds now: of a decision, that it is one of the outcomes; of an acknowledgement, that it knew
+    /// all there is and was not withdrawn; of a reopening, that it withdrew what was decided.
+    pub stands: bool,
+}
+
+/// What a review says.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[non_exhaustive]
+pub enum ReviewAction {
+    /// One of the candidates was taken.
+    Keep,
+    /// Another value was taken.
+    Merge,
+    /// Both sides of a text or list stay.
+    Both,
+    /// It may stay as it is.
+    Acknowledge {
+        /// Why, in the words of who said it; at most [`limits::REVIEW_CHARACTERS`](crate::limits::REVIEW_CHARACTERS).
+        note: String,
+    },
+    /// What was decided or acknowledged is withdrawn.
+    Reopen,
+    /// Something that this build does not know.
+    Other(String),
 }
 
 /// What kind of overlap an entry records.
@@ -88,6 +193,8 @@ pub enum Shown {
     Absent,
     /// Of a record: it is kept.
     Keep,
+    /// Of a field that holds a value: the fields below it.
+    Fields,
 }
 
 /// One side of an entry, or one decision on it.
@@ -135,9 +242,17 @@ pub enum MemberAction {
     Delete,
     /// Edited a field of the record, and so wants the record kept.
     Touch,
+    /// Edited a text: each side in the order of the text, at most
+    /// [`limits::SHOWN_EDIT_CHARACTERS`](crate::limits::SHOWN_EDIT_CHARACTERS) of it.
+    Text {
+        /// What it removed.
+        deleted: String,
+        /// What it put in, without what it removed again.
+        inserted: String,
+    },
 }
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl Evidence {
     /// The stored form.

@@ -74,11 +74,7 @@ impl Entry {
     }
 
     fn judge(&self, picked: Option<usize>, provisional: bool) -> Verdict {
-        let settled = !self.outcomes.is_empty();
-        let differ = self
-            .candidates
-            .iter()
-            .any(|candidate| candidate.shown != self.candidates[0].shown);
+        let settled = self.is_settled();
         // Without its elements a list would count otherwise on the screen than in the document.
         let takes_out = |n: &usize| {
             self.kind == Kind::ListElement && self.candidates[*n].shown == Shown::Absent
@@ -86,7 +82,9 @@ impl Entry {
         let picked = picked.filter(|n| !settled && !takes_out(n));
         let status = if settled {
             Status::Resolved
-        } else if !differ {
+        } else if self.is_acknowledged() {
+            Status::Acknowledged
+        } else if self.is_agreed() {
             Status::Agreed
         } else if picked.is_some() || self.is_merged_by_type() {
             Status::AutoMerged

@@ -165,11 +165,11 @@ fn a_register_written_twice_in_one_change_is_one_write() {
 fn notes_that_are_no_decision_stay_readable() {
     let note = change(1, 1, &[], &[("$review/note", put("keep"), &[])]);
     let later = format!("{REVIEW}{}", EntryId([1; 16]));
-    let later = change(1, 2, &[&note], &[(&later, put("reopen"), &[])]);
+    let later = change(1, 2, &[&note], &[(&later, put("later"), &[])]);
     let steps = whole(&History::of(vec![note, later]));
     assert_eq!(steps[0].writes[0].path, "$review/note");
     assert_eq!(steps[0].decisions, []);
-    assert_eq!(steps[1].decisions[0].how, How::Other("reopen".into()));
+    assert_eq!(steps[1].decisions[0].how, How::Other("later".into()));
 }
 
 /// A history of one author, each step of which writes one of two fields.

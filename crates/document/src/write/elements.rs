@@ -173,6 +173,7 @@ impl Writer<'_> {
     }
 
     fn insert_one(&mut self, place: &Place<'_>, at: usize, value: Value, character: char) {
+        self.clear_above(place.path);
         self.create(&place.key);
         let id = self.next_id();
         let elements = self.open(&place.key);

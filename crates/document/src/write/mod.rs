@@ -49,7 +49,7 @@ pub(crate) fn write(
         heads,
         live: BTreeMap::new(),
         elements: BTreeMap::new(),
-        members: record.keys().filter(|key| key.contains('/')).collect(),
+        keys: record.keys().collect(),
         creates: BTreeSet::new(),
         operations: Vec::new(),
     };
@@ -74,8 +74,8 @@ struct Writer<'a> {
     live: BTreeMap<String, Vec<(OpId, Value)>>,
     /// The texts and lists changed so far, with what this change did to them.
     elements: BTreeMap<String, Elements>,
-    /// The keys of the members of all sets of the record.
-    members: BTreeSet<String>,
+    /// The keys of all live registers of the record.
+    keys: BTreeSet<String>,
     /// The keys of the texts, lists and counters that the record does not have.
     creates: BTreeSet<String>,
     operations: Vec<Operation>,
@@ -109,6 +109,9 @@ impl Writer<'_> {
         if let Some(kind) = self.type_at(key) {
             return self.put_typed(key, kind, value);
         }
+        if let Some(Register::Field(_)) = Register::parse(key) {
+            self.make_room(key)?;
+        }
         let live = self.live(key);
         if live.len() != 1 || live[0].1 != *value {
             self.operate(key, Action::Put(value.clone()));
@@ -116,15 +119,37 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Empties what cannot stand beside a field that gets a value: the values of the fields it lies in, and the
+    /// fields below it.
+    fn make_room(&mut self, path: &str) -> Result<(), WriteError> {
+        self.clear_above(path);
+        let below: BTreeSet<String> = self.keys_from(&format!("{path}.")).collect();
+        below.iter().try_for_each(|key| self.clear(key))
+    }
+
+    fn clear_above(&mut self, path: &str) {
+        for above in path::above(path) {
+            if !self.live(above).is_empty() {
+                self.operate(above, Action::Delete);
+            }
+        }
+    }
+
+    /// The keys that begin so, of what the record has and of what the change wrote.
+    fn keys_from(&self, prefix: &str) -> impl Iterator<Item = String> {
+        let begins = move |key: &&String| key.starts_with(prefix);
+        let from = prefix.to_owned();
+        let stored = self.keys.range(from.clone()..).take_while(begins);
+        let written = self.live.range(from.clone()..).map(|(key, _)| key);
+        let changed = self.elements.range(from..).map(|(key, _)| key);
+        let written = written.take_while(begins).chain(changed.take_while(begins));
+        stored.chain(written).cloned()
+    }
+
     fn remove(&mut self, key: &str) -> Result<(), WriteError> {
         check_key(key)?;
-        let stored = self.record.keys();
         let belongs = |other: &String| path::is_below(other, key) || path::is_typed(other, key);
-        let mut keys: BTreeSet<String> = stored
-            .chain(self.live.keys().cloned())
-            .chain(self.elements.keys().cloned())
-            .filter(belongs)
-            .collect();
+        let mut keys: BTreeSet<String> = self.keys_from(key).filter(belongs).collect();
         keys.insert(key.to_owned());
         keys.iter().try_for_each(|key| self.clear(key))
     }

@@ -34,6 +34,7 @@ impl Writer<'_> {
                 by,
             });
         }
+        self.clear_above(path);
         self.create(&key);
         let made = Self::genesis(&key);
         let now = self.count(&key).saturating_add(by);
@@ -62,6 +63,7 @@ impl Writer<'_> {
             .map(|key| key.to_key())
             .ok_or_else(|| WriteError::NotAMember { path: path.into() })?;
         if is_added {
+            self.clear_above(path);
             self.operate(&key, Action::Put(Value::Bool(true)));
         } else if !self.live(&key).is_empty() {
             self.operate(&key, Action::Delete);
@@ -70,7 +72,7 @@ impl Writer<'_> {
     }
 
     pub(super) fn clear_set(&mut self, key: &str) -> Result<(), WriteError> {
-        let members: BTreeSet<String> = self.members_of(key).collect();
+        let members: BTreeSet<String> = self.keys_from(key).collect();
         for member in members {
             if !self.live(&member).is_empty() {
                 self.operate(&member, Action::Delete);
@@ -155,17 +157,9 @@ impl Writer<'_> {
             return Some(kind);
         }
         let set = FieldType::Set.key_at(path);
-        let mut members = self.members_of(&set);
+        let mut members = self.keys_from(&set);
         let is_there = |key: &String| self.live.get(key).is_none_or(|live| !live.is_empty());
         members.any(|key| is_there(&key)).then_some(FieldType::Set)
-    }
-
-    /// The keys of members that the record or the change had in a set.
-    fn members_of(&self, set: &str) -> impl Iterator<Item = String> {
-        let is_of_it = move |key: &&String| key.starts_with(set);
-        let stored = self.members.range(set.to_owned()..).take_while(is_of_it);
-        let written = self.live.range(set.to_owned()..).map(|(key, _)| key);
-        stored.chain(written.take_while(is_of_it)).cloned()
     }
 }
 

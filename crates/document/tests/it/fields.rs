@@ -343,6 +343,35 @@ fn a_text_may_be_a_text_on_one_side_and_a_value_on_the_other() {
 }
 
 #[test]
+fn a_field_takes_the_place_of_what_lies_above_and_below_it() {
+    let mut record = Record::new();
+    edit(
+        &mut record,
+        actor(1),
+        &[put("a", text("one")), put("a\\.b", text("apart"))],
+    );
+    edit(
+        &mut record,
+        actor(1),
+        &[put("a.b.c", Value::Int(1)), increment("a.n", 1)],
+    );
+    assert_eq!(read(&record, "a"), None);
+    assert_eq!(read(&record, "a.n#counter"), Some(Value::Counter(1)));
+    edit(&mut record, actor(1), &[put("a.b", text("two"))]);
+    assert_eq!(read(&record, "a.b.c"), None);
+    edit(
+        &mut record,
+        actor(1),
+        &[add("a.b.tags", text("x")), replace("a.b.note", "y")],
+    );
+    assert_eq!(read(&record, "a.b"), None);
+    assert_eq!(read(&record, "a\\.b"), Some(text("apart")));
+    let failure = record.write(actor(1), 1, &[put("a", text("three"))]);
+    let path = "a.n".to_owned();
+    assert_eq!(failure, Err(WriteError::CannotUnset { path }));
+}
+
+#[test]
 fn several_edits_of_one_text_go_into_one_change() {
     let mut record = Record::new();
     let edits = [

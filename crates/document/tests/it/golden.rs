@@ -5,8 +5,9 @@
 use std::fmt::Write as _;
 
 use driftless_document::{
-    ActorId, Candidate, ChangeHash, Entry, EntryId, Evidence, FieldPath, Fields, Kind, Member,
-    MemberAction, OpId, Record, RecordId, Row, Rules, Shown, Value, Version, change_hash,
+    ActorId, Agreed, Candidate, ChangeHash, Entry, EntryId, Evidence, FieldPath, Fields, Kind,
+    Member, MemberAction, OpId, Record, RecordId, Review, ReviewAction, Row, Rules, Shown, Span,
+    Value, Version, change_hash,
 };
 use driftless_golden::Goldens;
 
@@ -142,6 +143,33 @@ fn member(counter: u64, action: MemberAction) -> Member {
     }
 }
 
+fn edit_of_a_text() -> MemberAction {
+    MemberAction::Text {
+        deleted: "h\u{e9}".into(),
+        inserted: String::new(),
+    }
+}
+
+fn every_review() -> Vec<Review> {
+    let note = "seen, thanks".to_owned();
+    let all = [
+        ReviewAction::Keep,
+        ReviewAction::Merge,
+        ReviewAction::Both,
+        ReviewAction::Acknowledge { note },
+        ReviewAction::Reopen,
+        ReviewAction::Other("later".into()),
+    ];
+    let review = |(n, what)| Review {
+        operation: operation(n),
+        change: ChangeHash([5; 32]),
+        time: 1 << 52,
+        stands: what == ReviewAction::Keep,
+        what,
+    };
+    (10..).zip(all).map(review).collect()
+}
+
 #[test]
 fn conflict_entries() {
     let kinds = [
@@ -161,17 +189,31 @@ fn conflict_entries() {
         candidates: vec![
             candidate(1, Shown::Value(text("K\u{f6}ln"))),
             candidate(300, Shown::Keep),
+            candidate(301, Shown::Fields),
+            candidate(302, Shown::Value(Value::Text("h\u{e9}".into()))),
         ],
         members: vec![
             member(1, MemberAction::Put(Value::Int(1))),
             member(2, MemberAction::Delete),
             member(70_000, MemberAction::Touch),
+            member(70_001, edit_of_a_text()),
         ],
         outcomes: vec![candidate(9, Shown::Absent)],
+        spans: vec![Span {
+            change: ChangeHash([4; 32]),
+            at: 300,
+            deleted: 0,
+            inserted: 7,
+        }],
+        reviews: every_review(),
     });
     let evidence = Evidence {
         entries: entries.collect(),
         unsettled: true,
+        agreed: vec![Agreed {
+            register: "name".into(),
+            change: ChangeHash([6; 32]),
+        }],
     };
     GOLDEN.round_trip("evidence", &evidence, Evidence::encode, Evidence::decode);
 }

@@ -3,10 +3,13 @@
 
 mod admission;
 mod bytes;
+mod conflicts;
 mod fields;
 mod golden;
 mod hostile;
+mod incremental;
 mod mutants;
+mod overlaps;
 mod paths;
 mod policies;
 mod record;

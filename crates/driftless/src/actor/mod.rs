@@ -19,6 +19,7 @@ mod tests;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use driftless_engine::{Clock, EngineError, Millis, Replica};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
@@ -103,8 +104,15 @@ enum Message {
     Job(Job),
     /// Something about the store's files, which are no replica's business.
     Store(Box<dyn FnOnce(&mut LiveStore) + Send>),
-    Close(oneshot::Sender<Result<(), Error>>),
+    Close(Close),
     Rebuild(Rebuild),
+}
+
+/// The wish to close the replica.
+struct Close {
+    answer: oneshot::Sender<Result<(), Error>>,
+    /// Until when what makes the folder small may go on; it can be left to a later process.
+    tidy_until: Option<Instant>,
 }
 
 /// Another replica for the same folder.
@@ -318,11 +326,16 @@ impl Actor {
             .unwrap_or_else(|_| Err(self.reason_or_panic()))
     }
 
-    /// Runs what waits, closes the replica, seals the store and lets go of the folder.
-    pub(crate) async fn close(&self) -> Result<(), Error> {
-        let (closed, answer) = oneshot::channel();
-        let _ = self.shared.queue.send(Message::Close(closed));
-        let answer = answer.await;
+    /// Runs what waits, closes the replica, seals the store and lets go of the folder. Before that the folder is made
+    /// small, where that is due: for so long at most, if it is said how long.
+    pub(crate) async fn close(&self, tidy_for: Option<Duration>) -> Result<(), Error> {
+        let (answer, closed) = oneshot::channel();
+        let close = Close {
+            answer,
+            tidy_until: tidy_for.and_then(|time| Instant::now().checked_add(time)),
+        };
+        let _ = self.shared.queue.send(Message::Close(close));
+        let answer = closed.await;
         // However it ended: when this returns, the folder is free.
         let _ = self.shared.gone.acquire().await;
         // Closed before is fine, unless it ended badly.

@@ -55,7 +55,7 @@ async fn a_read_that_panics_is_a_bug_and_the_thread_goes_on() {
         .write(|replica| insert(replica, 1))
         .await
         .expect("the thread goes on");
-    actor.close().await.expect("and closes");
+    actor.close(None).await.expect("and closes");
     let reopened = opening::open(dir.path(), &Options::default());
     let (held, opening) = reopened.expect("it was closed as it should be");
     assert_eq!(opening.rebuilt, None);
@@ -82,7 +82,7 @@ async fn a_write_that_panics_ends_the_thread_and_opening_starts_from_the_journal
         .expect_err("the thread has ended");
     assert_eq!(later.code(), "bug");
     assert_eq!(
-        actor.close().await.expect_err("it ended badly").code(),
+        actor.close(None).await.expect_err("it ended badly").code(),
         "bug"
     );
 
@@ -114,7 +114,7 @@ async fn a_commit_that_fails_acknowledges_nothing_and_frees_the_folder() {
         error.expect_err("nothing is shown").code(),
         "storage_failed"
     );
-    let error = actor.close().await;
+    let error = actor.close(None).await;
     assert_eq!(error.expect_err("it ended badly").code(), "storage_failed");
     StoreFolder::open(dir.path()).expect("nobody holds it any more");
 }
@@ -148,5 +148,5 @@ async fn jobs_that_wait_together_share_one_fdatasync() {
     }
     let after = actor.read(count).await.expect("it reads");
     assert_eq!(after - before, 1);
-    actor.close().await.expect("it closes");
+    actor.close(None).await.expect("it closes");
 }

@@ -5,10 +5,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use driftless_engine::Replica;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::Semaphore;
 
 use super::listeners::Listeners;
-use super::{Access, Finish, Job, Message, Notes, Rebuild, guarded, panicked};
+use super::{Access, Close, Finish, Job, Message, Notes, Rebuild, guarded, panicked};
 use crate::error::Error;
 use crate::limits::{JOBS_PER_GROUP, REWRITE_PAUSE, REWRITE_SHARE_MAX, STORE_FLUSH_AFTER};
 use crate::live_store::{LiveStore, Suspect};
@@ -57,7 +57,7 @@ impl Drop for ClosesOnDrop {
 /// Why the thread stops.
 enum End {
     /// Somebody asked, or nobody is left.
-    Closed(Option<oneshot::Sender<Result<(), Error>>>),
+    Closed(Option<Close>),
     /// Somebody wants the store derived again; then it goes on.
     Rebuild(Rebuild),
     /// What is in memory is not to be trusted any more.
@@ -126,19 +126,21 @@ impl Thread {
                     }
                 }
             }
-            End::Closed(waiting) => {
+            End::Closed(close) => {
+                let tidy_until = close.as_ref().and_then(|close| close.tidy_until);
+                let go_on = || tidy_until.is_none_or(|until| Instant::now() < until);
                 let closed = guarded(|| {
                     // In a folder that is gone there is nothing to make small; closing says so.
                     if store.is_in_place() {
-                        packing.finish(&mut replica);
-                        self.settle(&mut store);
+                        packing.finish(&mut replica, tidy_until);
+                        self.settle(&mut store, &go_on);
                     }
                     let suspect = self.notes.suspect.get().map(String::as_str);
                     Held { replica, store }.close(suspect)
                 });
                 let closed = closed.unwrap_or_else(|| Err(panicked()));
-                let untold = match waiting {
-                    Some(waiting) => waiting.send(closed).err(),
+                let untold = match close {
+                    Some(close) => close.answer.send(closed).err(),
                     None => Some(closed),
                 };
                 if let Some(Err(error)) = untold {
@@ -172,7 +174,7 @@ impl Thread {
             let mut message = Some(first);
             while let Some(taken) = message {
                 match taken {
-                    Message::Close(waiting) => end = Some(End::Closed(Some(waiting))),
+                    Message::Close(close) => end = Some(End::Closed(Some(close))),
                     Message::Rebuild(rebuild) => end = Some(End::Rebuild(rebuild)),
                     Message::Store(ask) => ask(store),
                     Message::Job(job) => {
@@ -268,10 +270,10 @@ impl Thread {
         Ok(())
     }
 
-    /// Finishes what the store should not be closed without.
-    fn settle(&self, store: &mut LiveStore) {
+    /// Finishes what the store should not be closed without, as long as `go_on` says so.
+    fn settle(&self, store: &mut LiveStore, go_on: &dyn Fn() -> bool) {
         if self.notes.suspect.get().is_none()
-            && let Err(Suspect(reason)) = store.settle()
+            && let Err(Suspect(reason)) = store.settle(go_on)
         {
             let _ = self.notes.suspect.set(reason);
         }

@@ -1,6 +1,7 @@
 //! Databases and collections without async.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use driftless_document::{Fields, RecordId, Rules};
 use driftless_engine::{
@@ -55,6 +56,11 @@ impl Database {
     /// See [`Database::close`](crate::Database::close).
     pub fn close(self) -> Result<(), Error> {
         wait(self.inner.close())
+    }
+
+    /// See [`Database::close_soon`](crate::Database::close_soon).
+    pub fn close_soon(self, tidy: Duration) -> Result<(), Error> {
+        wait(self.inner.close_soon(tidy))
     }
 
     /// The same database, for async code.

@@ -1,11 +1,12 @@
 //! Stores whose files outgrow their data, and stores that change their engine.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use driftless::{Database, ErrorKind, Options, Progress, RecordId, StoreEngine};
+use driftless::{Database, DigestReport, ErrorKind, Options, Progress, RecordId, StoreEngine};
 use serde_json::json;
+use tempfile::TempDir;
 
 use crate::support::{self, note, scratch, title};
 
@@ -45,6 +46,17 @@ async fn edit_all(database: &Database, ids: &[RecordId], round: usize) {
     }
 }
 
+/// Opens a folder that is to hold this; `rebuilt` says whether its store may be derived anew for it.
+async fn opened(dir: &Path, options: Options, digest: DigestReport, rebuilt: bool) -> Database {
+    let database = Database::open(dir, options).await.unwrap();
+    let told = &database.opening().rebuilt;
+    assert_eq!(told.is_some(), rebuilt, "{}: {told:?}", dir.display());
+    assert_eq!(database.digest().await.unwrap(), digest);
+    let problems = database.verify().await.unwrap().problems;
+    assert_eq!(problems, Vec::<String>::new());
+    database
+}
+
 fn current(dir: &Path) -> String {
     fs::read_to_string(dir.join("CURRENT")).unwrap()
 }
@@ -82,9 +94,7 @@ async fn a_store_stays_bounded_however_often_its_records_are_edited() {
             assert_ne!(current(&dir), "store-1\n", "it was rewritten");
         }
 
-        let database = Database::open(&dir, options(engine)).await.unwrap();
-        assert_eq!(database.opening().rebuilt, None);
-        assert_eq!(database.digest().await.unwrap(), digest);
+        let database = opened(&dir, options(engine), digest, false).await;
         assert_eq!(title(&database, ids[7]).await, "round 59");
         database.close().await.unwrap();
         assert_eq!(stores(&dir).len(), 1);
@@ -147,10 +157,8 @@ async fn compacting_is_told_and_writes_go_on_meanwhile() {
         let again = database.compact().await.unwrap();
         assert!(again.store_after_bytes > 0);
         database.close().await.unwrap();
-        let database = Database::open(&dir, support::options("d")).await.unwrap();
-        assert_eq!(database.opening().rebuilt, None);
+        let database = opened(&dir, support::options("d"), digest, false).await;
         assert_eq!(database.store().await.unwrap().engine, engine);
-        assert_eq!(database.digest().await.unwrap(), digest);
         assert_eq!(title(&database, ids[3]).await, "round 8");
         database.close().await.unwrap();
     }
@@ -185,22 +193,13 @@ async fn compacting_that_is_given_up_leaves_the_store_as_it_was() {
     database.close().await.unwrap();
     assert_eq!(current(&dir), "store-1 redb\n");
     assert_eq!(stores(&dir), ["store-1"]);
-    let database = Database::open(&dir, options(StoreEngine::Redb))
-        .await
-        .unwrap();
-    assert_eq!(database.opening().rebuilt, None);
-    assert_eq!(database.digest().await.unwrap(), digest);
+    let database = opened(&dir, options(StoreEngine::Redb), digest, false).await;
     assert_eq!(title(&database, ids[9]).await, "note 9");
     database.close().await.unwrap();
 
     // The same where the process was killed in the middle.
-    let database = Database::open(&killed, options(StoreEngine::Redb))
-        .await
-        .unwrap();
-    assert_eq!(database.opening().rebuilt, None);
+    let database = opened(&killed, options(StoreEngine::Redb), digest, false).await;
     assert_eq!(stores(&killed), ["store-1"], "half a copy is removed");
-    assert_eq!(database.digest().await.unwrap(), digest);
-    assert!(database.verify().await.unwrap().problems.is_empty());
     database.close().await.unwrap();
 }
 
@@ -241,10 +240,8 @@ async fn rebuilding_switches_the_engine_and_keeps_it_when_not_told() {
         assert!(database.verify().await.unwrap().problems.is_empty());
         database.close().await.unwrap();
         // The engine there is wins over the one an opening names.
-        let database = Database::open(&dir, sled()).await.unwrap();
-        assert_eq!(database.opening().rebuilt, None, "{expected}");
+        let database = opened(&dir, sled(), digest, false).await;
         assert_eq!(current(&dir), expected);
-        assert_eq!(database.digest().await.unwrap(), digest);
         database.close().await.unwrap();
     }
 }
@@ -312,11 +309,8 @@ async fn after_a_power_loss_redb_is_opened_as_it_is_and_sled_is_rebuilt() {
         let digest = database.digest().await.unwrap();
         database.close().await.unwrap();
         as_after_a_restart(&dir, "store-1");
-        let database = Database::open(&dir, options(engine)).await.unwrap();
-        let is_rebuilt = database.opening().rebuilt.is_some();
-        assert_eq!(is_rebuilt, engine == StoreEngine::Sled, "{engine}");
-        assert_eq!(database.digest().await.unwrap(), digest);
-        assert!(database.verify().await.unwrap().problems.is_empty());
+        let is_rebuilt = engine == StoreEngine::Sled;
+        let database = opened(&dir, options(engine), digest, is_rebuilt).await;
         database.close().await.unwrap();
     }
     // With nothing to open, it is rebuilt and said so.
@@ -329,6 +323,17 @@ async fn after_a_power_loss_redb_is_opened_as_it_is_and_sled_is_rebuilt() {
     let database = Database::open(&dir, support::options("d")).await.unwrap();
     assert!(database.opening().rebuilt.is_some());
     database.close().await.unwrap();
+}
+
+/// A closed folder with a redb store, its file, and what it holds.
+async fn redb(folder: &TempDir) -> (PathBuf, PathBuf, DigestReport) {
+    let dir = folder.path().join("d");
+    let (database, ids) = filled(&dir, options(StoreEngine::Redb), 20).await;
+    edit_all(&database, &ids, 1).await;
+    let digest = database.digest().await.unwrap();
+    database.close().await.unwrap();
+    let file = dir.join("store-1").join("data.redb");
+    (dir, file, digest)
 }
 
 type Spoil = fn(&mut Vec<u8>);
@@ -347,16 +352,11 @@ async fn a_redb_file_that_was_spoilt_is_set_aside_and_rebuilt() {
     ];
     for (what, spoil) in spoil {
         let folder = scratch();
-        let dir = folder.path().join("d");
-        let (database, ids) = filled(&dir, options(StoreEngine::Redb), 20).await;
-        edit_all(&database, &ids, 1).await;
-        let digest = database.digest().await.unwrap();
-        database.close().await.unwrap();
-        let file = dir.join("store-1").join("data.redb");
+        let (dir, file, digest) = redb(&folder).await;
         let mut bytes = fs::read(&file).unwrap();
         spoil(&mut bytes);
         fs::write(&file, bytes).unwrap();
-        let database = Database::open(&dir, support::options("d")).await.unwrap();
+        let database = opened(&dir, support::options("d"), digest, true).await;
         let rebuilt = database.opening().rebuilt.clone().expect(what);
         assert!(
             rebuilt.contains("the store store-1 is damaged"),
@@ -364,8 +364,6 @@ async fn a_redb_file_that_was_spoilt_is_set_aside_and_rebuilt() {
         );
         assert_eq!(current(&dir), "store-2 redb\n", "{what}");
         assert!(dir.join("store-1.damaged").is_dir());
-        assert_eq!(database.digest().await.unwrap(), digest, "{what}");
-        assert!(database.verify().await.unwrap().problems.is_empty());
         database.close().await.unwrap();
     }
 }
@@ -374,12 +372,7 @@ async fn a_redb_file_that_was_spoilt_is_set_aside_and_rebuilt() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_redb_file_that_was_spoilt_while_it_was_open_is_never_believed() {
     let folder = scratch();
-    let dir = folder.path().join("d");
-    let (database, ids) = filled(&dir, options(StoreEngine::Redb), 20).await;
-    edit_all(&database, &ids, 1).await;
-    let digest = database.digest().await.unwrap();
-    database.close().await.unwrap();
-    let file = dir.join("store-1").join("data.redb");
+    let (dir, file, digest) = redb(&folder).await;
     let whole = fs::read(&file).unwrap();
     let length = whole.iter().rposition(|byte| *byte != 0).unwrap();
     for place in (0..length).step_by(length / 24) {

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use driftless::{Database, Fields, RecordId, Value};
 
@@ -63,6 +64,25 @@ async fn a_process_that_lives_for_an_instant_packs_what_it_finds() {
     let database = Database::rebuild(&dir, options("laptop")).await.unwrap();
     assert_eq!(title(&database, id).await, "goes on");
     assert!(database.verify().await.unwrap().problems.is_empty());
+    database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_process_that_must_end_soon_leaves_packing_to_the_next_one() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    let database = created(&dir, "laptop").await;
+    fill(&database, 0, 1_300).await;
+    let digest = database.digest().await.unwrap();
+    database.close_soon(Duration::ZERO).await.unwrap();
+    assert!(!is_there(&dir, "00000001.pack"));
+    let database = opened(&dir).await;
+    assert_eq!(database.opening().rebuilt, None);
+    assert_eq!(database.digest().await.unwrap(), digest);
+    database.close_soon(Duration::MAX).await.unwrap();
+    assert!(is_there(&dir, "00000001.pack"));
+    let database = opened(&dir).await;
+    assert_eq!(database.digest().await.unwrap(), digest);
     database.close().await.unwrap();
 }
 

@@ -220,6 +220,7 @@ fn digest_of(view: &ConflictView) -> [u8; 32] {
     let evidence = Evidence {
         entries: vec![view.entry.clone()],
         unsettled: true,
+        agreed: Vec::new(),
     };
     let mut hash = blake3::Hasher::new();
     hash.update(view.policy.as_str().as_bytes());

@@ -21,6 +21,7 @@ use driftless_store::{
 pub(crate) use judge::{Judgement, Update};
 pub(crate) use packed::PackedIndex;
 pub(crate) use rows::StoredRow;
+use stage::Contested;
 #[cfg(test)]
 pub(crate) use stage::EnvelopePlace;
 pub(crate) use take_back::{RefusedChange, TakenBack, take_back_meta};
@@ -58,7 +59,7 @@ pub(crate) struct Core {
     packed_before: Position,
     documents: Documents,
     /// Records whose conflict entries are to be computed before the batch is applied.
-    contested: BTreeSet<RecordKey>,
+    contested: BTreeMap<RecordKey, Contested>,
     /// The rules that hold, and whom they know.
     pub(crate) rules: InForce,
     /// The devices whose grants stand, as of the log.
@@ -98,7 +99,7 @@ pub(crate) struct State {
     stale: bool,
 }
 
-const STATE_FORMAT: u8 = 3;
+const STATE_FORMAT: u8 = 4;
 
 impl Default for State {
     fn default() -> Self {
@@ -290,7 +291,7 @@ impl Core {
             packed_before: packs.end(),
             packed: PackedIndex::new(packs),
             documents: Documents::default(),
-            contested: BTreeSet::new(),
+            contested: BTreeMap::new(),
             rules: InForce::of(&log),
             granted: BTreeSet::new(),
             take_backs: BTreeMap::new(),
@@ -308,9 +309,9 @@ impl Core {
         journal: &Journal,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<(), EngineError> {
-        let total = journal.replay_bytes();
-        let mut done = 0u64;
         let from = self.state.applied;
+        let total = journal.replay_bytes(from);
+        let mut done = 0u64;
         journal.replay(from, &mut |frame: Frame| {
             if self.base.staged_keys() > REPLAY_BATCH_KEYS {
                 self.apply(frame.position)?;

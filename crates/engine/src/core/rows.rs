@@ -122,13 +122,17 @@ impl Core {
     }
 
     pub(crate) fn evidence(&self, key: &RecordKey) -> Result<Evidence, EngineError> {
+        Ok(self.stored_evidence(key)?.unwrap_or_default())
+    }
+
+    pub(crate) fn stored_evidence(&self, key: &RecordKey) -> Result<Option<Evidence>, EngineError> {
         let bytes = self.base.get(&self.keys.record(Space::Conflict, key))?;
-        Ok(bytes.map_or(Ok(Evidence::default()), |bytes| Evidence::decode(&bytes))?)
+        Ok(bytes.map(|bytes| Evidence::decode(&bytes)).transpose()?)
     }
 
     /// The conflict entries of a record, those of what is staged included.
     pub(crate) fn evidence_now(&self, key: &RecordKey) -> Result<Evidence, EngineError> {
-        if !self.contested.contains(key) {
+        if !self.contested.contains_key(key) {
             return self.evidence(key);
         }
         let changes = self.record(key)?.changes()?;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use driftless_document::{Change, Entry, Record, change_hash, evidence};
+use driftless_document::{
+    Change, Entry, EntryId, Evidence, REVIEW, Record, Row, change_hash, evidence,
+};
 use driftless_protocol::{Code, Envelope, FeedId, Hash, Header, check_commitment};
 use driftless_store::{KeyBuilder, KeyReader, Position};
 
@@ -14,8 +16,19 @@ use crate::types::RecordKey;
 
 /// Loose changes behind a saved document before it is compacted.
 const LOOSE_CHANGES: u8 = 16;
+/// Of a record with at most so many changes it is not noted where overlaps are merely agreed: the whole is read
+/// again instead, which takes less than a millisecond.
+const REREAD_CHANGES: usize = 64;
 /// An envelope with more records than this is a bulk: its documents are not kept loaded.
 const BULK_RECORDS: usize = 64;
+
+/// A record whose conflict entries are to be brought up to date.
+pub(super) struct Contested {
+    /// Whether some overlap was not settled before.
+    was_unsettled: bool,
+    /// The changes that came since.
+    came: Vec<Change>,
+}
 
 /// Where an envelope lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -192,21 +205,28 @@ impl Core {
                 None => self.stage_commit(&key, change, feed),
             }
         }
-        if usize::from(loose) + changes.len() > usize::from(LOOSE_CHANGES) {
+        let row = record.row();
+        let (changes, raw): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
+        if usize::from(loose) + raw.len() > usize::from(LOOSE_CHANGES) {
             self.compact(&key, &record, loose)?;
             loose = 0;
         } else {
-            for (_, raw) in changes {
+            for raw in raw {
                 loose += 1;
                 self.base.put(self.keys.document(&key, loose), raw);
             }
         }
-        if forked || unsettled {
+        if forked || unsettled || changes.iter().any(|change| concerns_log(change, &row)) {
+            let contested = self.contested.entry(key.clone());
+            let contested = contested.or_insert_with(|| Contested {
+                was_unsettled: unsettled,
+                came: Vec::new(),
+            });
+            contested.came.extend(changes);
             unsettled = true;
-            self.contested.insert(key.clone());
         }
         let stored = StoredRow {
-            row: record.row(),
+            row,
             loose,
             unsettled,
             entries,
@@ -244,22 +264,14 @@ impl Core {
         Ok(())
     }
 
-    /// Computes anew the conflict entries of the records whose overlaps may have changed: once a group, however
-    /// many changes it brought.
+    /// Brings up to date the conflict entries of the records whose overlaps may have changed: once a group,
+    /// however many changes it brought.
     pub(crate) fn stage_evidence(&mut self) -> Result<(), EngineError> {
-        for key in std::mem::take(&mut self.contested) {
-            let record = self.record(&key)?;
-            let found = evidence(&key.collection, key.record, &record.changes()?);
-            for entry in self.evidence(&key)?.entries {
-                for id in std::iter::once(&entry.id).chain(&entry.also) {
-                    self.base.delete(self.keys.alias(id));
-                }
-            }
-            for entry in &found.entries {
-                self.stage_aliases(&key, entry);
-            }
+        for (key, contested) in std::mem::take(&mut self.contested) {
+            let (before, found, is_noted) = self.look_again(&key, &contested)?;
+            self.stage_aliases(&key, &before, &found);
             let place = self.keys.record(Space::Conflict, &key);
-            if found.entries.is_empty() {
+            if found.entries.is_empty() && !is_noted {
                 self.base.delete(place);
             } else {
                 self.base.put(place, found.encode());
@@ -274,14 +286,58 @@ impl Core {
         Ok(())
     }
 
-    fn stage_aliases(&mut self, key: &RecordKey, entry: &Entry) {
+    /// What overlapped in a record before and after what came; and whether that is noted though there is no entry.
+    fn look_again(
+        &self,
+        key: &RecordKey,
+        contested: &Contested,
+    ) -> Result<(Evidence, Evidence, bool), EngineError> {
+        let row = self.stored_row(key)?;
+        let heads = row.as_ref().map(|stored| stored.row.heads.as_slice());
+        let cached = self.documents.get(key);
+        let loaded; // only where it is not at hand: a copy of a long record takes longer than looking at it
+        let record = match cached.filter(|record| heads.is_some_and(|h| record.heads() == h)) {
+            Some(record) => record,
+            None => {
+                loaded = self.record_of(key, row.as_ref())?;
+                &loaded
+            }
+        };
+        let before = self.stored_evidence(key)?;
+        let found = if before.is_none() && contested.was_unsettled {
+            evidence(&key.collection, key.record, &record.changes()?)
+        } else {
+            let nothing = Evidence::default();
+            let before = before.as_ref().unwrap_or(&nothing);
+            record.evidence_after(&key.collection, key.record, before, &contested.came)?
+        };
+        let is_noted = !found.agreed.is_empty() && record.change_count() > REREAD_CHANGES;
+        Ok((before.unwrap_or_default(), found, is_noted))
+    }
+
+    /// Every entry is found by all its names, and by no others.
+    fn stage_aliases(&mut self, key: &RecordKey, before: &Evidence, found: &Evidence) {
+        let names = |evidence: &Evidence| -> BTreeSet<EntryId> {
+            evidence.entries.iter().flat_map(Entry::names).collect()
+        };
+        let (before, found) = (names(before), names(found));
         let value = KeyBuilder::new()
             .push_u8(FORMAT)
             .push_str(&key.collection)
             .push_fixed(&key.record.0)
             .finish();
-        for id in std::iter::once(&entry.id).chain(&entry.also) {
+        for id in before.difference(&found) {
+            self.base.delete(self.keys.alias(id));
+        }
+        for id in found.difference(&before) {
             self.base.put(self.keys.alias(id), value.clone());
         }
     }
+}
+
+/// Whether a change may alter the conflict entries of a record though it continues the heads and all is settled:
+/// it names an entry, or it writes a field where there is a value above fields.
+fn concerns_log(change: &Change, row: &Row) -> bool {
+    let mut keys = change.operations.iter().map(|operation| &operation.key);
+    keys.any(|key| key.starts_with(REVIEW) || row.has_clash_at(key))
 }

@@ -252,6 +252,10 @@ impl Replica {
             }
         }
         self.stage(&envelope, judgement).map_err(stop_of)?;
+        if refused.is_some() {
+            let told = self.note_told(&session.start.peer, EnvelopeId { feed, n });
+            told.map_err(stop_of)?;
+        }
         session.summary.envelopes_received += 1;
         session.summary.records_received += envelope.items().len() as u64;
         session.peer_holds.insert(feed, n);
@@ -287,7 +291,7 @@ impl Replica {
 
     /// An envelope that came by another session meanwhile: the same one, or the feed went on in two ways.
     fn on_held_envelope(
-        &self,
+        &mut self,
         session: &mut Session,
         feed: FeedId,
         n: u64,
@@ -305,8 +309,13 @@ impl Replica {
                 format!("feed {feed} went on differently elsewhere"),
             ));
         }
-        match self.verdict(EnvelopeId { feed, n }).map_err(stop_of)? {
-            Some((code, _)) => session.refused.push(Refusal { feed, n, code }),
+        let id = EnvelopeId { feed, n };
+        match self.verdict(id).map_err(stop_of)? {
+            Some((code, _)) => {
+                session.refused.push(Refusal { feed, n, code });
+                let told = self.note_told(&session.start.peer, id);
+                told.map_err(stop_of)?;
+            }
             None => acknowledge(session, feed, n),
         }
         Ok(())
@@ -335,8 +344,13 @@ impl Replica {
             for ((feed, n), records) in sent {
                 session.in_flight.remove(&(feed, n));
                 session.count_sent(records);
-                known.refused.remove(&(feed, n));
                 known.hold(feed, n);
+            }
+            // Sent now or long ago: it is applied there after all.
+            let corrected: Vec<_> = known.refused.range(first..=last).collect();
+            let corrected: Vec<_> = corrected.into_iter().map(|(key, _)| *key).collect();
+            for key in corrected {
+                known.refused.remove(&key);
             }
         }
         self.peer_news += 1;

@@ -179,6 +179,8 @@ pub(crate) struct Session {
     assembler: Assembler,
     held: Vec<HeldRun>,
     refused: Vec<Refusal>,
+    /// As of which judging the peer was told what is refused no more.
+    corrected: Option<u64>,
     done: BothWays,
     /// What the peer has sent in this session, so that it is not sent back.
     received: BTreeMap<FeedId, u64>,
@@ -263,6 +265,7 @@ impl Session {
             assembler: Assembler::new(),
             held: Vec::new(),
             refused: Vec::new(),
+            corrected: None,
             done: BothWays::default(),
             received: BTreeMap::new(),
             peer_holds: BTreeMap::new(),

@@ -51,6 +51,7 @@ impl Replica {
         if session.stage == Stage::Greeting {
             return Ok(());
         }
+        self.correct_refusals(session)?;
         self.send_acknowledgements(session)?;
         grant(session);
         self.compare_cursors(session);
@@ -67,6 +68,22 @@ impl Replica {
             if session.cursor_sent.is_some() {
                 session.say(Message::Done);
             }
+        }
+        Ok(())
+    }
+
+    /// Acknowledges what the peer was told to be refused here and is applied by now: once in each session, for an
+    /// acknowledgement may be lost with its session, and again when all was judged anew.
+    fn correct_refusals(&self, session: &mut Session) -> Result<(), Stop> {
+        // Where both say the same and do not stay, nobody listens any more.
+        let is_heard = session.is_live() || !session.is_equal();
+        if !is_heard || session.corrected == Some(self.judged) {
+            return Ok(());
+        }
+        session.corrected = Some(self.judged);
+        let applied = self.applied_since(&session.start.peer).map_err(stop_of)?;
+        for id in applied {
+            acknowledge(session, id.feed, id.n);
         }
         Ok(())
     }

@@ -3,12 +3,13 @@
 use driftless_document::{Node, RecordId, Value};
 use driftless_engine::{
     Discarded, Draft, Edit, EngineError, EnvelopeId, ItemPage, ItemState, PeerState, Replica,
-    SessionOutput, SessionStart, Side, WaitsFor, Wishes,
+    SessionOutput, SessionStart, Side, SyncState, WaitsFor, Wishes,
 };
 use driftless_protocol::{Ack, Code, HeldRun, Message, Refusal, decode_batch, encode_batch};
 use driftless_store::MemoryKv;
 use proptest::prelude::*;
 
+use crate::forger::{introduce, talk};
 use crate::packing::pack;
 use crate::support::{Device, assert_equal, insert, set, sync, text, two};
 
@@ -599,4 +600,31 @@ proptest! {
             replica.check_store().unwrap();
         }
     }
+}
+
+#[test]
+fn what_a_peer_applies_after_all_is_refused_no_more_and_cannot_be_taken_back() {
+    let (a, mut laptop, phone, notes, poison) = refused();
+    let status = laptop.status().unwrap();
+    assert_eq!((status.pending, status.peers[0].refused), (1, 1));
+    let peer = Device::new(2);
+    assert_eq!(peer.key().device_id(), phone.device());
+    let (session, _) = introduce(&mut laptop, peer.key());
+    let held = HeldRun {
+        feed: poison.feed,
+        first: 1,
+        last: poison.n,
+    };
+    let ack = Ack::sign(&peer.key(), &laptop.workspace(), vec![held], Vec::new());
+    talk(&mut laptop, session, &[Message::Ack(ack)]);
+    laptop.end_session(session).unwrap();
+    laptop.commit_group().unwrap();
+    laptop.close().unwrap();
+    let mut laptop = a.open();
+    assert_eq!(outbox(&laptop), []);
+    let status = laptop.status().unwrap();
+    assert_eq!((status.pending, status.peers[0].refused), (0, 0));
+    let state = laptop.record_sync("notes", notes[1]).unwrap().state;
+    assert_eq!(state, SyncState::Synced);
+    assert_not_allowed(laptop.discard(poison), "another device has applied it");
 }

@@ -6,6 +6,7 @@ mod deciding;
 mod deciding_many;
 mod discard;
 mod durability;
+mod forger;
 mod history;
 mod hostile;
 mod live;

@@ -168,8 +168,10 @@ fn a_process_that_ends_between_packing_and_listing_is_caught_up_by_the_next() {
     let before = asked(&laptop);
     laptop.close_segment(0).unwrap();
     let source = laptop.pack_source().unwrap().unwrap();
+    assert_eq!(laptop.next_to_pack(), Some(source.number()));
     let pack = source.pack(&|| true).unwrap().unwrap();
     laptop.adopt_pack(&pack).unwrap();
+    assert_eq!(laptop.next_to_pack(), None);
     // Nothing is listed as packed yet, and all is found.
     assert_eq!(asked(&laptop), before);
     assert_whole(&laptop);

@@ -7,44 +7,14 @@ use driftless_engine::{
 use driftless_protocol::{Code, FeedId, Message};
 use driftless_store::{Batch, KeyBuilder, Kv, MemoryKv};
 
-use crate::refused::{Forger, introduce, put, talk};
+use crate::forger::{Forger, greet, introduce, put, talk};
 use crate::support::{Device, assert_equal, insert, set, sync, text, two};
 
 /// A laptop that took four envelopes of a forger: 1, 3 and 4 are refused, 3 because it rests on 1.
 fn poisoned() -> (Device, Replica, Replica, Forger) {
     let (a, mut laptop, phone, honest) = two();
     let (session, mut forger) = introduce(&mut laptop, phone.key());
-    let actor = ActorId(forger.feed.0);
-    let (mut spoilt, mut sound) = (Record::new(), Record::new());
-    let wrong = put(&mut spoilt, actor, "a", 1);
-    let on_top = put(&mut spoilt, actor, "a", 2);
-    let right = put(&mut sound, actor, "b", 3);
-    let short = put(&mut Record::new(), actor, "c", 4);
-    let envelopes = [
-        forger.sign([1; 16], (7, 7), wrong),
-        forger.sign([2; 16], (1, 1), right),
-        forger.sign([1; 16], (2, 2), on_top),
-        forger.sign([3; 16], (1, u64::MAX), short),
-    ];
-    let mut messages = vec![
-        Message::Membership {
-            records: vec![],
-            last: true,
-        },
-        Message::Cursor {
-            since_common: false,
-            entries: vec![],
-            last: true,
-        },
-    ];
-    for (n, bytes) in (1..).zip(envelopes) {
-        messages.push(Message::Envelope {
-            feed: forger.feed,
-            n,
-            bytes,
-        });
-    }
-    messages.push(Message::Done);
+    let messages = forger.send_poisoned();
     talk(&mut laptop, session, &messages);
     laptop.end_session(session).unwrap();
     laptop.commit_group().unwrap();
@@ -338,4 +308,68 @@ fn edits_go_on_beside_what_is_refused() {
     sync(&mut phone, &mut laptop).unwrap();
     assert_eq!(text(&laptop, id, "title"), Some(Value::String("b".into())));
     assert_equal(&laptop, &phone);
+}
+
+/// What a replica acknowledges to a member that greets it and sends this: numbers as held, and as refused.
+fn acknowledged(
+    laptop: &mut Replica,
+    phone: &Device,
+    messages: &[Message],
+) -> (Vec<(u64, u64)>, Vec<u64>) {
+    let (session, mut answers) = greet(laptop, &phone.key());
+    answers.extend(talk(laptop, session, messages));
+    laptop.end_session(session).unwrap();
+    laptop.commit_group().unwrap();
+    let (mut held, mut refused) = (Vec::new(), Vec::new());
+    for answer in answers {
+        if let Message::Ack(ack) = answer {
+            assert!(ack.verify(&laptop.device(), &laptop.workspace()));
+            held.extend(ack.held.iter().map(|run| (run.first, run.last)));
+            refused.extend(ack.refused.iter().map(|refusal| refusal.n));
+        }
+    }
+    (held, refused)
+}
+
+#[test]
+fn who_was_told_of_a_refusal_is_told_when_it_is_applied_after_all() {
+    let (a, mut laptop, phone, _) = two();
+    let (session, mut forger) = introduce(&mut laptop, phone.key());
+    let raw = put(&mut Record::new(), ActorId(forger.feed.0), "a", 1);
+    let envelope = forger.sign([1; 16], (1, 1), raw);
+    let messages = forger.send(vec![envelope]);
+    talk(&mut laptop, session, &messages);
+    laptop.end_session(session).unwrap();
+    laptop.commit_group().unwrap();
+    as_an_older_release_left_it(&laptop, &a.kv, forger.feed, 1);
+    laptop.close().unwrap();
+    let mut laptop = a.open();
+    // It came by another way meanwhile, and is sent by its author all the same.
+    let refused = acknowledged(&mut laptop, &phone, &messages);
+    assert_eq!(refused, (vec![], vec![1]));
+    let nothing = &messages[..2];
+    let silent = acknowledged(&mut laptop, &phone, nothing);
+    assert_eq!(silent, (vec![], vec![]), "nothing has changed");
+
+    laptop.close().unwrap();
+    let mut laptop = a.open();
+    let id = EnvelopeId {
+        feed: forger.feed,
+        n: 1,
+    };
+    let retried = laptop.retry_quarantined(id).unwrap();
+    assert_eq!(retried, Retried::Admitted { with: 0 });
+    let other = Device::new(7);
+    let link = laptop.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+    laptop.commit_group().unwrap();
+    other.join(&mut laptop, &link, "other").unwrap();
+    for _ in 0..2 {
+        // An acknowledgement may be lost: it is said in each session.
+        let told = acknowledged(&mut laptop, &phone, nothing);
+        assert_eq!(told, (vec![(1, 1)], vec![]));
+        let told = acknowledged(&mut laptop, &other, nothing);
+        assert_eq!(told, (vec![], vec![]), "it was told nothing else before");
+        laptop.close().unwrap();
+        laptop = a.open();
+    }
 }

@@ -1,180 +1,18 @@
 //! What a member signs that may not be applied: held, told, passed on, and never in the way of the rest.
 
-use std::collections::BTreeSet;
+use driftless_document::{ActorId, HistoryOptions, Record, RecordId, Value};
+use driftless_engine::{EngineError, SessionStart, Side, Wishes};
+use driftless_protocol::{Code, Message, RunSet};
 
-use driftless_document::{
-    ActorId, Admission, HistoryOptions, Intent, Record, RecordId, Value, change_hash,
-};
-use driftless_engine::{
-    EngineError, Replica, SessionId, SessionOutput, SessionStart, Side, Wishes,
-};
-use driftless_protocol::{
-    Agreed, Body, Code, DeviceKey, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload,
-    Message, Meta, Payload, RunSet, WorkspaceId, commitment, decode_batch, encode_batch,
-};
-
+use crate::forger::{introduce, put, talk};
 use crate::packing::{frames, pack};
 use crate::support::{Device, assert_equal, hello, insert, sync, two};
-
-/// A member that writes its envelopes by hand.
-pub(crate) struct Forger {
-    pub(crate) key: DeviceKey,
-    pub(crate) workspace: WorkspaceId,
-    pub(crate) feed: FeedId,
-    pub(crate) last: u64,
-    pub(crate) head: Hash,
-    pub(crate) membership: Vec<Hash>,
-}
-
-impl Forger {
-    pub(crate) fn sign(&mut self, record: [u8; 16], seqs: (u64, u64), raw: Vec<u8>) -> Vec<u8> {
-        let hash = change_hash(&raw).unwrap().0;
-        self.sign_for(record, seqs, raw, hash)
-    }
-
-    /// Commits to the change `hash`, whatever the bytes are.
-    fn sign_for(
-        &mut self,
-        record: [u8; 16],
-        seqs: (u64, u64),
-        raw: Vec<u8>,
-        hash: [u8; 32],
-    ) -> Vec<u8> {
-        let salt = [3; 16];
-        let item = Item {
-            record,
-            actor: self.feed.0,
-            first_seq: seqs.0,
-            last_seq: seqs.1,
-            commitment: commitment(&salt, &hash),
-        };
-        let body = Body {
-            meta: Meta::changes(1 << 40),
-            groups: vec![Group {
-                collection: "notes".into(),
-                items: vec![item],
-            }],
-        };
-        let payload = Payload {
-            items: vec![ItemPayload {
-                salt,
-                changes: vec![raw],
-            }],
-        };
-        let draft = HeaderDraft {
-            workspace: self.workspace,
-            feed: self.feed,
-            n: self.last + 1,
-            prev: self.head,
-            predecessor: None,
-            membership: self.membership.clone(),
-        };
-        let envelope = Envelope::seal(&self.key, draft, body, payload).unwrap();
-        self.last += 1;
-        self.head = envelope.hash();
-        envelope.encode_wire(&Agreed {
-            membership: &[],
-            change_hash: None,
-        })
-    }
-}
-
-pub(crate) fn put(record: &mut Record, actor: ActorId, key: &str, value: i64) -> Vec<u8> {
-    let intent = Intent::Put {
-        key: key.into(),
-        value: Value::Int(value),
-    };
-    let raw = record.write(actor, 1 << 40, &[intent]).unwrap().unwrap();
-    let Ok(Admission::Admitted(admitted)) = record.admit(&raw, actor.device_prefix()) else {
-        panic!("an honest change");
-    };
-    record.apply(admitted).unwrap();
-    raw
-}
-
-/// Sends messages and returns what comes back.
-pub(crate) fn talk(
-    replica: &mut Replica,
-    session: SessionId,
-    messages: &[Message],
-) -> Vec<Message> {
-    replica.handle_frame(session, &encode_batch(messages).unwrap(), 0);
-    replica.commit_group().unwrap();
-    let mut answers = Vec::new();
-    while let Some(output) = replica.poll_session(session) {
-        if let SessionOutput::Send(frame) = output {
-            answers.extend(decode_batch(&frame).unwrap());
-        }
-    }
-    answers
-}
-
-/// Begins a session as a member, and learns the membership log's heads from the answer.
-pub(crate) fn introduce(replica: &mut Replica, key: DeviceKey) -> (SessionId, Forger) {
-    let session = replica.start_session(SessionStart {
-        side: Side::Listener,
-        peer: key.device_id(),
-        handshake_hash: [5; 32],
-        wishes: Wishes::default(),
-    });
-    let greeting = hello(replica);
-    let ask = Message::MembershipHave { prefixes: vec![] };
-    let records: Vec<_> = talk(replica, session, &[greeting, ask])
-        .into_iter()
-        .filter_map(|message| match message {
-            Message::Membership { records, .. } => Some(records),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    let parents: BTreeSet<_> = records.iter().flat_map(|r| r.parents().to_vec()).collect();
-    let heads = records.iter().map(driftless_protocol::Record::hash);
-    let forger = Forger {
-        feed: FeedId::new(&key.device_id(), [9; 8]),
-        key,
-        workspace: replica.workspace(),
-        last: 0,
-        head: Hash::ZERO,
-        membership: heads.filter(|hash| !parents.contains(hash)).collect(),
-    };
-    (session, forger)
-}
 
 #[test]
 fn a_refused_envelope_is_held_as_refused_and_its_feed_flows_on() {
     let (a, mut laptop, phone, mut honest_phone) = two();
     let (session, mut forger) = introduce(&mut laptop, phone.key());
-    let actor = ActorId(forger.feed.0);
-    let (mut spoilt, mut sound) = (Record::new(), Record::new());
-    let wrong = put(&mut spoilt, actor, "a", 1);
-    let on_top = put(&mut spoilt, actor, "a", 2);
-    let right = put(&mut sound, actor, "b", 3);
-    let short = put(&mut Record::new(), actor, "c", 4);
-    let envelopes = [
-        forger.sign([1; 16], (7, 7), wrong), // the item names another number than the change has
-        forger.sign([2; 16], (1, 1), right),
-        forger.sign([1; 16], (2, 2), on_top),
-        forger.sign([3; 16], (1, u64::MAX), short),
-    ];
-    let mut messages = vec![
-        Message::Membership {
-            records: vec![],
-            last: true,
-        },
-        Message::Cursor {
-            since_common: false,
-            entries: vec![],
-            last: true,
-        },
-    ];
-    for (n, bytes) in (1..).zip(envelopes) {
-        messages.push(Message::Envelope {
-            feed: forger.feed,
-            n,
-            bytes,
-        });
-    }
-    messages.push(Message::Done);
+    let messages = forger.send_poisoned();
     let answers = talk(&mut laptop, session, &messages);
     let ack = answers.iter().find_map(|message| match message {
         Message::Ack(ack) => Some(ack.clone()),
@@ -219,25 +57,10 @@ fn a_history_names_who_signed_and_nobody_signs_for_another() {
     let mut other_start = own;
     other_start.0[15] ^= 1;
     let forged = [laptops, other_start, own].map(|actor| put(&mut Record::new(), actor, "a", 1));
-    let mut messages = vec![
-        Message::Membership {
-            records: vec![],
-            last: true,
-        },
-        Message::Cursor {
-            since_common: false,
-            entries: vec![],
-            last: true,
-        },
-    ];
-    for (n, raw) in (1..).zip(forged) {
-        let record = [u8::try_from(n).unwrap(); 16];
-        messages.push(Message::Envelope {
-            feed: forger.feed,
-            n,
-            bytes: forger.sign(record, (1, 1), raw),
-        });
-    }
+    let envelopes = (1..).zip(forged);
+    let envelopes = envelopes.map(|(n, raw)| forger.sign([n; 16], (1, 1), raw));
+    let envelopes = envelopes.collect();
+    let messages = forger.send(envelopes);
     talk(&mut laptop, session, &messages);
     assert_eq!(laptop.status().unwrap().quarantined, 2);
     for forged in [1, 2] {
@@ -287,22 +110,7 @@ fn bytes_that_the_author_did_not_commit_to_are_not_held_against_the_author() {
     let actor = ActorId(forger.feed.0);
     let raw = put(&mut Record::new(), actor, "a", 1);
     let bytes = forger.sign_for([1; 16], (1, 1), raw, [7; 32]);
-    let messages = [
-        Message::Membership {
-            records: vec![],
-            last: true,
-        },
-        Message::Cursor {
-            since_common: false,
-            entries: vec![],
-            last: true,
-        },
-        Message::Envelope {
-            feed: forger.feed,
-            n: 1,
-            bytes,
-        },
-    ];
+    let messages = forger.send(vec![bytes]);
     let answers = talk(&mut laptop, session, &messages);
     let told = Message::Error {
         code: Code::BadFrame,

@@ -378,10 +378,20 @@ impl Journal {
         self.segments.values().map(|segment| segment.stored).sum()
     }
 
-    /// Returns the length of all segments in bytes as if none were packed: what a replay goes through.
-    pub fn replay_bytes(&self) -> u64 {
-        let lengths = self.segments.values().map(|segment| segment.length);
-        lengths.map(u64::from).sum()
+    /// Returns how many bytes, as if no segment were packed, lie at or after `from`: what a replay goes through.
+    pub fn replay_bytes(&self, from: Position) -> u64 {
+        let behind = self.segments.range(from.segment..);
+        behind
+            .map(|(number, segment)| {
+                let skipped = if *number == from.segment {
+                    from.offset
+                } else {
+                    0
+                };
+                segment.length.saturating_sub(skipped)
+            })
+            .map(u64::from)
+            .sum()
     }
 
     /// Returns how much was written since opening.

@@ -27,11 +27,16 @@ impl Journal {
         loose.count()
     }
 
-    /// Returns the first segment that is complete and not packed, with its bytes; it needs a codec.
-    pub fn closed_segment(&self) -> Result<Option<ClosedSegment>, JournalError> {
+    /// Returns the number of the first segment that is complete and not packed; nothing is read.
+    pub fn first_closed(&self) -> Option<u32> {
         let last = self.end().segment;
         let loose = self.segments.range(..last).find(|(_, s)| !s.packed);
-        let Some((&number, _)) = loose else {
+        loose.map(|(number, _)| *number)
+    }
+
+    /// Returns the first segment that is complete and not packed, with its bytes; it needs a codec.
+    pub fn closed_segment(&self) -> Result<Option<ClosedSegment>, JournalError> {
+        let Some(number) = self.first_closed() else {
             return Ok(None);
         };
         let codec = self.packs.codec();

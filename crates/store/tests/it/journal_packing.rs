@@ -118,14 +118,26 @@ fn pack_all(journal: &mut Journal) -> Result<(), JournalError> {
 fn a_packed_journal_reads_the_same_from_every_position() {
     let (files, mut journal) = written();
     let whole = frames(&journal, Position::START);
-    let (end, length) = (journal.end(), journal.replay_bytes());
+    let (end, length) = (journal.end(), journal.replay_bytes(Position::START));
+    assert_eq!(journal.replay_bytes(end), 0);
+    let last = Position {
+        offset: end.offset - 3,
+        ..end
+    };
+    assert_eq!(journal.replay_bytes(last), 3);
     let starts: Vec<Position> = whole.iter().map(|frame| frame.position).collect();
     assert_eq!(journal.packs().end().segment, 1);
     pack_all(&mut journal).unwrap();
     for journal in [journal, open_plain(&files).unwrap()] {
         assert_eq!(journal.closed_segments(), 0);
         assert_eq!(journal.packs().end().segment, end.segment);
-        assert_eq!((journal.end(), journal.replay_bytes()), (end, length));
+        let replayed = journal.replay_bytes(Position::START);
+        assert_eq!((journal.end(), replayed), (end, length));
+        let before = Position {
+            segment: end.segment,
+            offset: 0,
+        };
+        assert_eq!(journal.replay_bytes(before), u64::from(end.offset));
         assert!(journal.bytes() < length);
         for (at, start) in starts.iter().enumerate() {
             assert_eq!(journal.read(*start).unwrap(), whole[at]);
@@ -397,4 +409,22 @@ fn a_segment_that_does_not_come_back_is_packed_as_it_is_or_stays() {
     pack_all(&mut journal).unwrap();
     assert_eq!(contents(&journal), expected);
     go_on(&files, &expected, "as it is");
+}
+
+#[test]
+fn which_segment_is_next_is_told_without_reading_it() {
+    let (_, mut journal) = written();
+    let last = journal.end().segment;
+    for number in 1..last {
+        assert_eq!(journal.first_closed(), Some(number));
+        let pack = next_pack(&journal).unwrap();
+        assert_eq!(pack.number(), number);
+        journal.adopt(&pack).unwrap();
+    }
+    assert_eq!(journal.first_closed(), None);
+
+    let (files, journal) = written();
+    files.lose_file(&segment(1));
+    assert!(journal.closed_segment().is_err());
+    assert_eq!(journal.first_closed(), Some(1));
 }

@@ -1,0 +1,266 @@
+//! Who knew of whom inside one fork: clocks by chain.
+//!
+//! A **chain** is a row of changes of the fork each of which knew of the one before; mostly those of one device,
+//! whatever number of process starts they took. What a change knew of is then one number for each chain: how
+//! far along it. A change that only continues its chain knew of the other chains what the one before it
+//! knew, so clocks are made where branches begin and meet, and nowhere else.
+//!
+//! Two facts that the contests rest on: what contests a change in another chain lies in one piece there,
+//! behind what the change knew of and before what knew of the change; and what a set of changes of one fork has
+//! in common in its past, or is known by, can be said by one number for each chain.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// A chain of the fork, by number.
+type Chain = u32;
+/// How far along a chain, from 1; 0 is before its first change.
+type Place = u32;
+
+/// One stretch of concurrent changes, all after what is before `range` and before all that is after it.
+pub(super) struct Fork {
+    /// Its changes, as indexes into the history.
+    pub(super) range: Range<usize>,
+    links: Vec<Link>,
+    /// What was known of each chain; chains that are not listed were not known of.
+    clocks: Vec<Box<[Place]>>,
+}
+
+/// Where a change stands.
+#[derive(Clone, Copy)]
+struct Link {
+    chain: Chain,
+    place: Place,
+    /// Which clock says what it knew of the other chains.
+    clock: u32,
+}
+
+impl Fork {
+    /// The clocks of the changes of a range, given the device and the dependencies of each.
+    pub(super) fn new(
+        range: Range<usize>,
+        devices: impl Iterator<Item = [u8; 8]>,
+        deps: &[Vec<usize>],
+    ) -> Self {
+        let mut building = Building {
+            fork: Self {
+                links: Vec::with_capacity(range.len()),
+                clocks: vec![Box::default()],
+                range,
+            },
+            lengths: Vec::new(),
+            of_device: BTreeMap::new(),
+        };
+        for (device, deps) in devices.zip(deps) {
+            building.push(device, deps);
+        }
+        building.fork
+    }
+
+    fn link(&self, change: usize) -> Link {
+        self.links[change - self.range.start]
+    }
+
+    /// The chain a change of this fork is in, and its place there.
+    pub(super) fn place(&self, change: usize) -> (Chain, Place) {
+        let link = self.link(change);
+        (link.chain, link.place)
+    }
+
+    /// How far along a chain a change of this fork knew the others; of its own chain, those before it.
+    pub(super) fn known(&self, change: usize, chain: Chain) -> Place {
+        let link = self.link(change);
+        if link.chain == chain {
+            return link.place - 1;
+        }
+        let clock = &self.clocks[link.clock as usize];
+        clock.get(chain as usize).copied().unwrap_or(0)
+    }
+
+    /// The chains that a change of this fork knew of, each with how far.
+    fn all_known(&self, change: usize) -> impl Iterator<Item = (Chain, Place)> + '_ {
+        let own = self.link(change);
+        let clock = &self.clocks[own.clock as usize];
+        let others = (0..).zip(clock.iter().copied());
+        others
+            .filter(move |&(chain, _)| chain != own.chain)
+            .chain([(own.chain, own.place - 1)])
+            .filter(|&(_, place)| place > 0)
+    }
+
+    /// Whether change `later` knew of change `earlier`; `later` lies in this fork.
+    pub(super) fn knew(&self, later: usize, earlier: usize) -> bool {
+        if earlier < self.range.start {
+            return true;
+        }
+        if earlier >= self.range.end {
+            return false;
+        }
+        let (chain, place) = self.place(earlier);
+        self.known(later, chain) >= place
+    }
+}
+
+struct Building {
+    fork: Fork,
+    /// How many changes each chain has.
+    lengths: Vec<Place>,
+    /// The chains that hold changes of a device at their ends, the newest last.
+    of_device: BTreeMap<[u8; 8], Chain>,
+}
+
+impl Building {
+    fn push(&mut self, device: [u8; 8], deps: &[usize]) {
+        let start = self.fork.range.start;
+        let mut inside = deps.iter().filter(|&&dep| dep >= start);
+        let first = inside.next().map(|&dep| self.fork.link(dep));
+        let link = match (first, inside.next()) {
+            (None, _) => self.begin(0),
+            // It only goes on: what it knew of other chains is what the one before it knew.
+            (Some(before), None) if before.place == self.length(before.chain) => Link {
+                place: before.place + 1,
+                ..before
+            },
+            _ => self.meet(device, deps),
+        };
+        self.lengths[link.chain as usize] = link.place;
+        self.of_device.insert(device, link.chain);
+        self.fork.links.push(link);
+    }
+
+    fn length(&self, chain: Chain) -> Place {
+        self.lengths[chain as usize]
+    }
+
+    fn begin(&mut self, clock: u32) -> Link {
+        let chain = u32::try_from(self.lengths.len()).unwrap_or(u32::MAX);
+        self.lengths.push(0);
+        Link {
+            chain,
+            place: 1,
+            clock,
+        }
+    }
+
+    /// A change where branches meet or one begins: it continues a chain whose last change it knew, that of its
+    /// device if it can.
+    fn meet(&mut self, device: [u8; 8], deps: &[usize]) -> Link {
+        let mut clock: Vec<Place> = Vec::new();
+        let mut raise = |chain: usize, place: Place| {
+            if clock.len() <= chain {
+                clock.resize(chain + 1, 0);
+            }
+            clock[chain] = clock[chain].max(place);
+        };
+        for &dep in deps.iter().filter(|&&dep| dep >= self.fork.range.start) {
+            let before = self.fork.link(dep);
+            for (chain, &place) in self.fork.clocks[before.clock as usize].iter().enumerate() {
+                raise(chain, place);
+            }
+            raise(before.chain as usize, before.place);
+        }
+        let is_at_end = |chain: Chain| {
+            let known = clock.get(chain as usize).copied().unwrap_or(0);
+            known > 0 && known == self.lengths[chain as usize]
+        };
+        let own = self.of_device.get(&device).copied();
+        let continued = own.filter(|&chain| is_at_end(chain)).or_else(|| {
+            let chains = 0..u32::try_from(clock.len()).unwrap_or(u32::MAX);
+            chains.into_iter().find(|&chain| is_at_end(chain))
+        });
+        let number = u32::try_from(self.fork.clocks.len()).unwrap_or(u32::MAX);
+        let link = match continued {
+            Some(chain) => Link {
+                chain,
+                place: self.length(chain) + 1,
+                clock: number,
+            },
+            None => self.begin(number),
+        };
+        self.fork.clocks.push(clock.into());
+        link
+    }
+}
+
+/// In each chain, the first and the last of some changes of a fork.
+pub(super) struct Extent(BTreeMap<Chain, (Place, Place)>);
+
+impl Extent {
+    pub(super) fn of(fork: &Fork, changes: impl Iterator<Item = usize>) -> Self {
+        let mut extent = BTreeMap::new();
+        for change in changes {
+            let (chain, place) = fork.place(change);
+            let (first, last) = extent.entry(chain).or_insert((place, place));
+            *first = place.min(*first);
+            *last = place.max(*last);
+        }
+        Self(extent)
+    }
+
+    /// Whether a change of the fork knew of all of them.
+    pub(super) fn is_known_to(&self, fork: &Fork, change: usize) -> bool {
+        let mut chains = self.0.iter();
+        chains.all(|(&chain, &(_, last))| fork.known(change, chain) >= last)
+    }
+
+    /// Whether a change of the fork knew of one of them.
+    pub(super) fn is_met_by(&self, fork: &Fork, change: usize) -> bool {
+        let mut chains = self.0.iter();
+        chains.any(|(&chain, &(first, _))| fork.known(change, chain) >= first)
+    }
+
+    /// How far along each of these chains some change of `changes` knew.
+    pub(super) fn reached(&self, fork: &Fork, changes: impl Iterator<Item = usize>) -> Reached {
+        let mut reached: BTreeMap<Chain, Place> = BTreeMap::new();
+        for change in changes {
+            for &chain in self.0.keys() {
+                let known = fork.known(change, chain);
+                let most = reached.entry(chain).or_default();
+                *most = known.max(*most);
+            }
+        }
+        Reached(reached)
+    }
+}
+
+/// How far along each chain something reaches.
+pub(super) struct Reached(BTreeMap<Chain, Place>);
+
+impl Reached {
+    pub(super) fn includes(&self, fork: &Fork, change: usize) -> bool {
+        let (chain, place) = fork.place(change);
+        self.0.get(&chain).is_some_and(|&reached| reached >= place)
+    }
+}
+
+/// What some changes of one fork knew of in common.
+pub(super) struct CommonPast<'a> {
+    fork: &'a Fork,
+    /// Of the chains that all of them knew of, how far.
+    known: BTreeMap<Chain, Place>,
+}
+
+impl<'a> CommonPast<'a> {
+    pub(super) fn of(fork: &'a Fork, mut changes: impl Iterator<Item = usize>) -> Self {
+        let mut known = BTreeMap::new();
+        if let Some(first) = changes.next() {
+            known.extend(fork.all_known(first));
+        }
+        for change in changes {
+            known.retain(|&chain, place| {
+                *place = fork.known(change, chain).min(*place);
+                *place > 0
+            });
+        }
+        Self { fork, known }
+    }
+
+    /// Whether a change, wherever it lies, is of this past.
+    pub(super) fn includes(&self, change: usize) -> bool {
+        if !self.fork.range.contains(&change) {
+            return change < self.fork.range.start;
+        }
+        let (chain, place) = self.fork.place(change);
+        self.known.get(&chain).is_some_and(|&known| known >= place)
+    }
+}

@@ -1,0 +1,90 @@
+//! Where the fork of a change begins, looked for from the end of the history.
+//!
+//! A change separates the history where it is the only head of what stands up to it, and the only source of
+//! what stands from it on: then everything before is known to it, and it is known to everything after. Both are
+//! counted while going back, so it costs what lies behind the fork's beginning and nothing else.
+
+use std::collections::BTreeSet;
+
+use crate::graph::ChangeGraph;
+
+/// A look back over a graph, as far as was asked for.
+pub(super) struct Scan<'a> {
+    graph: &'a ChangeGraph,
+    /// The places of genesis changes: nobody's edits, concurrent with everything, left out.
+    genesis: BTreeSet<usize>,
+    /// What stands from here on was looked at.
+    at: usize,
+    /// The place after the last change found that separates the history.
+    from: Option<usize>,
+    /// How many heads what stands before `at` has.
+    heads: usize,
+    /// How many sources what stands from `at` on has.
+    sources: usize,
+    /// By place, counted from the end: how many changes from `at` on depend on it.
+    children: Vec<u32>,
+    /// Likewise: of how many changes from `at` on it is the last dependency.
+    last_of: Vec<usize>,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(graph: &'a ChangeGraph, genesis: BTreeSet<usize>) -> Self {
+        let heads = graph.head_places().filter(|n| !genesis.contains(n)).count();
+        Self {
+            at: graph.len(),
+            from: None,
+            heads,
+            sources: 0,
+            children: Vec::new(),
+            last_of: Vec::new(),
+            graph,
+            genesis,
+        }
+    }
+
+    /// Where the fork of the change at this place begins: behind a change that everything from there on knew of.
+    pub(super) fn fork_of(&mut self, place: usize) -> usize {
+        if let Some(from) = self.from.filter(|&from| from <= place) {
+            return from;
+        }
+        while self.at > 0 {
+            self.at -= 1;
+            if !self.genesis.contains(&self.at) && self.pass(self.at) && self.at < place {
+                self.from = Some(self.at + 1);
+                return self.at + 1;
+            }
+        }
+        self.from = Some(0);
+        0
+    }
+
+    /// Takes the change before `at` from what stands before to what stands behind; whether it separates the two.
+    fn pass(&mut self, place: usize) -> bool {
+        let end = self.graph.len() - 1;
+        let last_of = self.last_of.get(end - place).copied().unwrap_or(0);
+        self.sources = self.sources + 1 - last_of;
+        let separates = self.heads == 1 && self.sources == 1;
+        self.heads -= 1;
+        let mut last = None;
+        for &dep in self.graph.deps_of(place) {
+            if self.genesis.contains(&dep) {
+                continue;
+            }
+            last = last.max(Some(dep));
+            let at = end - dep;
+            if self.children.len() <= at {
+                self.children.resize(at + 1, 0);
+            }
+            self.children[at] += 1;
+            self.heads += usize::from(self.children[at] == self.graph.children_of(dep));
+        }
+        if let Some(last) = last {
+            let at = end - last;
+            if self.last_of.len() <= at {
+                self.last_of.resize(at + 1, 0);
+            }
+            self.last_of[at] += 1;
+        }
+        separates
+    }
+}
