@@ -45,7 +45,7 @@ fn rules_set_on_one_device_show_the_same_pick_on_both() {
 
     let file = world.file("rules.toml", RULES);
     let refused = phone.fails(4, ["rules", "set", &file]);
-    assert_eq!(refused["error"]["code"], "not_allowed");
+    assert_eq!(refused["code"], "not_allowed");
     let checked = laptop.json(["rules", "check", &file]);
     let set = laptop.json(["rules", "set", &file]);
     assert_eq!(
@@ -102,8 +102,8 @@ fn a_bad_rule_is_refused_with_the_key_it_is_in() {
     let file = world.file("bad.toml", bad);
     for action in ["check", "set"] {
         let error = laptop.fails(2, ["rules", action, &file]);
-        assert_eq!(error["error"]["code"], "bad_rules");
-        let message = text(&error["error"]["message"]);
+        assert_eq!(error["code"], "bad_rules");
+        let message = text(&error["message"]);
         assert!(
             message.contains("rule[0].policy.rank[1]: expected"),
             "{message}"

@@ -143,8 +143,8 @@ Example:
   driftless conflicts export --dir phone > conflicts.jsonl";
 
 pub(crate) const RULES: &str = "\
-Rules pick one side of a conflict by themselves, the same on every device; nothing is lost, and a person
-can still decide. docs/rules.md lists the policies.
+Rules pick one side of a conflict, the same one on every device; nothing is
+lost, and a person can still decide otherwise.
 
 Examples:
   driftless rules --dir laptop
