@@ -40,7 +40,7 @@ pub use change::{Action, Change, Operation, change_hash};
 pub use codec::DecodeError;
 pub use conflict::{
     Agreed, Candidate, Entry, Evidence, Kind, Member, MemberAction, Review, ReviewAction, Shown,
-    Span, Status, Verdict, evidence,
+    Span, Status, Verdict, evidence, merged_forks,
 };
 pub use field::{FieldKey, FieldType};
 pub use history::{
@@ -57,7 +57,7 @@ pub use policy::{Authors, CustomInput, CustomPolicy, Customs, NoAuthors, Policy,
 pub use record::{ApplyError, LoadError, Record};
 pub use row::Row;
 pub use rules::{
-    Explanation, Fit, RULES_FORMAT, RuleStep, Rules, RulesError, RulesFault, RulesVersion, Subject,
+    Fit, RULES_FORMAT, RuleStep, Rules, RulesError, RulesFault, RulesVersion, RulesWalk, Subject,
     ValueType, Writer, Writers, rules_schema,
 };
 pub use value::{Fields, Value};

@@ -17,7 +17,7 @@ use crate::genesis::{self, Genesis};
 use crate::graph::{ChangeGraph, Link};
 use crate::ids::{ActorId, ChangeHash, OpId};
 use crate::limits;
-use crate::path::{DELETED, Register};
+use crate::path::{DELETED, FieldPath, Register};
 use crate::quiet;
 use crate::row::Row;
 use crate::sequence::Sequence;
@@ -208,41 +208,32 @@ impl Record {
         .map_err(malformed)
     }
 
-    /// Its changes from a place in the graph on, without genesis changes, in the order of the graph; those of
-    /// `known` need not be read.
-    pub(crate) fn changes_from(
+    /// Its changes at these places in the graph, all from `first` on and none a genesis change.
+    pub(crate) fn changes_at(
         &self,
-        place: usize,
-        known: &[Change],
-    ) -> Result<Vec<Change>, LoadError> {
-        let genesis = self.genesis_places();
-        let places = (place..self.graph.len()).filter(|n| !genesis.contains(n));
-        let mut changes: BTreeMap<usize, Change> = BTreeMap::new();
-        for change in known {
-            let at = self.graph.place(&change.hash).filter(|&at| at >= place);
-            changes.extend(at.map(|at| (at, change.clone())));
-        }
-        let missing: Vec<_> = places.filter(|n| !changes.contains_key(n)).collect();
-        if missing.is_empty() {
-            return Ok(changes.into_values().collect());
+        places: &BTreeSet<usize>,
+        first: usize,
+    ) -> Result<BTreeMap<usize, Change>, LoadError> {
+        let mut changes = BTreeMap::new();
+        if places.is_empty() {
+            return Ok(changes);
         }
         let read = quiet::catch(|| {
-            let raw = if missing.len() < FEW_CHANGES {
-                let hashes = missing.iter().map(|&n| self.graph.hash_at(n));
+            let raw = if places.len() < FEW_CHANGES {
+                let hashes = places.iter().map(|&n| self.graph.hash_at(n));
                 let found = hashes.map(|hash| {
                     self.document
                         .get_change_by_hash(&automerge::ChangeHash(hash.0))
                 });
                 found.flatten().collect()
             } else {
-                let heads = self.heads_before(place).into_iter();
+                let heads = self.heads_before(first).into_iter();
                 let heads: Vec<_> = heads.map(|hash| automerge::ChangeHash(hash.0)).collect();
                 self.document.get_changes(&heads)
             };
-            let missing: BTreeSet<_> = missing.iter().copied().collect();
             for change in &raw {
                 let at = self.graph.place(&ChangeHash(change.hash().0));
-                if let Some(at) = at.filter(|at| missing.contains(at)) {
+                if let Some(at) = at.filter(|at| places.contains(at)) {
                     changes.insert(at, self.read(change)?);
                 }
             }
@@ -253,7 +244,7 @@ impl Record {
         };
         read.map_err(|_| malformed("reading its changes panicked"))?
             .map_err(malformed)?;
-        Ok(changes.into_values().collect())
+        Ok(changes)
     }
 
     /// The heads of what stands before a place in the graph, where that is one head or nothing.
@@ -261,6 +252,23 @@ impl Record {
         let genesis = self.genesis_places();
         let last = (0..place).rev().find(|n| !genesis.contains(n));
         last.map(|n| self.graph.hash_at(n)).into_iter().collect()
+    }
+
+    /// Whether this key is of a field that holds a value above fields, or of one below such a field.
+    pub(crate) fn is_in_clash(&self, key: &str) -> bool {
+        let is_value = |key: &str| {
+            FieldPath::parse(key).is_ok()
+                && matches!(
+                    self.document.get(ROOT, key),
+                    Ok(Some((automerge::Value::Scalar(_), _)))
+                )
+        };
+        let mut above = key.match_indices('.').map(|(at, _)| &key[..at]);
+        if above.any(is_value) {
+            return true;
+        }
+        let below = format!("{key}.")..format!("{key}/"); // the character after the dot
+        self.document.map_range(ROOT, below).next().is_some() && is_value(key)
     }
 
     /// Where the genesis changes of its fields stand in the graph.

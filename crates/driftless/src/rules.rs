@@ -1,6 +1,6 @@
 //! [`WorkspaceRules`]: which policy a contested field gets, the same on every device.
 
-use driftless_document::{Fit, Policy, RecordId, Rules, RulesError};
+use driftless_document::{FieldType, Fit, Policy, RecordId, Rules, RulesError, Status};
 use driftless_engine::{Replica, RulesExplanation, RulesReport, RulesSummary};
 use serde_json::{Value as Json, json};
 
@@ -96,7 +96,7 @@ pub fn rules_to_json(rules: &Rules) -> Json {
 
 /// Why a rule decides, as JSON.
 pub fn rules_explanation_to_json(told: &RulesExplanation) -> Json {
-    let steps = told.explanation.steps.iter().map(|step| {
+    let steps = told.walk.steps.iter().map(|step| {
         json!({
             "rule": step.rule,
             "name": step.name,
@@ -109,11 +109,11 @@ pub fn rules_explanation_to_json(told: &RulesExplanation) -> Json {
         "record": told.key.record.to_string(),
         "path": told.path,
         "conflict": told.entry.map(|id| id.to_string()),
-        "status": told.status.map(|status| status.as_str()),
-        "by_type": told.by_type.map(|kind| kind.as_str()),
+        "status": told.status.map(Status::as_str),
+        "by_type": told.by_type.map(FieldType::as_str),
         "steps": steps.collect::<Vec<_>>(),
-        "rule": told.explanation.rule,
-        "policy": told.explanation.policy.as_ref().map(Policy::as_str),
+        "rule": told.walk.rule,
+        "policy": told.walk.policy.as_ref().map(Policy::as_str),
         "picked": told.picked.as_ref().map(shown_to_json),
         "provisional": told.provisional,
         "words": rules_explanation_in_words(told),
@@ -132,9 +132,9 @@ pub fn rules_explanation_in_words(told: &RulesExplanation) -> String {
         Some(_) => "It was edited apart, and nobody has decided yet. It shows",
         None => "If it is edited apart, it will show",
     };
-    let asked = told.explanation.steps.iter();
+    let asked = told.walk.steps.iter();
     let depends = asked.filter(|step| step.fit == Fit::Depends).count();
-    match (&told.explanation.policy, told.explanation.rule) {
+    match (&told.walk.policy, told.walk.rule) {
         (Some(policy), Some(_)) if told.provisional => format!(
             "{what} {}; it is not installed here, so the choice is left to a person.",
             policy.in_words()

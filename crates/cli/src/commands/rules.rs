@@ -158,7 +158,7 @@ async fn explain(
         return output.object(&rules_explanation_to_json(&told));
     }
     if told.by_type.is_none() {
-        for step in &told.explanation.steps {
+        for step in &told.walk.steps {
             let name = step.name.as_deref();
             let name = name.map_or_else(String::new, |name| format!(" ({})", clean(name)));
             let mark = match step.fit {

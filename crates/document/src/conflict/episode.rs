@@ -266,7 +266,7 @@ impl<'a> Acts<'a> {
         }
         let member = |&n: &usize| {
             let act = &self.all[n];
-            let change = &self.history.changes[act.change];
+            let change = self.history.changes[act.change];
             Member {
                 operation: act.operation,
                 action: act.action.clone(),
@@ -284,7 +284,7 @@ impl<'a> Acts<'a> {
 fn touches(history: &History<'_>, fork: &Fork) -> Vec<Act> {
     let reads_deleted = history.reads_deleted(fork);
     let touch = |(change, deleted): (usize, bool)| {
-        let content = &history.changes[change];
+        let content = history.changes[change];
         if deleted || content.operations.iter().any(|o| o.key == DELETED) {
             return None;
         }
@@ -312,7 +312,7 @@ pub(super) fn candidate(
     change: usize,
     operation: OpId,
 ) -> Candidate {
-    let change = &history.changes[change];
+    let change = history.changes[change];
     Candidate {
         shown,
         operation,

@@ -18,7 +18,8 @@ use crate::value::Value;
 /// `changes` are all the record's changes, each after its past; which of the possible orders makes no
 /// difference.
 pub fn evidence(collection: &str, record: RecordId, changes: &[Change]) -> Evidence {
-    let history = History::new(changes, Forks::of(changes), &Nothing, &|_| true);
+    let changes: Vec<&Change> = changes.iter().collect();
+    let history = History::new(&changes, Forks::of(&changes), &Nothing, &|_| true);
     let place = Place { collection, record };
     let mut found = Found::default();
     found.overlaps(&history, place);

@@ -21,7 +21,7 @@ impl Forks {
     /// Finds the forks of a history in which every change follows its past.
     ///
     /// Dependencies that are none of these changes are known to all of them.
-    pub(super) fn of(changes: &[Change]) -> Self {
+    pub(super) fn of(changes: &[&Change]) -> Self {
         let deps = dependencies(changes);
         let separates = separators(&deps);
         let mut forks = Vec::new();
@@ -84,13 +84,13 @@ pub(super) fn within<T>(
     from..to
 }
 
-fn dependencies(changes: &[Change]) -> Vec<Vec<usize>> {
+fn dependencies(changes: &[&Change]) -> Vec<Vec<usize>> {
     let index: BTreeMap<ChangeHash, usize> = changes
         .iter()
         .enumerate()
         .map(|(n, c)| (c.hash, n))
         .collect();
-    let known = |change: &Change| {
+    let known = |change: &&Change| {
         change
             .deps
             .iter()

@@ -52,7 +52,7 @@ pub(super) trait Start {
 
 /// A record's changes, sorted by what they write.
 pub(super) struct History<'a> {
-    pub(super) changes: &'a [Change],
+    pub(super) changes: &'a [&'a Change],
     pub(super) forks: Forks,
     pub(super) start: &'a dyn Start,
     /// Per leaf all its steps, in history order.
@@ -66,7 +66,7 @@ pub(super) struct History<'a> {
 impl<'a> History<'a> {
     /// Sorts the changes by those leaves and texts that are `wanted`; what is noted about entries is wanted always.
     pub(super) fn new(
-        changes: &'a [Change],
+        changes: &'a [&'a Change],
         forks: Forks,
         start: &'a dyn Start,
         wanted: &dyn Fn(Leaf<'_>) -> bool,

@@ -78,7 +78,7 @@ impl ReviewStep<'_> {
 
     pub(super) fn review(
         &self,
-        changes: &[Change],
+        changes: &[&Change],
         stands: impl Fn(&ReviewAction) -> bool,
     ) -> Review {
         let change = &changes[self.change];

@@ -77,7 +77,7 @@ impl<'a> Edits<'a> {
             fork,
             key,
             all: changes
-                .filter_map(|&n| Edit::of(n, &history.changes[n], key))
+                .filter_map(|&n| Edit::of(n, history.changes[n], key))
                 .collect(),
         }
     }
@@ -224,7 +224,7 @@ impl<'a> Edits<'a> {
         }
         let member = |(&n, (deleted, inserted)): (&usize, (Cut, Cut))| {
             let edit = &self.all[n];
-            let change = &self.history.changes[edit.change];
+            let change = self.history.changes[edit.change];
             Member {
                 operation: edit.operation,
                 action: MemberAction::Text {

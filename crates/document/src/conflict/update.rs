@@ -10,7 +10,7 @@
 //! * An entry before the window changes only if it is not settled, or not by what lies before the window: then the
 //!   window begins at that entry's fork.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::episode::Place;
 use super::evidence::Found;
@@ -46,6 +46,7 @@ impl Record {
             before,
             came,
             concern,
+            genesis: self.genesis_places(),
             found: Found::default(),
         };
         update.look()?;
@@ -155,6 +156,7 @@ struct Update<'a> {
     before: &'a Evidence,
     came: &'a [Change],
     concern: Concern<'a>,
+    genesis: BTreeSet<usize>,
     found: Found,
 }
 
@@ -162,7 +164,8 @@ impl Update<'_> {
     /// Computes the overlaps in the window, and keeps those that lie elsewhere.
     fn look(&mut self) -> Result<(), LoadError> {
         let window = self.window();
-        let changes = self.record.changes_from(window, self.came)?;
+        let read = self.read(window)?;
+        let changes: Vec<&Change> = self.all(window, &read);
         let start = Before {
             record: self.record,
             from: window,
@@ -171,7 +174,8 @@ impl Update<'_> {
         let concern = &self.concern;
         let wanted = |leaf: Leaf<'_>| concern.leaves.contains(&leaf);
         let history = History::new(&changes, Forks::of(&changes), &start, &wanted);
-        self.found.overlaps(&history, self.place);
+        let mut found = Found::default();
+        found.overlaps(&history, self.place);
         let graph = self.record.graph();
         let is_kept = |register: &str, change: Option<&ChangeHash>| {
             let place = change.and_then(|change| graph.place(change));
@@ -181,11 +185,35 @@ impl Update<'_> {
             let first = entry.members.first().map(|member| &member.change);
             entry.kind != Kind::Integrity && is_kept(&entry.register, first)
         });
-        self.found.entries.extend(entries.cloned());
+        found.entries.extend(entries.cloned());
         let agreed = self.before.agreed.iter();
         let agreed = agreed.filter(|agreed| is_kept(&agreed.register, Some(&agreed.change)));
-        self.found.agreed.extend(agreed.cloned());
+        found.agreed.extend(agreed.cloned());
+        self.found = found;
         Ok(())
+    }
+
+    /// The changes of the window that have to be read, those that just came are at hand.
+    fn read(&self, window: usize) -> Result<BTreeMap<usize, Change>, LoadError> {
+        let at_hand: BTreeSet<_> = self
+            .came
+            .iter()
+            .map(|change| self.at(&change.hash))
+            .collect();
+        let places = window..self.record.graph().len();
+        let missing = places.filter(|n| !at_hand.contains(n) && !self.genesis.contains(n));
+        self.record.changes_at(&missing.collect(), window)
+    }
+
+    /// All changes of the window, in the order of the graph.
+    fn all<'b>(&'b self, window: usize, read: &'b BTreeMap<usize, Change>) -> Vec<&'b Change> {
+        let came = self
+            .came
+            .iter()
+            .map(|change| (self.at(&change.hash), change));
+        let mut all: BTreeMap<usize, &Change> = came.filter(|(at, _)| *at >= window).collect();
+        all.extend(read.iter().map(|(at, change)| (*at, change)));
+        all.into_values().collect()
     }
 
     fn at(&self, change: &ChangeHash) -> usize {
@@ -194,7 +222,7 @@ impl Update<'_> {
 
     /// Where the window begins, as a place in the graph.
     fn window(&self) -> usize {
-        let mut scan = Scan::new(self.record.graph(), self.record.genesis_places());
+        let mut scan = Scan::new(self.record.graph(), &self.genesis);
         let first = self.came.iter().map(|change| self.at(&change.hash)).min();
         let mut from = scan.fork_of(first.unwrap_or(0));
         loop {
@@ -217,16 +245,22 @@ impl Update<'_> {
 
     /// Keeps the integrity entries, or computes them anew where a change is about them.
     fn look_at_shapes(&mut self) -> Result<(), LoadError> {
-        let row = self.record.row();
-        let mut clashes = row.clashes().peekable();
-        if clashes.peek().is_none() {
+        let steps = self.came.iter().flat_map(|change| &change.operations);
+        let keys: BTreeSet<&str> = steps.map(|step| step.key.as_str()).collect();
+        let are_there = self
+            .before
+            .entries
+            .iter()
+            .any(|e| e.kind == Kind::Integrity);
+        if !are_there && !keys.iter().any(|key| self.record.is_in_clash(key)) {
             return Ok(());
         }
+        let row = self.record.row();
+        let clashes = row.clashes();
         let kept = clashes.map(|field| {
             let mut entries = self.before.entries.iter();
             let entry = entries.find(|e| e.kind == Kind::Integrity && e.register == field)?;
-            let keys = self.came.iter().flat_map(|change| &change.operations);
-            let is_about = keys.map(|operation| &operation.key).any(|key| {
+            let is_about = keys.iter().any(|key| {
                 let rest = key.strip_prefix(field);
                 rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
             });
@@ -237,6 +271,7 @@ impl Update<'_> {
             return Ok(());
         }
         let changes = self.record.changes()?;
+        let changes: Vec<&Change> = changes.iter().collect();
         let history = History::new(
             &changes,
             Forks::of(&changes),

@@ -99,10 +99,10 @@ impl Entry {
         }
     }
 
-    /// Whether the field's type merges: texts, and the members of sets.
-    fn is_merged_by_type(&self) -> bool {
-        let of_set =
+    /// Whether the field's type merges what overlaps in it: texts, and the members of sets.
+    pub fn is_merged_by_type(&self) -> bool {
+        let is_member =
             || FieldKey::parse(&self.register).is_some_and(|key| key.kind() == FieldType::Set);
-        self.kind == Kind::Text || of_set()
+        self.kind == Kind::Text || is_member()
     }
 }

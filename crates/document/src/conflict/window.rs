@@ -12,7 +12,7 @@ use crate::graph::ChangeGraph;
 pub(super) struct Scan<'a> {
     graph: &'a ChangeGraph,
     /// The places of genesis changes: nobody's edits, concurrent with everything, left out.
-    genesis: BTreeSet<usize>,
+    genesis: &'a BTreeSet<usize>,
     /// What stands from here on was looked at.
     at: usize,
     /// The place after the last change found that separates the history.
@@ -28,7 +28,7 @@ pub(super) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    pub(super) fn new(graph: &'a ChangeGraph, genesis: BTreeSet<usize>) -> Self {
+    pub(super) fn new(graph: &'a ChangeGraph, genesis: &'a BTreeSet<usize>) -> Self {
         let heads = graph.head_places().filter(|n| !genesis.contains(n)).count();
         Self {
             at: graph.len(),

@@ -6,7 +6,7 @@ use crate::policy::Policy;
 
 /// What rules make of an entry, or of one that may come to be.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Explanation {
+pub struct RulesWalk {
     /// Each rule that was looked at, in order; the last one matches, if one does.
     pub steps: Vec<RuleStep>,
     /// The rule that matches, counted from 0; none where the first that may match depends on the edits, or none does.
@@ -53,7 +53,7 @@ impl Fit {
 
 impl Rules {
     /// Which rule matches and why: the walk of [`Rules::decide`], with a reason at each step.
-    pub fn explain(&self, subject: &Subject) -> Explanation {
+    pub fn explain(&self, subject: &Subject) -> RulesWalk {
         let mut steps = Vec::new();
         let mut certain = true;
         for (n, rule) in self.rules.iter().enumerate() {
@@ -70,14 +70,14 @@ impl Rules {
                 words,
             });
             if fit == Fit::Matches {
-                return Explanation {
+                return RulesWalk {
                     steps,
                     rule: certain.then_some(n),
                     policy: certain.then(|| rule.policy.clone()),
                 };
             }
         }
-        Explanation {
+        RulesWalk {
             steps,
             rule: None,
             policy: certain.then_some(Policy::Review),

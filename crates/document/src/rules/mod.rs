@@ -17,7 +17,7 @@ mod reader;
 mod schema;
 
 pub use error::{RulesError, RulesFault};
-pub use explain::{Explanation, Fit, RuleStep};
+pub use explain::{Fit, RuleStep, RulesWalk};
 pub use matching::{Subject, Writer, Writers};
 pub use schema::rules_schema;
 

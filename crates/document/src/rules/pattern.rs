@@ -226,6 +226,7 @@ fn wildcard<P, L>(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

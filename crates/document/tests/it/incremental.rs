@@ -113,6 +113,26 @@ fn intent(record: &Record, kind: u8, place: u8, value: u8) -> Intent {
     }
 }
 
+/// Says something about one of the entries, by one of its names, and decides it now and then.
+fn review(log: &Evidence, which: u8, how: u8) -> Option<Vec<Intent>> {
+    let entries = &log.entries;
+    let entry = entries.get(usize::from(which) % entries.len().max(1))?;
+    let names: Vec<_> = entry.names().collect();
+    let name = names[usize::from(how / 8) % names.len()];
+    let word = match how % 8 {
+        0 | 1 => Value::Json(r#"{"acknowledge":""}"#.into()),
+        2..=4 => text("reopen"),
+        5 => text("merge"),
+        _ => text("keep"),
+    };
+    let mut intents = vec![settle(&format!("$review/{name}"), Some(word))];
+    let is_register = !entry.register.contains('#') && !entry.register.contains('/');
+    if how % 2 == 0 && is_register && entry.register != "$deleted" {
+        intents.push(settle(&entry.register, Some(Value::Int(7))));
+    }
+    Some(intents)
+}
+
 fn run(count: usize, steps: &[(u8, Do)]) -> Result<(), TestCaseError> {
     let mut devices: Vec<Device> = Vec::new();
     for _ in 0..count {
@@ -130,26 +150,10 @@ fn run(count: usize, steps: &[(u8, Do)]) -> Result<(), TestCaseError> {
         let by = actor(u8::try_from(who).unwrap() + 10 * device.starts);
         let intents = match what {
             Do::Edit(kind, place, value) => vec![intent(&device.record, *kind, *place, *value)],
-            Do::Review(which, how) => {
-                let entries = &device.log.entries;
-                let Some(entry) = entries.get(usize::from(*which) % entries.len().max(1)) else {
-                    continue;
-                };
-                let names: Vec<_> = entry.names().collect();
-                let name = names[usize::from(*how / 8) % names.len()];
-                let word = match how % 8 {
-                    0 | 1 => Value::Json(r#"{"acknowledge":""}"#.into()),
-                    2..=4 => text("reopen"),
-                    5 => text("merge"),
-                    _ => text("keep"),
-                };
-                let mut intents = vec![settle(&format!("$review/{name}"), Some(word))];
-                let is_register = !entry.register.contains('#') && !entry.register.contains('/');
-                if how % 2 == 0 && is_register && entry.register != "$deleted" {
-                    intents.push(settle(&entry.register, Some(Value::Int(7))));
-                }
-                intents
-            }
+            Do::Review(which, how) => match review(&device.log, *which, *how) {
+                Some(intents) => intents,
+                None => continue,
+            },
             Do::Pull(from, portion) => {
                 let from = usize::from(*from) % count;
                 let held: BTreeSet<_> = devices[who].raw.iter().map(|(hash, _)| *hash).collect();

@@ -131,6 +131,7 @@ fn picked(policy: &Policy, entry: &Entry) -> Option<Shown> {
     entry.verdict(policy, &NoAuthors).picked
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what a pick is compared with")]
 fn shown(value: Value) -> Option<Shown> {
     Some(Shown::Value(value))
 }

@@ -157,6 +157,10 @@ fn conditions_on_history_and_authors_are_asked_of_the_log_of_members() {
 }
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of documents and what is said of each"
+)]
 fn a_bad_rule_is_refused_with_the_key_it_is_in() {
     let two = |third: &str| {
         format!(
@@ -164,7 +168,7 @@ fn a_bad_rule_is_refused_with_the_key_it_is_in() {
         )
     };
     let cases = [
-        ("".to_owned(), "`version` is missing"),
+        (String::new(), "`version` is missing"),
         (
             "version = 1.5".into(),
             "version: expected a whole number from 1 to 1",

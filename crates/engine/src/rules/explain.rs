@@ -1,7 +1,7 @@
 //! Which rule decides about a field, and why: of the entry there is, or of one that edits made apart would make.
 
 use driftless_document::{
-    DELETED, EntryId, Explanation, FieldKey, FieldPath, FieldType, Kind, RecordId, Row, Shown,
+    DELETED, EntryId, FieldKey, FieldPath, FieldType, Kind, RecordId, Row, RulesWalk, Shown,
     Status, Subject, ValueType,
 };
 
@@ -27,7 +27,7 @@ pub struct RulesExplanation {
     /// The field's type, where that merges by itself and rules say nothing of it.
     pub by_type: Option<FieldType>,
     /// What became of each rule.
-    pub explanation: Explanation,
+    pub walk: RulesWalk,
 }
 
 impl Replica {
@@ -61,7 +61,7 @@ impl Replica {
                 picked: verdict.picked,
                 provisional: verdict.provisional,
                 by_type: path.as_ref().and_then(|path| merged_by_type(&row, path)),
-                explanation: rules.rules.explain(&subject),
+                walk: rules.rules.explain(&subject),
                 key,
             });
         }
@@ -73,7 +73,7 @@ impl Replica {
             picked: None,
             provisional: false,
             by_type: path.as_ref().and_then(|path| merged_by_type(&row, path)),
-            explanation: rules.rules.explain(&subject),
+            walk: rules.rules.explain(&subject),
             key,
         })
     }
