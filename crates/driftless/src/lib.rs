@@ -135,8 +135,8 @@ pub use driftless_engine::{
     DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError,
     Explanation, Fate, Filter, HotField, ImportCounts, Insight, ItemPage, ItemState, MemberView,
     Millis, OutboxItem, OutboxPeer, Outlook, PeerState, PeerView, QuarantineItem, RecordKey,
-    RecordSync, Retried, RulesExplanation, RulesReport, RulesSummary, StatusReport, SyncState,
-    VerifyReport, WaitsFor,
+    RecordSync, Retried, RulesExplanation, RulesReport, RulesSummary, StatusReport, Suggestion,
+    SyncState, VerifyReport, WaitsFor,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

@@ -14,7 +14,8 @@ use crate::change::Change;
 pub fn merged_forks(changes: &[Change], entries: &[Entry]) -> u64 {
     let members = entries.iter().flat_map(|entry| &entry.members);
     let contested: BTreeSet<_> = members.map(|member| member.change).collect();
-    let forks = Forks::of(changes);
+    let in_order: Vec<&Change> = changes.iter().collect();
+    let forks = Forks::of(&in_order);
     let merged = forks.iter().filter(|fork| {
         let mut hashes = changes[fork.range.clone()].iter().map(|change| change.hash);
         !hashes.any(|hash| contested.contains(&hash))

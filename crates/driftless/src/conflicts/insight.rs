@@ -32,8 +32,8 @@ impl Conflicts {
 
 /// An insight as JSON; nothing in it depends on the device that answers, or on now.
 ///
-/// `{auto_merges, merged_by_type, merged_by_policy, opened, decided, undone, acknowledged, open, decision_seconds, hottest:
-/// [{collection, path, entries, open}]}`; `decision_seconds` is null where nothing was decided.
+/// `{auto_merges, agreed, merged_by_type, merged_by_policy, opened, decided, undone, acknowledged, open, decision_seconds, hottest:
+/// [{collection, path, entries, open}], suggestions: [{collection, path, policy, decisions, alike}]}`; `decision_seconds` is null where nothing was decided.
 pub fn insight_to_json(insight: &Insight) -> Json {
     const MS_A_SECOND: i64 = 1_000;
     let hottest = insight.hottest.iter().map(|field| {
@@ -44,8 +44,18 @@ pub fn insight_to_json(insight: &Insight) -> Json {
             "open": field.open,
         })
     });
+    let suggestions = insight.suggestions.iter().map(|suggestion| {
+        json!({
+            "collection": suggestion.collection,
+            "path": suggestion.path,
+            "policy": suggestion.policy,
+            "decisions": suggestion.decisions,
+            "alike": suggestion.alike,
+        })
+    });
     json!({
         "auto_merges": insight.auto_merges,
+        "agreed": insight.agreed,
         "merged_by_type": insight.merged_by_type,
         "merged_by_policy": insight.merged_by_policy,
         "opened": insight.opened,
@@ -55,5 +65,6 @@ pub fn insight_to_json(insight: &Insight) -> Json {
         "open": insight.open,
         "decision_seconds": insight.decision_ms.map(|ms| ms / MS_A_SECOND),
         "hottest": hottest.collect::<Vec<_>>(),
+        "suggestions": suggestions.collect::<Vec<_>>(),
     })
 }

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use driftless_document::{Entry, Evidence, ReviewAction, Status, merged_forks};
+use driftless_document::{Entry, Evidence, ReviewAction, Status, evidence, merged_forks};
 use driftless_store::Visit;
 
 use super::filter::{came_about_ms, field_of};
+use super::suggest::{Foretold, Suggestion};
 use super::view;
 use crate::clock::Millis;
 use crate::core::StoredRow;
@@ -27,6 +28,8 @@ const ROWS_A_STEP: usize = 8_192;
 pub struct Insight {
     /// How often edits made apart were merged without an entry: in different fields, or to the same value.
     pub auto_merges: u64,
+    /// Fields of records in which all sides merely agree, so that there is no entry.
+    pub agreed: u64,
     /// Entries that were merged by the field's type.
     pub merged_by_type: u64,
     /// Entries that were merged by a policy.
@@ -45,6 +48,8 @@ pub struct Insight {
     pub decision_ms: Option<Millis>,
     /// The fields with the most entries, the most first.
     pub hottest: Vec<HotField>,
+    /// Policies that would have decided as people did, by collection and path.
+    pub suggestions: Vec<Suggestion>,
 }
 
 /// A field of a collection, with what overlapped in it over all records.
@@ -65,7 +70,15 @@ pub struct HotField {
 pub struct InsightCount {
     insight: Insight,
     decision_times: Vec<Millis>,
-    fields: BTreeMap<(String, String), (u64, u64)>,
+    fields: BTreeMap<(String, String), Field>,
+}
+
+/// What is counted of a field.
+#[derive(Clone, Debug, Default)]
+struct Field {
+    entries: u64,
+    open: u64,
+    foretold: Foretold,
 }
 
 impl InsightCount {
@@ -78,14 +91,18 @@ impl InsightCount {
     pub fn finish(mut self, fields: usize) -> Insight {
         self.decision_times.sort_unstable();
         let middle = self.decision_times.len() / 2;
+        let fields_counted = self.fields.iter();
+        let suggestions = fields_counted
+            .filter_map(|((collection, path), field)| field.foretold.suggestion(collection, path))
+            .collect();
         let mut hottest: Vec<_> = self
             .fields
             .into_iter()
-            .map(|((collection, path), (entries, open))| HotField {
+            .map(|((collection, path), field)| HotField {
                 collection,
                 path,
-                entries,
-                open,
+                entries: field.entries,
+                open: field.open,
             })
             .collect();
         // Stable: fields with as many entries stay in the order of their names.
@@ -94,6 +111,7 @@ impl InsightCount {
         Insight {
             decision_ms: self.decision_times.get(middle).copied(),
             hottest,
+            suggestions,
             ..self.insight
         }
     }
@@ -117,9 +135,10 @@ impl InsightCount {
         self.decision_times.extend(decision_ms(&view.entry));
         let path = field_of(&view.entry.register).to_owned();
         let field = (view.key.collection.clone(), path);
-        let (entries, open) = self.fields.entry(field).or_default();
-        *entries += 1;
-        *open += u64::from(view.status == Status::Open);
+        let field = self.fields.entry(field).or_default();
+        field.entries += 1;
+        field.open += u64::from(view.status == Status::Open);
+        field.foretold.add(&view.entry);
     }
 }
 
@@ -143,10 +162,15 @@ impl Replica {
         let members = self.members();
         for key in forked {
             let changes = self.core.record(&key)?.changes()?;
-            let Evidence { entries, .. } = self.core.evidence(&key)?;
+            // Of what is merely agreed the store does not say all.
+            let found = evidence(&key.collection, key.record, &changes);
+            let Evidence {
+                entries, agreed, ..
+            } = found;
+            count.insight.agreed += agreed.len() as u64;
             count.insight.auto_merges += merged_forks(&changes, &entries);
             for entry in entries {
-                count.add(&view(key.clone(), entry, &members));
+                count.add(&view(&self.core.rules, key.clone(), entry, &members));
             }
         }
         Ok(next)

@@ -10,6 +10,7 @@ mod explain;
 mod filter;
 mod insight;
 mod read;
+mod suggest;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -32,6 +33,7 @@ pub use filter::{
 };
 pub use insight::{HotField, Insight, InsightCount};
 pub use read::MemberPage;
+pub use suggest::Suggestion;
 pub use watch::{ConflictChange, ConflictNews, ConflictWatch};
 
 /// Bytes of an id as text.

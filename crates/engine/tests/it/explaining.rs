@@ -3,7 +3,7 @@
 use driftless_document::{DELETED, FieldPath, FieldType, Node, RecordId, Status, Value};
 use driftless_engine::{
     Commit, ConflictFilter, Decision, Deed, Edit, Fate, HotField, Insight, InsightCount, Outlook,
-    Replica,
+    Replica, Suggestion,
 };
 
 use crate::support::{Device, assert_equal, insert, set, sync, two};
@@ -123,7 +123,7 @@ fn what_merged_opened_and_was_decided_is_counted_the_same_on_every_device() {
         .collect();
     sync(&mut phone, &mut laptop).unwrap();
     assert_eq!(insight(&laptop), Insight::default());
-    // A hundred records are edited in different fields, forty in one, five of them in two, ten not at all.
+    // A hundred records are edited in different fields, forty in one, five of them in two, four alike, six not at all.
     for (n, &id) in ids.iter().enumerate().take(140) {
         set(&mut laptop, id, "title", "x");
         set(&mut phone, id, if n < 100 { "body" } else { "title" }, "y");
@@ -132,12 +132,17 @@ fn what_merged_opened_and_was_decided_is_counted_the_same_on_every_device() {
             set(&mut phone, id, "state", "t");
         }
     }
+    for &id in &ids[140..144] {
+        set(&mut laptop, id, "title", "the same");
+        set(&mut phone, id, "title", "the same");
+    }
     sync(&mut phone, &mut laptop).unwrap();
     let before = insight(&laptop);
     assert_eq!(before, insight(&phone));
+    assert_eq!(before.agreed, 4);
     assert_eq!(
         (before.auto_merges, before.opened, before.open),
-        (100, 45, 45)
+        (104, 45, 45)
     );
     assert_eq!(before.decision_ms, None);
     let hot = |path: &str, entries, open| HotField {
@@ -161,7 +166,7 @@ fn what_merged_opened_and_was_decided_is_counted_the_same_on_every_device() {
     laptop.commit_group().unwrap();
     sync(&mut phone, &mut laptop).unwrap();
     let after = insight(&phone);
-    assert_eq!((after.auto_merges, after.opened), (100, 45));
+    assert_eq!((after.auto_merges, after.opened), (104, 45));
     assert_eq!((after.decided, after.open), (5, 40));
     assert!(after.decision_ms.is_some_and(|ms| ms >= 0));
     assert_eq!(after.hottest, [hot("title", 40, 40), hot("state", 5, 0)]);
@@ -171,4 +176,84 @@ fn what_merged_opened_and_was_decided_is_counted_the_same_on_every_device() {
     let laptop = first.open();
     assert_eq!(insight(&laptop), after);
     laptop.close().unwrap();
+}
+
+#[test]
+fn a_policy_is_suggested_once_people_have_decided_alike_often_enough() {
+    let (_a, mut laptop, _b, mut phone) = two();
+    let ids: Vec<_> = (0..10)
+        .map(|_| insert(&mut laptop, r#"{"total":1,"name":"n"}"#))
+        .collect();
+    sync(&mut phone, &mut laptop).unwrap();
+    let put = |replica: &mut Replica, id, path: &str, value: Value| {
+        let edit = Edit::Set {
+            path: FieldPath::parse(path).unwrap(),
+            node: Node::Leaf(value),
+        };
+        replica.edit("notes", id, &[edit]).unwrap();
+        replica.commit_group().unwrap();
+    };
+    for (n, &id) in ids.iter().enumerate() {
+        let n = i64::try_from(n).unwrap();
+        put(
+            &mut laptop,
+            id,
+            "total",
+            Value::Int(if n % 2 == 0 { 90 } else { 5 }),
+        );
+        put(&mut phone, id, "total", Value::Int(10));
+        put(&mut laptop, id, "name", Value::String("ann".into()));
+        put(&mut phone, id, "name", Value::String("bob".into()));
+    }
+    sync(&mut phone, &mut laptop).unwrap();
+    let decide = |laptop: &mut Replica, path: &str, nth: usize, larger: bool| {
+        let filter = ConflictFilter {
+            path: Some(path.into()),
+            ..ConflictFilter::open()
+        };
+        let open = laptop.conflicts(&filter).unwrap();
+        let entry = &open[0].entry;
+        let values: Vec<_> = entry
+            .candidates
+            .iter()
+            .map(|c| format!("{:?}", c.shown))
+            .collect();
+        let is_larger = |value: &String| {
+            value.contains("90")
+                || (value.contains("10") && !values.iter().any(|v| v.contains("90")))
+        };
+        let keep = match path {
+            "total" => values
+                .iter()
+                .position(|value| is_larger(value) == larger)
+                .unwrap(),
+            _ => nth % 2,
+        };
+        laptop
+            .resolve(entry.id, None, &Decision::Keep(keep))
+            .unwrap();
+        laptop.commit_group().unwrap();
+    };
+    for nth in 0..4 {
+        decide(&mut laptop, "total", nth, true);
+    }
+    assert_eq!(
+        insight(&laptop).suggestions,
+        [],
+        "four decisions may be chance"
+    );
+    for nth in 4..9 {
+        decide(&mut laptop, "total", nth, true);
+    }
+    decide(&mut laptop, "total", 9, false);
+    let total = Suggestion {
+        collection: "notes".into(),
+        path: "total".into(),
+        policy: "max",
+        decisions: 10,
+        alike: 9,
+    };
+    assert_eq!(insight(&laptop).suggestions, [total]);
+    sync(&mut phone, &mut laptop).unwrap();
+    assert_eq!(insight(&phone), insight(&laptop));
 }
