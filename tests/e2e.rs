@@ -9,6 +9,8 @@
 
 #[path = "e2e/chain.rs"]
 mod chain;
+#[path = "e2e/conflict_log.rs"]
+mod conflict_log;
 #[path = "e2e/conflicts.rs"]
 mod conflicts;
 #[path = "e2e/contract.rs"]

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 44] = [
+const COMMANDS: [&str; 46] = [
     "",
     "init",
     "import",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 44] = [
     "serve",
     "sync",
     "watch",
+    "explain",
     "conflicts",
     "conflicts list",
     "conflicts show",
@@ -30,6 +31,7 @@ const COMMANDS: [&str; 44] = [
     "conflicts acknowledge",
     "conflicts undo",
     "conflicts watch",
+    "conflicts insight",
     "conflicts export",
     "quarantine",
     "quarantine list",

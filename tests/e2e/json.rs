@@ -248,7 +248,9 @@ fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     answers.take("conflicts watch", &[opened]);
     watching.interrupt();
     watching.wait().succeeded();
+    answers.of("conflicts insight", phone, &[]);
     answers.of("conflicts export", phone, &[]);
+    answers.of("explain", phone, &["c", "key:a", "n"]);
     answers.of("status", phone, &[]);
     answers.of("digest", phone, &[]);
     answers.of("verify", phone, &[]);

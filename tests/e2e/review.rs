@@ -104,42 +104,15 @@ fn row(shown: &str) -> usize {
         .expect("a number")
 }
 
-/// Decides four conflicts and leaves one; gives what each record must show then, `None` where it was left.
-fn walk(apart: &Apart) -> BTreeMap<usize, Option<String>> {
+/// What each record must show after a walk; `None` where it was left.
+type Expected = BTreeMap<usize, Option<String>>;
+
+/// Decides four conflicts and leaves one.
+fn walk(apart: &Apart) -> Expected {
     let mut terminal = review(&apart.laptop, &[]);
-    let mut expected = BTreeMap::new();
-
-    let shown = terminal.sees(ASKS);
-    assert!(shown.contains("1 of 5"), "{shown}");
-    assert!(
-        !terminal
-            .modes()
-            .intersects(LocalModes::ICANON | LocalModes::ECHO)
-    );
-    assert!(
-        terminal.modes().contains(LocalModes::ISIG),
-        "Ctrl-C still interrupts"
-    );
-    let n = row(&shown);
-    expected.insert(n, Some(format!("laptop {n}")));
-    terminal.press(side(&shown, "laptop"));
-    terminal.sees("decided");
-
-    let shown = terminal.sees(ASKS);
-    expected.insert(row(&shown), Some("both: ünd".to_owned()));
-    terminal.press("e");
-    terminal.sees("as JSON");
-    terminal.press("no JSON\n");
-    terminal.sees("Give JSON");
-    terminal.sees(ASKS);
-    terminal.press("e");
-    terminal.sees("as JSON");
-    terminal.press("\n");
-    terminal.sees(ASKS);
-    terminal.press("e");
-    terminal.sees("as JSON");
-    terminal.press("\"both: ünd\"\n");
-    terminal.sees("decided");
+    let mut expected = Expected::new();
+    keep_one(&mut terminal, &mut expected);
+    type_another(&mut terminal, &mut expected);
 
     let shown = terminal.sees(ASKS);
     expected.insert(row(&shown), None);
@@ -148,31 +121,7 @@ fn walk(apart: &Apart) -> BTreeMap<usize, Option<String>> {
     terminal.sees(ASKS);
     terminal.press("l");
 
-    let shown = terminal.sees(ASKS);
-    let n = row(&shown);
-    // What is no key, or none of this entry, is said, and asked again.
-    for (key, answer) in [
-        ("x", "no key"),
-        ("7", "candidate"),
-        ("\u{1b}[A", "no key"),
-        ("é", "no key"),
-    ] {
-        terminal.press(key);
-        terminal.sees(answer);
-        terminal.sees(ASKS);
-    }
-    terminal.press("?");
-    terminal.sees("undo the last decision");
-    terminal.sees(ASKS);
-    terminal.press("f");
-    terminal.sees("WROTE");
-    terminal.sees(ASKS);
-    terminal.press("s");
-    let again = terminal.sees(ASKS);
-    assert_eq!(row(&again), n);
-    expected.insert(n, Some(format!("phone {n}")));
-    terminal.press(side(&again, "phone"));
-    terminal.sees("decided");
+    press_the_wrong_keys(&mut terminal, &mut expected);
 
     let shown = terminal.sees(ASKS);
     let n = row(&shown);
@@ -192,6 +141,62 @@ fn walk(apart: &Apart) -> BTreeMap<usize, Option<String>> {
         assert!(columns <= 80, "{columns} columns: {line}");
     }
     expected
+}
+
+fn keep_one(terminal: &mut Terminal, expected: &mut Expected) {
+    let shown = terminal.sees(ASKS);
+    assert!(shown.contains("1 of 5"), "{shown}");
+    let by_line = LocalModes::ICANON | LocalModes::ECHO;
+    assert!(!terminal.modes().intersects(by_line), "keys come at once");
+    assert!(
+        terminal.modes().contains(LocalModes::ISIG),
+        "Ctrl-C still interrupts"
+    );
+    let n = row(&shown);
+    expected.insert(n, Some(format!("laptop {n}")));
+    terminal.press(side(&shown, "laptop"));
+    terminal.sees("decided");
+}
+
+fn type_another(terminal: &mut Terminal, expected: &mut Expected) {
+    let shown = terminal.sees(ASKS);
+    expected.insert(row(&shown), Some("both: ünd".to_owned()));
+    for (typed, answer) in [
+        ("no JSON\n", "Give JSON"),
+        ("\n", ASKS),
+        ("\"both: ünd\"\n", "decided"),
+    ] {
+        terminal.press("e");
+        terminal.sees("as JSON");
+        terminal.press(typed);
+        terminal.sees(answer);
+        if answer == "Give JSON" {
+            terminal.sees(ASKS);
+        }
+    }
+}
+
+/// What is no key, or none of this entry, is said, and asked again; in the end the phone's side is kept.
+fn press_the_wrong_keys(terminal: &mut Terminal, expected: &mut Expected) {
+    let n = row(&terminal.sees(ASKS));
+    for (key, answer) in [
+        ("x", "no key"),
+        ("7", "candidate"),
+        ("\u{1b}[A", "no key"),
+        ("é", "no key"),
+        ("?", "undo the last decision"),
+        ("f", "WROTE"),
+    ] {
+        terminal.press(key);
+        terminal.sees(answer);
+        terminal.sees(ASKS);
+    }
+    terminal.press("s");
+    let again = terminal.sees(ASKS);
+    assert_eq!(row(&again), n);
+    expected.insert(n, Some(format!("phone {n}")));
+    terminal.press(side(&again, "phone"));
+    terminal.sees("decided");
 }
 
 /// Columns that a line of Latin letters takes.
@@ -292,6 +297,52 @@ fn what_grew_or_was_decided_meanwhile_is_shown_again_and_not_decided() {
         assert!(status.success(), "{shown}");
         assert_eq!(value_of(&apart.laptop, first), "theirs");
         drop(serving);
+    }
+}
+
+#[test]
+fn what_was_decided_is_taken_back_and_what_may_stay_is_acknowledged() {
+    for served in [false, true] {
+        let apart = Apart::new(2);
+        let serving = served.then(|| apart.laptop.serve());
+        let mut terminal = review(&apart.laptop, &[]);
+        let shown = terminal.sees(ASKS);
+        let (first, second) = (row(&shown), 1 - row(&shown));
+        terminal.press("u");
+        terminal.sees("has decided nothing");
+        terminal.sees(ASKS);
+        terminal.press(side(&shown, "laptop"));
+        assert_eq!(row(&terminal.sees(ASKS)), second);
+        // The entry comes again before the one that was shown.
+        terminal.press("u");
+        terminal.sees("undone");
+        let shown = terminal.sees(ASKS);
+        assert_eq!(row(&shown), first);
+        assert!(shown.contains("to be decided"), "{shown}");
+        terminal.press(side(&shown, "phone"));
+        terminal.sees("decided");
+        assert_eq!(row(&terminal.sees(ASKS)), second);
+        terminal.press("a");
+        terminal.sees("why it may stay");
+        terminal.press("asked them: both are used\n");
+        let (status, shown) = terminal.ends();
+        assert!(status.success(), "{shown}");
+        assert!(
+            shown.contains("2 conflicts decided, 0 left for later, 0 still open"),
+            "{shown}"
+        );
+        drop(serving);
+        assert_eq!(value_of(&apart.laptop, first), format!("phone {first}"));
+        let acknowledged = apart.laptop.conflicts(&["--status", "acknowledged"]);
+        assert_eq!(acknowledged.len(), 1);
+        apart.meet();
+        assert_eq!(apart.laptop.export(), apart.phone.export());
+        // One that was decided elsewhere is not met; one that was decided while it was shown is undone there.
+        let (status, shown) = review(&apart.phone, &[]).ends();
+        assert!(
+            status.success() && shown.contains("0 still open"),
+            "{shown}"
+        );
     }
 }
 

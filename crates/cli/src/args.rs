@@ -100,6 +100,9 @@ pub(crate) enum Command {
     /// Print changes and conflicts as they come, until interrupted
     #[command(after_help = help::WATCH)]
     Watch(Watch),
+    /// Say how edits of a field merge that are made apart, and how those did
+    #[command(after_help = help::EXPLAIN)]
+    Explain(Explain),
     /// Review the conflict log and decide its entries
     #[command(after_help = help::CONFLICTS)]
     Conflicts(Conflicts),
@@ -210,6 +213,15 @@ pub(crate) struct History {
     /// Only the newest N changes
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    #[command(flatten)]
+    pub(crate) name: RecordName,
+    /// The field, or `$deleted` for the record as a whole
+    #[arg(value_name = "FIELD")]
+    pub(crate) field: String,
 }
 
 #[derive(Debug, Args)]

@@ -44,6 +44,9 @@ pub(crate) enum ConflictsAction {
     /// Print what becomes of the open entries as it happens, until interrupted
     #[command(after_help = help::CONFLICTS_WATCH)]
     Watch(ConflictsWatch),
+    /// Count what was merged, opened and decided, and name the fields with the most conflicts
+    #[command(after_help = help::CONFLICTS_INSIGHT)]
+    Insight(Insight),
     /// Write the whole log as JSON lines, equal on devices that hold the same
     #[command(after_help = help::CONFLICTS_EXPORT)]
     Export,
@@ -178,6 +181,13 @@ pub(crate) struct ConflictsWatch {
     pub(crate) open: bool,
     #[command(flatten)]
     pub(crate) filters: Filters,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Insight {
+    /// So many of the fields with the most conflicts
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) fields: usize,
 }
 
 /// One open entry, or all that fit: exactly one of the two.

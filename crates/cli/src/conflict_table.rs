@@ -89,6 +89,9 @@ pub(crate) fn record_names(conflicts: &[Conflict]) -> impl Fn(&Conflict) -> Stri
 
 /// A value of an entry as a person reads it.
 pub(crate) fn shown(conflict: &Conflict, value: &Json) -> String {
+    if is_fields(value) {
+        return "(fields below it)".to_owned();
+    }
     match (is_absent(value), conflict.path() == DELETED) {
         (true, true) => "(deleted)".to_owned(),
         (false, true) => "(kept)".to_owned(),
@@ -99,9 +102,18 @@ pub(crate) fn shown(conflict: &Conflict, value: &Json) -> String {
 
 /// Whether a value is the mark that stands for no value.
 pub(crate) fn is_absent(value: &Json) -> bool {
+    is_mark(value, "$absent")
+}
+
+/// Whether a value is the mark that stands for the fields below.
+pub(crate) fn is_fields(value: &Json) -> bool {
+    is_mark(value, "$fields")
+}
+
+fn is_mark(value: &Json, name: &str) -> bool {
     value
         .as_object()
-        .is_some_and(|object| object.len() == 1 && object.get("$absent") == Some(&Json::Bool(true)))
+        .is_some_and(|object| object.len() == 1 && object.get(name) == Some(&Json::Bool(true)))
 }
 
 /// How many characters of ids tell them apart.

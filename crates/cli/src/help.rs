@@ -56,6 +56,14 @@ Examples:
   driftless history --dir laptop airports key:00M
   driftless history --dir laptop airports key:00M --field city --limit 5";
 
+pub(crate) const EXPLAIN: &str = "\
+What becomes of an edit made here while somebody else makes one without knowing of it, and what
+became of those that overlapped so far. It changes nothing.
+
+Examples:
+  driftless explain --dir laptop airports key:00M city
+  driftless explain --dir laptop airports key:00M '$deleted'";
+
 pub(crate) const SET: &str = "\
 A value in quotes of its own is text: 'zip=\"00501\"'. `address.city` is the city inside the address;
 a dot that belongs to a name is written \\. and a first $ is written \\$.
@@ -171,6 +179,13 @@ The record stays as it was decided until somebody decides anew.
 
 Example:
   driftless conflicts undo --dir phone 3f2a9c01";
+
+pub(crate) const CONFLICTS_INSIGHT: &str = "\
+Equal on devices that hold the same. It reads the histories of all records that were edited apart.
+
+Examples:
+  driftless conflicts insight --dir phone
+  driftless conflicts insight --dir phone --fields 3 --json";
 
 pub(crate) const CONFLICTS_EXPORT: &str = "\
 Example:

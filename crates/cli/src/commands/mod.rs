@@ -2,6 +2,7 @@
 
 mod compact;
 mod conflicts;
+mod explain;
 mod history;
 mod import;
 mod init;
@@ -97,6 +98,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<(), Failure
         Command::Serve(arguments) => serve::run(context, arguments).await,
         Command::Sync(arguments) => sync::run(context, arguments).await,
         Command::Watch(arguments) => watch::run(context, arguments).await,
+        Command::Explain(arguments) => explain::run(context, arguments).await,
         Command::Conflicts(arguments) => conflicts::run(context, arguments).await,
         Command::Quarantine(arguments) => quarantine::run(context, arguments).await,
         Command::Outbox(arguments) => outbox::run(context, arguments).await,

@@ -1,6 +1,7 @@
 //! `driftless conflicts`: what overlapped, and deciding it.
 
 mod decide;
+mod insight;
 mod list;
 mod show;
 mod watch;
@@ -34,6 +35,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Conflicts) -> Result<(
                 decide::acknowledge(database, output, arguments).await
             }
             ConflictsAction::Undo(name) => decide::undo(database, output, &name.entry).await,
+            ConflictsAction::Insight(arguments) => insight::run(database, output, &arguments).await,
             ConflictsAction::Export => {
                 let lines = database.conflicts().export().await?;
                 lines.iter().try_for_each(|line| output.line(line))

@@ -1,9 +1,9 @@
 //! `driftless conflicts show`: one entry with all there is to know, its sides next to each other.
 
-use driftless::{Choice, Conflict, Kind, MemberAct, Status};
+use driftless::{Author, Conflict, ConflictReview, Kind, MemberAct, ReviewAction, Status};
 use serde_json::Value as Json;
 
-use crate::conflict_table::{DELETED, is_absent, shown};
+use crate::conflict_table::{DELETED, is_absent, is_fields, shown};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::sides::{COLUMNS_OF_NO_TERMINAL, Layout, Paint, Said, Side, Sides, lay_out, paragraph};
@@ -37,8 +37,14 @@ pub(super) fn print(output: &mut Output, conflict: &Conflict, full: bool) -> Res
     if let Some(choice) = conflict.resolved() {
         let value = shown(conflict, &choice.value);
         lines.push(String::new());
-        let sentence = format!("{} decided it: {value}", by(&choice));
+        let sentence = format!("{} decided it: {value}", by(&choice.author));
         lines.extend(paragraph(&sentence, layout.columns));
+    }
+    for review in conflict.reviews() {
+        if let Some(sentence) = reviewed(&review) {
+            lines.push(String::new());
+            lines.extend(paragraph(&sentence, layout.columns));
+        }
     }
     if laid_out.is_short {
         lines.push(String::new());
@@ -69,6 +75,24 @@ fn about(conflict: &Conflict) -> [String; 3] {
     ]
 }
 
+/// What a person said of it beside deciding.
+fn reviewed(review: &ConflictReview) -> Option<String> {
+    let by = by(&review.author);
+    match &review.what {
+        ReviewAction::Acknowledge { note } => Some(format!(
+            "{by} {}{}{note}",
+            if review.stands {
+                "acknowledged it"
+            } else {
+                "acknowledged it, and that does not stand any more"
+            },
+            if note.is_empty() { "" } else { ": " },
+        )),
+        ReviewAction::Reopen if review.stands => Some(format!("{by} took the decision back")),
+        _ => None,
+    }
+}
+
 /// Every write that took part, in their order.
 fn members(conflict: &Conflict) -> Table {
     let mut table = Table::new(["WROTE", "VALUE", "DEVICE", "WHEN"])
@@ -77,6 +101,13 @@ fn members(conflict: &Conflict) -> Table {
     for member in conflict.members() {
         let value = match &member.act {
             MemberAct::Put(value) => shown(conflict, value),
+            MemberAct::Text { deleted, inserted } => {
+                let signs = [("[-", deleted, "-]"), ("{+", inserted, "+}")];
+                let signs = signs.iter().filter(|(_, text, _)| !text.is_empty());
+                signs
+                    .map(|(before, text, behind)| format!("{before}{text}{behind}"))
+                    .collect()
+            }
             _ => String::new(),
         };
         table.push([
@@ -94,7 +125,7 @@ fn sides(conflict: &Conflict) -> Sides {
     let said = |value: &Json| said(conflict, value);
     let sides = conflict.candidates().into_iter().map(|choice| Side {
         said: said(&choice.value),
-        by: by(&choice),
+        by: by(&choice.author),
     });
     Sides {
         base: conflict.base().iter().map(said).collect(),
@@ -102,15 +133,18 @@ fn sides(conflict: &Conflict) -> Sides {
     }
 }
 
-fn by(choice: &Choice) -> String {
-    let device = choice.author.device_name.as_deref();
+fn by(author: &Author) -> String {
+    let device = author.device_name.as_deref();
     let device = device.unwrap_or("an unknown device");
-    let when = time_text::minutes(choice.author.time_ms);
+    let when = time_text::minutes(author.time_ms);
     format!("{device}, {when}")
 }
 
 /// A value as a person reads it: nothing reads the same as something else.
 fn said(conflict: &Conflict, value: &Json) -> Said {
+    if is_fields(value) {
+        return Said::Word("(fields below it)");
+    }
     match (is_absent(value), conflict.path() == DELETED) {
         (true, true) => Said::Word("(deleted)"),
         (false, true) => Said::Word("(kept)"),
