@@ -221,7 +221,9 @@ fn tell_of_devices(answers: &mut Answers, laptop: &Device, phone: &Device) {
 
 fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     // One write more on one side, so that the order of the two is not that of random ids.
-    phone.json(["set", "c", "key:a", "other=1"]);
+    for key in ["key:a", "key:b"] {
+        phone.json(["set", "c", key, "other=1"]);
+    }
     for (device, value) in [(laptop, "n=3"), (phone, "n=4")] {
         device.json(["set", "c", "key:a", value]);
         device.json(["set", "c", "key:b", value]);
