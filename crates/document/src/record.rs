@@ -424,8 +424,9 @@ impl Record {
         match applied {
             Ok(Ok((copy, true))) => {
                 self.document = copy;
-                new.into_iter()
-                    .for_each(|genesis| self.push_genesis(genesis));
+                for genesis in new {
+                    self.push_genesis(genesis);
+                }
                 self.push(&change);
                 Ok(change)
             }

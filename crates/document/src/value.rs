@@ -54,7 +54,10 @@ impl Value {
     /// The scalar that stands for this value in an Automerge document.
     pub(crate) fn to_scalar(&self) -> ScalarValue {
         match self {
-            Self::Null => ScalarValue::Null,
+            // What a row reads of a container stands in no scalar: nothing writes the others.
+            Self::Null | Self::Counter(_) | Self::Text(_) | Self::List(_) | Self::Set(_) => {
+                ScalarValue::Null
+            }
             Self::Bool(value) => ScalarValue::Boolean(*value),
             Self::Int(value) => ScalarValue::Int(*value),
             Self::Uint(value) => ScalarValue::Uint(*value),
@@ -64,8 +67,6 @@ impl Value {
             Self::Bytes(value) => ScalarValue::Bytes(tagged(TAG_BYTES, value)),
             Self::Json(value) => ScalarValue::Bytes(tagged(TAG_JSON, value.as_bytes())),
             Self::Opaque(value) => ScalarValue::Bytes(value.clone()),
-            // What a row reads of a container stands in no scalar: nothing writes these.
-            Self::Counter(_) | Self::Text(_) | Self::List(_) | Self::Set(_) => ScalarValue::Null,
         }
     }
 

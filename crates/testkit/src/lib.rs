@@ -1,19 +1,26 @@
 //! Shared test helpers of Driftless, a dependency of tests only.
 //!
-//! * [`oracle`] computes the conflict log by brute force, sharing no code with the crate it checks.
-//! * [`past`] says what a record read at any of its changes, likewise.
-//! * [`histories`] are random plans of edits and deliveries; [`plain`] carries one out as data alone, fast,
-//!   and [`replicas`] on real records.
+//! * [`oracle`] computes the conflict log by brute force, sharing no code with the crate it checks; [`past`] says what
+//!   a record read at any of its changes, and [`sequence`] what stands in a text or list, likewise.
+//! * [`histories`] are random plans of edits, decisions and deliveries; [`plain`] carries one out as data alone, fast,
+//!   and [`replicas`] on real records. [`differential`] holds the conflict log of one against the oracle's, and
+//!   [`story`] tells one.
 //! * [`schedule`] is what may happen to a few devices, as data; [`world`] carries one out on real replicas, heals,
-//!   and checks; [`shrink`] makes a failing one smaller. [`device`] and [`wire`] are what a world is made of.
+//!   and checks. [`device`] and [`wire`] are what a world is made of.
+//! * [`shrink`] makes a failing plan or schedule smaller.
 
 pub mod device;
+pub mod differential;
 pub mod histories;
+pub mod known;
 pub mod oracle;
 pub mod past;
 pub mod plain;
 pub mod replicas;
 pub mod schedule;
+pub mod sequence;
 pub mod shrink;
+pub mod story;
+pub mod view;
 pub mod wire;
 pub mod world;

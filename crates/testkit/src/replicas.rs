@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use driftless_document::{Admission, Change, ChangeHash, Record};
+use driftless_document::{Admission, Change, ChangeHash, Intent, OpId, Record};
 
-use crate::histories::{Dice, Do, Plan, shuffled};
-use crate::plain::actor;
+use crate::histories::{Dice, Plan, Step, Wish, shuffled};
+use crate::known::Known;
+use crate::past::member;
+use crate::plain::Knowledge;
+use crate::view::View;
 
 /// A few replicas of one record.
 pub struct Replicas {
@@ -15,6 +18,7 @@ pub struct Replicas {
     pub changes: Vec<Change>,
     /// Their bytes.
     pub raw: BTreeMap<ChangeHash, Vec<u8>>,
+    pasts: Vec<Known>,
     dice: Dice,
 }
 
@@ -29,27 +33,17 @@ impl Replicas {
             records: vec![Record::new(); plan.replicas],
             changes: Vec::new(),
             raw: BTreeMap::new(),
-            dice: Dice(plan.seed),
+            pasts: Vec::new(),
+            dice: Dice(u64::from(plan.seed)),
         };
-        let mut restarts = vec![0; plan.replicas];
+        let mut knowledge = Knowledge::new(plan.replicas);
         for step in &plan.steps {
-            let at = step.replica % plan.replicas;
-            match step.action {
-                Do::Restart => restarts[at] += 1,
-                Do::Meet => replicas.exchange_all(),
-                Do::PullAll(from) => {
-                    let news = replicas.news(at, from % plan.replicas);
-                    replicas.deliver(at, &news);
+            if knowledge.deliver(plan, *step, &replicas.pasts) {
+                for (at, known) in knowledge.known.iter().enumerate() {
+                    replicas.catch_up(at, known);
                 }
-                Do::PullOne(from, nth) => {
-                    let news = replicas.news(at, from % plan.replicas);
-                    if !news.is_empty() {
-                        let one = news[nth % news.len()].hash;
-                        let past = replicas.past_of(one, &news);
-                        replicas.deliver(at, &past);
-                    }
-                }
-                _ => replicas.edit(at, restarts[at], plan, &step.action),
+            } else {
+                replicas.edit(plan, *step, &mut knowledge);
             }
         }
         replicas
@@ -68,38 +62,36 @@ impl Replicas {
         }
     }
 
-    fn edit(&mut self, at: usize, restarts: usize, plan: &Plan, action: &Do) {
-        let record = &mut self.records[at];
-        let row = record.row();
-        let intents = plan.intents(action, |key| row.fields.get(key).cloned());
+    fn edit(&mut self, plan: &Plan, step: Step, knowledge: &mut Knowledge) {
+        let at = plan.replica(step.replica);
+        let known = &mut knowledge.known[at];
+        let view = View {
+            changes: &self.changes,
+            pasts: &self.pasts,
+            known,
+        };
+        let intents: Vec<Intent> = plan.wishes(step, &view).iter().map(intent).collect();
         let time = i64::try_from(self.changes.len()).expect("a plan has few steps") << 12;
-        let written = record.write(actor(at, restarts), time, &intents);
+        let record = &mut self.records[at];
+        let written = record.write(knowledge.actor(at), time, &intents);
         if let Some(raw) = written.expect("plans write fields only") {
-            let change = receive(record, &raw, actor(at, 0).device_prefix());
+            let change = receive(record, &raw, knowledge.actor(at).device_prefix());
             self.raw.insert(change.hash, raw);
             self.changes.push(change);
+            self.pasts.push(knowledge.known[at].clone());
+            knowledge.known[at].insert(self.changes.len() - 1);
         }
     }
 
-    /// The changes that replica `from` has and `to` lacks, in the order they were made.
-    fn news(&self, to: usize, from: usize) -> Vec<Change> {
-        let new = |change: &&Change| {
-            self.records[from].has_change(&change.hash)
-                && !self.records[to].has_change(&change.hash)
-        };
-        self.changes.iter().filter(new).cloned().collect()
-    }
-
-    /// One change and those of its past that are among `news`.
-    fn past_of(&self, one: ChangeHash, news: &[Change]) -> Vec<Change> {
-        let mut wanted = vec![one];
-        for change in self.changes.iter().rev() {
-            if wanted.contains(&change.hash) {
-                wanted.extend(&change.deps);
-            }
-        }
-        let wanted = |change: &&Change| wanted.contains(&change.hash);
-        news.iter().filter(wanted).cloned().collect()
+    /// Brings a replica what it is to know by now.
+    fn catch_up(&mut self, at: usize, known: &Known) {
+        let news: Vec<Change> = known
+            .iter()
+            .map(|n| &self.changes[n])
+            .filter(|change| !self.records[at].has_change(&change.hash))
+            .cloned()
+            .collect();
+        self.deliver(at, &news);
     }
 
     fn deliver(&mut self, to: usize, changes: &[Change]) {
@@ -108,6 +100,71 @@ impl Replicas {
             let received = receive(&mut self.records[to], &self.raw[&change.hash], prefix);
             assert_eq!(received, change);
         }
+    }
+}
+
+/// What a wish is to a record.
+fn intent(wish: &Wish) -> Intent {
+    let path = |key: &str| key.split('#').next().unwrap_or(key).to_owned();
+    match wish.clone() {
+        Wish::Put { key, value } => Intent::Put { key, value },
+        Wish::Remove { key } => Intent::Remove { key },
+        Wish::Add { key } => {
+            let (path, name) = key
+                .split_once('/')
+                .expect("a member's key has a set's path");
+            Intent::AddMember {
+                path: path.to_owned(),
+                member: member(name),
+            }
+        }
+        Wish::Settle { key, value } => Intent::Settle { key, value },
+        Wish::Increment { key, by } => Intent::Increment {
+            path: path(&key),
+            by,
+        },
+        Wish::Splice {
+            key,
+            at,
+            delete,
+            insert,
+        } => Intent::Splice {
+            path: path(&key),
+            at,
+            delete,
+            insert,
+        },
+        Wish::InsertElement { key, at, value } => Intent::InsertElements {
+            path: path(&key),
+            at: Some(at),
+            values: vec![value],
+        },
+        Wish::SetElement {
+            key,
+            at,
+            value: Some(value),
+        } => Intent::PutElement {
+            path: path(&key),
+            at,
+            value,
+        },
+        Wish::SetElement {
+            key,
+            at,
+            value: None,
+        } => Intent::RemoveElements {
+            path: path(&key),
+            at,
+            count: 1,
+        },
+        Wish::SettleElement {
+            key,
+            element: OpId { counter, actor },
+            value,
+        } => Intent::Settle {
+            key: format!("{key}/{counter}@{actor}"),
+            value,
+        },
     }
 }
 

@@ -1,27 +1,79 @@
-//! A failing schedule made smaller: steps are left out for as long as it still fails.
+//! A failing case made smaller: steps are left out for as long as it still fails.
 
+use crate::histories::{Plan, REPLICAS};
 use crate::schedule::{DEVICES, Schedule};
 
-/// Schedules that are tried, at most: what is left by then is small enough to be read.
+/// Cases that are tried, at most: what is left by then is small enough to be read.
 const ATTEMPTS: usize = 2_000;
 
-/// A schedule that fails too, of which no step can be left out; it takes steps out of long runs first.
-pub fn shrink(schedule: &Schedule, fails: &mut dyn FnMut(&Schedule) -> bool) -> Schedule {
+/// A case that can be made smaller.
+pub trait Shrinks: Clone + PartialEq {
+    /// How many steps it has.
+    fn length(&self) -> usize;
+
+    /// The same without some steps.
+    #[must_use]
+    fn without(&self, steps: std::ops::Range<usize>) -> Self;
+
+    /// The same for fewer, the smallest first.
+    fn for_fewer(&self) -> Vec<Self>;
+}
+
+impl Shrinks for Schedule {
+    fn length(&self) -> usize {
+        self.steps.len()
+    }
+
+    fn without(&self, steps: std::ops::Range<usize>) -> Self {
+        let mut smaller = self.clone();
+        smaller.steps.drain(steps);
+        smaller
+    }
+
+    fn for_fewer(&self) -> Vec<Self> {
+        let fewer = |devices| Self {
+            devices,
+            ..self.clone()
+        };
+        (*DEVICES.start()..self.devices).map(fewer).collect()
+    }
+}
+
+impl Shrinks for Plan {
+    fn length(&self) -> usize {
+        self.steps.len()
+    }
+
+    fn without(&self, steps: std::ops::Range<usize>) -> Self {
+        let mut smaller = self.clone();
+        smaller.steps.drain(steps);
+        smaller
+    }
+
+    fn for_fewer(&self) -> Vec<Self> {
+        let fewer = |replicas| Self {
+            replicas,
+            ..self.clone()
+        };
+        (*REPLICAS.start()..self.replicas).map(fewer).collect()
+    }
+}
+
+/// A case that fails too, of which no step can be left out; it takes steps out of long runs first.
+pub fn shrink<C: Shrinks>(case: &C, fails: &mut dyn FnMut(&C) -> bool) -> C {
     let mut attempts = ATTEMPTS;
-    let mut still_fails = |smaller: &Schedule| {
+    let mut still_fails = |smaller: &C| {
         attempts = attempts.saturating_sub(1);
         attempts > 0 && fails(smaller)
     };
-    let mut smallest = schedule.clone();
+    let mut smallest = case.clone();
     loop {
         let before = smallest.clone();
-        let mut length = smallest.steps.len().div_ceil(2).max(1);
+        let mut length = smallest.length().div_ceil(2).max(1);
         loop {
             let mut at = 0;
-            while at < smallest.steps.len() {
-                let mut smaller = smallest.clone();
-                let end = (at + length).min(smaller.steps.len());
-                smaller.steps.drain(at..end);
+            while at < smallest.length() {
+                let smaller = smallest.without(at..(at + length).min(smallest.length()));
                 if still_fails(&smaller) {
                     smallest = smaller;
                 } else {
@@ -33,11 +85,7 @@ pub fn shrink(schedule: &Schedule, fails: &mut dyn FnMut(&Schedule) -> bool) -> 
             }
             length = length.div_ceil(2);
         }
-        for devices in *DEVICES.start()..smallest.devices {
-            let smaller = Schedule {
-                devices,
-                ..smallest.clone()
-            };
+        for smaller in smallest.for_fewer() {
             if still_fails(&smaller) {
                 smallest = smaller;
                 break;

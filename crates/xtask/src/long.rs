@@ -1,5 +1,4 @@
-//! Long runs: the soak of the convergence harness, the session of three devices, and libFuzzer on whatever toolchain
-//! is there.
+//! Long runs: the soaks of the harnesses, the session of three devices, and libFuzzer on whatever toolchain is there.
 //!
 //! All only start cargo with the right arguments: what runs is compiled elsewhere, and is no part of this crate.
 

@@ -40,7 +40,7 @@ pub(crate) fn write(
         .graph()
         .continues(&actor, &record.graph().seen(&heads));
     // A genesis change has one operation, so the counter differs only where there is nothing else.
-    let makes_something = intents.iter().any(|intent| intent.makes_object());
+    let makes_something = intents.iter().any(Intent::makes_object);
     let max_op = past.max_op.max(u64::from(makes_something));
     let mut writer = Writer {
         record,
@@ -160,7 +160,10 @@ impl Writer<'_> {
             match field.kind() {
                 FieldType::Counter => return self.clear_counter(key, &field),
                 FieldType::Text | FieldType::List => return self.clear_elements(key),
-                FieldType::Set if field.member().is_none() => return self.clear_set(key),
+                FieldType::Set if field.member().is_none() => {
+                    self.clear_set(key);
+                    return Ok(());
+                }
                 FieldType::Set | FieldType::Value => {}
             }
         }

@@ -71,14 +71,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    pub(super) fn clear_set(&mut self, key: &str) -> Result<(), WriteError> {
+    pub(super) fn clear_set(&mut self, key: &str) {
         let members: BTreeSet<String> = self.keys_from(key).collect();
         for member in members {
             if !self.live(&member).is_empty() {
                 self.operate(&member, Action::Delete);
             }
         }
-        Ok(())
     }
 
     pub(super) fn clear_counter(&mut self, key: &str, field: &FieldKey) -> Result<(), WriteError> {

@@ -438,7 +438,8 @@ fn a_value_above_fields_is_an_entry_as_long_as_both_stand() {
     assert_eq!(actors, [actor(1), actor(2)]);
     two.ana(&[acknowledge(&entry)]);
     assert!(only_entry(&two.ben).is_acknowledged());
-    two.ana(&[put("address.zip", text("0150"))]);
+    // A decision leaves beside it what it is not about.
+    two.ana(&[settle("address.zip", Some(text("0150")))]);
     assert!(
         !only_entry(&two.ben).is_acknowledged(),
         "that is one field more"

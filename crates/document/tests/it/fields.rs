@@ -1,57 +1,11 @@
-//! Counters, texts, lists and sets: what edits made apart come to, and what is refused.
+//! Counters, texts, lists and sets: what edits made apart come to.
 
-use automerge::legacy::{ElementId, Key, ObjectId, OpId, OpType};
 use driftless_document::{
-    Change, FieldKey, FieldPath, FieldType, Intent, Record, Refusal, Value, WriteError,
+    Change, FieldKey, FieldPath, FieldType, Intent, Record, Value, WriteError,
 };
-use proptest::prelude::*;
 
-use crate::support::{actor, edit, encoded, expanded, put, receive, refusal, remove, settle, text};
-
-fn increment(path: &str, by: i64) -> Intent {
-    Intent::Increment {
-        path: path.into(),
-        by,
-    }
-}
-
-fn splice(path: &str, at: usize, delete: usize, insert: &str) -> Intent {
-    Intent::Splice {
-        path: path.into(),
-        at,
-        delete,
-        insert: insert.into(),
-    }
-}
-
-fn replace(path: &str, text: &str) -> Intent {
-    Intent::ReplaceText {
-        path: path.into(),
-        text: text.into(),
-    }
-}
-
-fn push(path: &str, values: &[Value]) -> Intent {
-    Intent::InsertElements {
-        path: path.into(),
-        at: None,
-        values: values.into(),
-    }
-}
-
-fn add(path: &str, member: Value) -> Intent {
-    Intent::AddMember {
-        path: path.into(),
-        member,
-    }
-}
-
-fn drop_member(path: &str, member: Value) -> Intent {
-    Intent::RemoveMember {
-        path: path.into(),
-        member,
-    }
-}
+use crate::support::{actor, edit, put, receive, remove, settle, text};
+use crate::typed::{add, drop_member, increment, push, replace, splice};
 
 fn read(record: &Record, key: &str) -> Option<Value> {
     record.row().fields.get(key).cloned()
@@ -247,25 +201,28 @@ fn removing_a_field_empties_what_cannot_go() {
     }
 }
 
-#[test]
-fn an_edit_that_does_not_fit_the_field_says_so() {
+/// A record with a field of each type.
+fn with_all_types() -> Record {
     let mut record = Record::new();
     let all = [
         increment("n", 1),
         replace("t", "abc"),
         push("l", &[Value::Int(1)]),
+        add("s", text("x")),
+        put("v", Value::Int(1)),
     ];
     edit(&mut record, actor(1), &all);
-    edit(
-        &mut record,
-        actor(1),
-        &[add("s", text("x")), put("v", Value::Int(1))],
-    );
-    let at = |path: &str, at| Intent::PutElement {
-        path: path.into(),
-        at,
-        value: Value::Null,
-    };
+    record
+}
+
+fn failure(record: &Record, intent: Intent) -> String {
+    let failure = record.write(actor(1), 1, &[intent]);
+    failure.unwrap_err().to_string()
+}
+
+#[test]
+fn a_field_is_changed_by_the_means_of_its_type() {
+    let record = with_all_types();
     for (intent, message) in [
         (increment("t", 1), "the field `t` is a text, not a counter"),
         (
@@ -279,6 +236,36 @@ fn an_edit_that_does_not_fit_the_field_says_so() {
         (add("l", text("x")), "the field `l` is a list, not a set"),
         (increment("s", 1), "the field `s` is a set, not a counter"),
         (
+            put("t#text", text("x")),
+            "`t#text` is not the key of a field",
+        ),
+        (
+            add("$deleted", text("x")),
+            "`$deleted` is not the key of a field",
+        ),
+    ] {
+        assert_eq!(failure(&record, intent), message);
+    }
+    let set_to_text = failure(&record, put("n", text("x")));
+    let is_counter =
+        "the field `n` is a counter and cannot be set to that: give an integer, or increment it";
+    assert_eq!(set_to_text, is_counter);
+    let set_to_array = failure(&record, put("l", Value::Json("[]".into())));
+    let is_list =
+        "the field `l` is a list and cannot be set to that: push, put and remove its elements";
+    assert_eq!(set_to_array, is_list);
+}
+
+#[test]
+fn an_edit_out_of_range_says_so() {
+    let record = with_all_types();
+    let element = Intent::PutElement {
+        path: "l".into(),
+        at: 1,
+        value: Value::Null,
+    };
+    for (intent, message) in [
+        (
             splice("t", 4, 0, "x"),
             "the text `t` has 3 characters; there is no place 4",
         ),
@@ -286,42 +273,24 @@ fn an_edit_that_does_not_fit_the_field_says_so() {
             splice("t", 2, 2, ""),
             "the text `t` has 3 characters; there is no place 3",
         ),
-        (
-            splice("t", usize::MAX, usize::MAX, ""),
-            "the text `t` has 3 characters; there is no place 18446744073709551615",
-        ),
-        (
-            at("l", 1),
-            "the list `l` has 1 elements; there is no place 1",
-        ),
-        (
-            put("n", text("x")),
-            "the field `n` is a counter and cannot be set to that: give an integer, or increment it",
-        ),
-        (
-            put("l", Value::Json("[]".into())),
-            "the field `l` is a list and cannot be set to that: push, put and remove its elements",
-        ),
-        (
-            increment("n", i64::MIN),
-            "the counter `n` takes increments of at most 1099511627776, not -9223372036854775808",
-        ),
-        (
-            add("s", Value::Null),
-            "a member of the set `s` is a text, a number or true or false, with its path at most 1024 bytes",
-        ),
-        (
-            add("$deleted", text("x")),
-            "`$deleted` is not the key of a field",
-        ),
-        (
-            put("t#text", text("x")),
-            "`t#text` is not the key of a field",
-        ),
+        (element, "the list `l` has 1 elements; there is no place 1"),
     ] {
-        let failure = record.write(actor(1), 1, &[intent]).unwrap_err();
-        assert_eq!(failure.to_string(), message);
+        assert_eq!(failure(&record, intent), message);
     }
+    let far = failure(&record, splice("t", usize::MAX, usize::MAX, ""));
+    assert!(
+        far.ends_with("there is no place 18446744073709551615"),
+        "{far}"
+    );
+    let much = failure(&record, increment("n", i64::MIN));
+    let at_most =
+        "the counter `n` takes increments of at most 1099511627776, not -9223372036854775808";
+    assert_eq!(much, at_most);
+    let nothing = failure(&record, add("s", Value::Null));
+    assert!(
+        nothing.starts_with("a member of the set `s` is a text"),
+        "{nothing}"
+    );
 }
 
 #[test]
@@ -489,296 +458,4 @@ fn a_record_is_nested_with_counters_texts_lists_and_sets_in_their_places() {
     let nested = driftless_document::nest(&both.row().fields);
     assert_eq!(nested.fields["note"], "two");
     assert_eq!(nested.shadowed["note#text"], "one");
-}
-
-// What a dishonest peer may try.
-
-/// A record with a text and a counter, the change that made them, and an honest change after it.
-fn victim() -> (Record, Vec<u8>, Vec<u8>) {
-    let mut record = Record::new();
-    let made = edit(
-        &mut record,
-        actor(1),
-        &[replace("t", "abc"), increment("n", 1)],
-    );
-    let next = [splice("t", 1, 1, "x"), increment("n", 2)];
-    let next = record.write(actor(1), 9, &next).unwrap().unwrap();
-    (record, made, next)
-}
-
-/// The chunks in front of a change's own.
-fn genesis_part(raw: &[u8]) -> &[u8] {
-    let own = Change::from_raw(raw).unwrap();
-    let alone = Change {
-        creates: Vec::new(),
-        ..own
-    };
-    let own = alone.to_raw().unwrap().0;
-    &raw[..raw.len() - own.len()]
-}
-
-#[test]
-fn a_genesis_change_travels_exactly_where_it_is_needed() {
-    let (record, made, next) = victim();
-    let foreign = |raw: &[u8]| refusal(&record, raw).to_string();
-    let pointless = [genesis_part(&made), &next].concat();
-    assert_eq!(
-        foreign(&pointless),
-        "the change holds a genesis change that it does not depend on"
-    );
-    let mut change = expanded(&next);
-    let all = Change::from_raw(&made).unwrap().deps;
-    change
-        .deps
-        .extend(all.iter().map(|hash| automerge::ChangeHash(hash.0)));
-    change.deps.sort_unstable();
-    let bare = encoded(change);
-    assert_eq!(
-        foreign(&bare),
-        "the change holds a dependency on a genesis change that it does not bring along"
-    );
-    let again = [genesis_part(&made), &bare].concat();
-    assert_eq!(
-        foreign(&again),
-        "the change holds a genesis change that its past has already"
-    );
-    let swapped: Vec<u8> = {
-        let part = genesis_part(&made);
-        let first = part.len() / 2;
-        let first = (first.saturating_sub(8)..part.len())
-            .find(|at| part[*at..].starts_with(&[0x85, 0x6f, 0x4a, 0x83]))
-            .unwrap();
-        [&part[first..], &part[..first], &made[part.len()..]].concat()
-    };
-    assert_eq!(refusal(&Record::new(), &swapped), Refusal::NotCanonical);
-    let without = &made[genesis_part(&made).len()..];
-    assert!(matches!(
-        Record::new().admit(without, crate::support::DEVICE),
-        Ok(driftless_document::Admission::MissingPast(_))
-    ));
-}
-
-#[test]
-fn steps_refer_to_what_their_past_put_there() {
-    let (record, made, next) = victim();
-    let base = expanded(&next);
-    let with = |n: usize, alter: &dyn Fn(&mut automerge::legacy::Op)| {
-        let mut change = base.clone();
-        alter(&mut change.operations[n]);
-        refusal(&record, &encoded(change)).to_string()
-    };
-    let nobody = || OpId::new(900, &actor(1).0.into());
-    // The first step deletes an element, the second puts one in, the third increments.
-    let kinds: Vec<_> = base.operations.iter().map(|o| o.insert).collect();
-    assert_eq!(kinds, [false, true, false]);
-    let wrong_place =
-        |n: usize, key: &str| format!("operation {n} has the key or value of no field: `{key}`");
-    let wrong_pred = |n: usize, key: &str| {
-        format!("operation {n} on `{key}` does not replace exactly what was live in its past")
-    };
-    let key = Key::Seq(ElementId::Id(nobody()));
-    assert_eq!(with(0, &|o| o.key = key.clone()), wrong_place(0, "t#text"));
-    assert_eq!(with(1, &|o| o.key = key.clone()), wrong_place(1, "t#text"));
-    assert_eq!(
-        with(0, &|o| o.pred = vec![].into()),
-        wrong_pred(0, "t#text")
-    );
-    assert_eq!(
-        with(1, &|o| o.pred = vec![nobody()].into()),
-        wrong_pred(1, "t#text")
-    );
-    assert_eq!(
-        with(2, &|o| o.pred = vec![].into()),
-        wrong_pred(2, "n#counter")
-    );
-    let text = |value: &str| OpType::Put(automerge::ScalarValue::Str(value.into()));
-    assert_eq!(
-        with(1, &|o| o.action = text("two")),
-        wrong_place(1, "t#text")
-    );
-    assert_eq!(with(1, &|o| o.action = text("")), wrong_place(1, "t#text"));
-    assert_eq!(with(0, &|o| o.action = text("y")), wrong_place(0, "t#text"));
-    assert_eq!(
-        with(2, &|o| o.action = OpType::Increment(0)),
-        wrong_place(2, "n#counter")
-    );
-    assert_eq!(
-        with(2, &|o| o.action = OpType::Increment(i64::MAX)),
-        wrong_place(2, "n#counter")
-    );
-    assert_eq!(
-        with(2, &|o| o.key = Key::Map("name".into())),
-        wrong_place(2, "name")
-    );
-    assert_eq!(
-        with(2, &|o| o.key = Key::Map("m#counter".into())),
-        wrong_place(2, "m#counter")
-    );
-    assert_eq!(
-        with(2, &|o| o.key = Key::Map("t#text".into())),
-        wrong_place(2, "t#text")
-    );
-    assert_eq!(
-        with(2, &|o| o.action = text("y")),
-        wrong_place(2, "n#counter")
-    );
-    let elsewhere = ObjectId::Id(OpId::new(1, &actor(1).0.into()));
-    let nameless = format!("#{}", actor(1));
-    assert_eq!(
-        with(1, &|o| o.obj = elsewhere.clone()),
-        wrong_place(1, &nameless)
-    );
-    // An element that another text has.
-    let two = record.clone();
-    let mut two = two;
-    edit(&mut two, actor(1), &[replace("u", "z")]);
-    let on_u = two
-        .write(actor(1), 9, &[splice("u", 0, 1, "")])
-        .unwrap()
-        .unwrap();
-    let mut change = expanded(&on_u);
-    change.operations[0].obj = base.operations[0].obj.clone();
-    assert_eq!(
-        refusal(&two, &encoded(change)).to_string(),
-        wrong_place(0, "t#text")
-    );
-    let _ = made;
-}
-
-#[test]
-fn a_member_is_there_or_not() {
-    let mut record = Record::new();
-    edit(&mut record, actor(1), &[add("tags", text("x"))]);
-    let raw = record
-        .write(actor(1), 9, &[add("tags", text("x"))])
-        .unwrap()
-        .unwrap();
-    for value in [
-        automerge::ScalarValue::Null,
-        automerge::ScalarValue::Boolean(false),
-    ] {
-        let mut change = expanded(&raw);
-        change.operations[0].action = OpType::Put(value);
-        assert!(matches!(
-            refusal(&record, &encoded(change)),
-            Refusal::WrongRegister { .. }
-        ));
-    }
-}
-
-// Any edits, in any order of delivery.
-
-#[derive(Clone, Debug)]
-enum Step {
-    Edit(usize, Vec<Intent>),
-    Deliver { from: usize, to: usize, many: usize },
-}
-
-fn any_intent() -> impl Strategy<Value = Intent> {
-    let word = prop::sample::select(vec!["a", "bc", "déf", "𝄞"]);
-    let value = prop_oneof![
-        (0..3i64).prop_map(Value::Int),
-        Just(Value::Null),
-        "[xy]{0,2}".prop_map(Value::String)
-    ];
-    let small = 0..6usize;
-    prop_oneof![
-        (-3..4i64).prop_map(|by| increment("n", by)),
-        (0..9i64).prop_map(|to| put("n", Value::Int(to))),
-        (small.clone(), 0..3usize, word.clone())
-            .prop_map(|(at, delete, s)| splice("t", at, delete, s)),
-        "[ab ]{0,6}".prop_map(|s| replace("t", &s)),
-        (small.clone(), prop::collection::vec(value.clone(), 0..3)).prop_map(|(at, values)| {
-            Intent::InsertElements {
-                path: "l".into(),
-                at: Some(at),
-                values,
-            }
-        }),
-        (small.clone(), value).prop_map(|(at, value)| Intent::PutElement {
-            path: "l".into(),
-            at,
-            value
-        }),
-        (small, 1..3usize).prop_map(|(at, count)| Intent::RemoveElements {
-            path: "l".into(),
-            at,
-            count
-        }),
-        (0..3i64).prop_map(|m| add("s", Value::Int(m))),
-        (0..3i64).prop_map(|m| drop_member("s", Value::Int(m))),
-        Just(remove("t")),
-        Just(remove("l")),
-        Just(remove("s")),
-        (0..3i64).prop_map(|v| put("v", Value::Int(v))),
-    ]
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        3 => (0..3usize, prop::collection::vec(any_intent(), 1..4)).prop_map(|(by, i)| Step::Edit(by, i)),
-        2 => (0..3usize, 0..3usize, 1..6usize).prop_map(|(from, to, many)| Step::Deliver { from, to, many }),
-    ]
-}
-
-/// A replica and all changes it has, in the order in which it got them.
-#[derive(Default)]
-struct Replica {
-    record: Record,
-    log: Vec<Vec<u8>>,
-}
-
-impl Replica {
-    fn receive(&mut self, raw: &[u8]) {
-        if !self.log.iter().any(|other| other == raw) {
-            receive(&mut self.record, raw);
-            self.log.push(raw.to_vec());
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn what_is_written_is_let_in_everywhere_and_reads_the_same(steps in prop::collection::vec(any_step(), 1..40)) {
-        let mut replicas = [Replica::default(), Replica::default(), Replica::default()];
-        for (n, step) in steps.iter().enumerate() {
-            match step {
-                Step::Edit(by, intents) => {
-                    let by_actor = actor(u8::try_from(by * 50 + n).unwrap());
-                    // Places out of range are refused; nothing is written then.
-                    if let Ok(Some(raw)) = replicas[*by].record.write(by_actor, 1, intents) {
-                        replicas[*by].receive(&raw);
-                    }
-                }
-                Step::Deliver { from, to, many } => {
-                    let new: Vec<_> = replicas[*from].log.clone();
-                    let known = replicas[*to].log.clone();
-                    for raw in new.iter().filter(|raw| !known.contains(raw)).take(*many) {
-                        replicas[*to].receive(raw);
-                    }
-                }
-            }
-        }
-        let all: Vec<_> = replicas.iter().flat_map(|replica| replica.log.clone()).collect();
-        for replica in &mut replicas {
-            // Each log is in an order in which every change follows its past.
-            for raw in &all {
-                replica.receive(raw);
-            }
-        }
-        let rows: Vec<_> = replicas.iter().map(|replica| replica.record.row()).collect();
-        prop_assert_eq!(&rows[0], &rows[1]);
-        prop_assert_eq!(&rows[0], &rows[2]);
-        let record = &replicas[0].record;
-        let loaded = Record::load(&record.save(), &record.heads()).unwrap();
-        prop_assert_eq!(loaded.row(), record.row());
-        prop_assert_eq!(loaded.changes().unwrap().len(), record.change_count());
-        let loose = Record::load(&replicas[1].log.concat(), &record.heads()).unwrap();
-        prop_assert_eq!(loose.row(), record.row());
-        for (raw, change) in replicas[0].log.iter().filter_map(|raw| Some((raw, Change::from_raw(raw)?))) {
-            prop_assert_eq!(&change.to_raw().unwrap().0, raw);
-        }
-    }
 }

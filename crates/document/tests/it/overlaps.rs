@@ -70,82 +70,114 @@ fn deleted(is: bool) -> Vec<Intent> {
 }
 
 fn fields() -> Vec<Field> {
-    let set = |value: &str| vec![put("f", text(value))];
-    vec![
-        Field {
-            name: "value",
-            start: "`f` is \"old\"",
-            before: vec![set("old")],
-            edits: vec![
-                ("set to \"a\"", set("a")),
-                ("set to \"b\"", set("b")),
-                ("unset", vec![remove("f")]),
-                ("set `f.g` below it", vec![put("f.g", text("x"))]),
-            ],
-        },
-        Field {
-            name: "counter",
-            start: "`f` is 10",
-            before: vec![increment(10)],
-            edits: vec![
-                ("+1", increment(1)),
-                ("-2", increment(-2)),
-                ("set to 20", vec![put("f", Value::Int(20))]),
-            ],
-        },
-        Field {
-            name: "text",
-            start: "`f` is \"one two\"",
-            before: vec![splice(0, 0, "one two")],
-            edits: vec![
-                ("put \"A \" at the beginning", splice(0, 0, "A ")),
-                ("put \" B\" at the end", splice(7, 0, " B")),
-                ("replace \"one\" by \"1\"", splice(0, 3, "1")),
-                ("delete \"two\"", splice(4, 3, "")),
-                ("put \"w\" inside \"two\"", splice(5, 0, "w")),
-            ],
-        },
-        Field {
-            name: "list",
-            start: "`f` is [\"x\", \"y\"]",
-            before: vec![[insert(0, "x"), insert(1, "y")].concat()],
-            edits: vec![
-                ("insert \"a\" first", insert(0, "a")),
-                ("append \"b\"", insert(2, "b")),
-                ("set the first to \"p\"", put_at(0, "p")),
-                ("set the first to \"q\"", put_at(0, "q")),
-                ("remove the first", remove_at(0)),
-            ],
-        },
-        Field {
-            name: "set",
-            start: "`f` has \"m\"",
-            before: vec![member("m", true)],
-            edits: vec![
-                ("add \"m\" again", member("m", true)),
-                ("add \"n\"", member("n", true)),
-                ("remove \"m\"", member("m", false)),
-            ],
-        },
-        Field {
-            name: "record",
-            start: "`f` is \"old\"",
-            before: vec![set("old")],
-            edits: vec![
-                ("edit a field", vec![put("f", text("new"))]),
-                ("delete the record", deleted(true)),
-            ],
-        },
-        Field {
-            name: "record",
-            start: "deleted, `f` was \"old\"",
-            before: vec![set("old"), deleted(true)],
-            edits: vec![
-                ("edit a field", vec![put("f", text("new"))]),
-                ("restore the record", deleted(false)),
-            ],
-        },
-    ]
+    let kinds = [
+        value(),
+        counter(),
+        text_field(),
+        list(),
+        set_field(),
+        record(),
+        deleted_record(),
+    ];
+    kinds.into()
+}
+
+fn set(value: &str) -> Vec<Intent> {
+    vec![put("f", text(value))]
+}
+
+fn value() -> Field {
+    Field {
+        name: "value",
+        start: "`f` is \"old\"",
+        before: vec![set("old")],
+        edits: vec![
+            ("set to \"a\"", set("a")),
+            ("set to \"b\"", set("b")),
+            ("unset", vec![remove("f")]),
+            ("set `f.g` below it", vec![put("f.g", text("x"))]),
+        ],
+    }
+}
+
+fn counter() -> Field {
+    Field {
+        name: "counter",
+        start: "`f` is 10",
+        before: vec![increment(10)],
+        edits: vec![
+            ("+1", increment(1)),
+            ("-2", increment(-2)),
+            ("set to 20", vec![put("f", Value::Int(20))]),
+        ],
+    }
+}
+
+fn text_field() -> Field {
+    Field {
+        name: "text",
+        start: "`f` is \"one two\"",
+        before: vec![splice(0, 0, "one two")],
+        edits: vec![
+            ("put \"A \" at the beginning", splice(0, 0, "A ")),
+            ("put \" B\" at the end", splice(7, 0, " B")),
+            ("replace \"one\" by \"1\"", splice(0, 3, "1")),
+            ("delete \"two\"", splice(4, 3, "")),
+            ("put \"w\" inside \"two\"", splice(5, 0, "w")),
+        ],
+    }
+}
+
+fn list() -> Field {
+    Field {
+        name: "list",
+        start: "`f` is [\"x\", \"y\"]",
+        before: vec![[insert(0, "x"), insert(1, "y")].concat()],
+        edits: vec![
+            ("insert \"a\" first", insert(0, "a")),
+            ("append \"b\"", insert(2, "b")),
+            ("set the first to \"p\"", put_at(0, "p")),
+            ("set the first to \"q\"", put_at(0, "q")),
+            ("remove the first", remove_at(0)),
+        ],
+    }
+}
+
+fn set_field() -> Field {
+    Field {
+        name: "set",
+        start: "`f` has \"m\"",
+        before: vec![member("m", true)],
+        edits: vec![
+            ("add \"m\" again", member("m", true)),
+            ("add \"n\"", member("n", true)),
+            ("remove \"m\"", member("m", false)),
+        ],
+    }
+}
+
+fn record() -> Field {
+    Field {
+        name: "record",
+        start: "`f` is \"old\"",
+        before: vec![set("old")],
+        edits: vec![
+            ("edit a field", vec![put("f", text("new"))]),
+            ("delete the record", deleted(true)),
+        ],
+    }
+}
+
+fn deleted_record() -> Field {
+    Field {
+        name: "record",
+        start: "deleted, `f` was \"old\"",
+        before: vec![set("old"), deleted(true)],
+        edits: vec![
+            ("edit a field", vec![put("f", text("new"))]),
+            ("restore the record", deleted(false)),
+        ],
+    }
 }
 
 /// The record that two devices come to which edit it apart, whoever receives first.

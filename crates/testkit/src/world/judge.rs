@@ -64,7 +64,10 @@ pub(super) fn check(place: &Place, unseen: bool) -> Result<(), Wrong> {
             .filter(|view| view.key == key)
             .map(|view| (view.entry.clone(), view.status))
             .collect();
-        found.sort_by_key(|(entry, _)| (entry.register.clone(), entry.members[0].operation));
+        found.sort_by_key(|(entry, _)| {
+            let first = entry.members.first().map(|member| member.operation);
+            (entry.register.clone(), first)
+        });
         judged += found.len();
         if found != expected {
             return Err(Wrong::new(format!(

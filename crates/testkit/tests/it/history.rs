@@ -5,16 +5,20 @@ use std::collections::BTreeSet;
 use driftless_document::{
     ChangeHash, History, HistoryError, HistoryOptions, HistoryStep, LoadError, Value, Version,
 };
-use driftless_testkit::histories::{Dice, Plan, plans, runner, shuffled};
+use driftless_testkit::histories::{self, Dice, Manner, Plan, shuffled};
 use driftless_testkit::past::Past;
 use driftless_testkit::plain::Plain;
 use driftless_testkit::replicas::{Replicas, receive};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 
-fn for_all(cases: u32, check: impl Fn(Plan) -> Result<(), TestCaseError>) {
-    let outcome = runner(cases).run(&plans(2..=4, 24), check);
-    outcome.unwrap_or_else(|failure| panic!("{failure}"));
+fn for_all(cases: u64, check: impl Fn(&Plan) -> Result<(), TestCaseError>) {
+    let manner = Manner {
+        replicas: 2..=4,
+        steps: 30,
+        scalars: true,
+    };
+    histories::for_all(cases, &manner, check);
 }
 
 fn steps(history: &History) -> Vec<HistoryStep> {
@@ -25,7 +29,7 @@ fn steps(history: &History) -> Vec<HistoryStep> {
 #[test]
 fn every_step_says_what_was_there_at_its_own_past() {
     for_all(400, |plan| {
-        let changes = Plain::of(&plan).changes;
+        let changes = Plain::of(plan).changes;
         let past = Past::of(&changes);
         let steps = steps(&History::of(changes.clone()));
         prop_assert_eq!(steps.len(), changes.len());
@@ -61,7 +65,7 @@ fn every_step_says_what_was_there_at_its_own_past() {
 #[test]
 fn a_history_is_the_same_in_whatever_order_the_changes_came() {
     for_all(100, |plan| {
-        let mut replicas = Replicas::of(&plan);
+        let mut replicas = Replicas::of(plan);
         replicas.exchange_all();
         let mut histories = replicas.records.iter().map(|record| {
             let changes = record.changes().expect("a record gives its changes");
@@ -69,7 +73,7 @@ fn a_history_is_the_same_in_whatever_order_the_changes_came() {
         });
         let first = histories.next().expect("there are two or more");
         prop_assert!(histories.all(|other| other == first));
-        let mut dice = Dice(plan.seed);
+        let mut dice = Dice(u64::from(plan.seed));
         let order = shuffled(&replicas.changes, &mut dice);
         prop_assert_eq!(&steps(&History::of(order)), &first);
         Ok(())
@@ -79,7 +83,7 @@ fn a_history_is_the_same_in_whatever_order_the_changes_came() {
 #[test]
 fn a_history_replayed_gives_every_version_and_the_row_at_its_end() {
     for_all(100, |plan| {
-        let mut replicas = Replicas::of(&plan);
+        let mut replicas = Replicas::of(plan);
         replicas.exchange_all();
         let record = &replicas.records[0];
         let past = Past::of(&replicas.changes);
@@ -116,10 +120,10 @@ fn a_history_replayed_gives_every_version_and_the_row_at_its_end() {
 #[test]
 fn every_version_a_replica_showed_is_found_by_its_order_of_arrival() {
     for_all(60, |plan| {
-        let mut replicas = Replicas::of(&plan);
+        let mut replicas = Replicas::of(plan);
         replicas.exchange_all();
         let history = History::of(replicas.changes.clone());
-        let mut dice = Dice(plan.seed);
+        let mut dice = Dice(u64::from(plan.seed));
         let arrived = shuffled(&replicas.changes, &mut dice);
         let hashes: Vec<_> = arrived.iter().map(|change| change.hash).collect();
         let mut shown = driftless_document::Record::new();
@@ -142,7 +146,7 @@ fn every_version_a_replica_showed_is_found_by_its_order_of_arrival() {
 #[test]
 fn a_record_is_not_read_at_a_change_that_it_does_not_have() {
     for_all(20, |plan| {
-        let record = &Replicas::of(&plan).records[0];
+        let record = &Replicas::of(plan).records[0];
         let hash = ChangeHash([1; 32]);
         let refused = record.at(&[hash]).map(|record| record.row());
         prop_assert_eq!(refused, Err(LoadError::NoSuchChange { hash }));

@@ -3,5 +3,6 @@
 mod conflict_log;
 mod convergence;
 mod history;
+mod kept_histories;
 mod schedules;
 mod stories;
