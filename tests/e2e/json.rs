@@ -14,7 +14,7 @@ use crate::quarantine::refused;
 use crate::support::{Device, World, files_below, run, text};
 
 /// Measures, which differ with random salts, signatures and the machine.
-const MEASURES: [&str; 14] = [
+const MEASURES: [&str; 15] = [
     "bytes",
     "bytes_sent",
     "bytes_received",
@@ -27,6 +27,7 @@ const MEASURES: [&str; 14] = [
     "store_bytes_after",
     "store_live_bytes",
     "round_trips",
+    "decision_seconds",
     "seconds",
     "time_ms",
 ];
@@ -351,6 +352,8 @@ fn conflict_closed(world: &World) -> Json {
     let other = world.join("other", serving.link());
     other.json(["sync", &serving.url]);
     serving.stop();
+    // One write more on one side, for the same reason as above.
+    other.json(["set", "c", &id, "other=1"]);
     one.json(["set", "c", &id, "n=1"]);
     other.json(["set", "c", &id, "n=2"]);
     let serving = one.serve();
