@@ -41,6 +41,9 @@ mod races;
 mod records;
 #[path = "e2e/refusals.rs"]
 mod refusals;
+#[cfg(unix)]
+#[path = "e2e/review.rs"]
+mod review;
 #[path = "e2e/serve.rs"]
 mod serve;
 #[cfg(unix)]
@@ -54,6 +57,9 @@ mod storage;
 mod support;
 #[path = "e2e/sync.rs"]
 mod sync;
+#[cfg(unix)]
+#[path = "e2e/terminal.rs"]
+mod terminal;
 #[path = "e2e/usage.rs"]
 mod usage;
 #[path = "e2e/watch.rs"]

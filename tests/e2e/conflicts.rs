@@ -196,9 +196,27 @@ fn an_entry_says_all_there_is_to_know() {
         (&["--collection", "c", "--record", "key:0"], 1),
         (&["--collection", "c", "--record", "key:1"], 0),
         (&["--record", &text(&entry["record"])], 1),
+        (&["--kind", "put_put"], 1),
+        (&["--kind", "record_deleted"], 0),
+        (&["--author", "phone"], 1),
+        (
+            &["--author", &text(&entry["candidates"][0]["device"])[..12]],
+            1,
+        ),
+        (&["--newer-than", "1d"], 1),
+        (&["--older-than", "1d"], 0),
+        (&["--limit", "5"], 1),
+        (&["--after", &id], 0),
     ] {
         assert_eq!(laptop.conflicts(filter).len(), found, "{filter:?}");
     }
+    let count = |more: &[&str]| {
+        let words = ["conflicts", "list", "--count"];
+        laptop.json(words.iter().chain(more))["count"].clone()
+    };
+    assert_eq!((count(&[]), count(&["--path", "w"])), (json!(1), json!(0)));
+    let error = laptop.fails(2, ["conflicts", "list", "--author", "nobody"]);
+    assert!(text(&error["message"]).contains("nobody"), "{error}");
     let table = laptop.run(["conflicts"]).succeeded().stdout;
     for part in ["base 0", "laptop", "phone", &id[..8], "v"] {
         assert!(table.contains(part), "{part}: {table}");
@@ -231,7 +249,8 @@ fn the_sides_stand_next_to_each_other_with_their_differing_words_marked() {
         sheet(&phone, &id, &entry),
         [
             "conflict ID",
-            "v of c RECORD: written on both sides, to be decided",
+            "record c RECORD",
+            "v: written on both sides, to be decided",
             "",
             "was base 0",
             "",
@@ -253,11 +272,11 @@ fn the_sides_stand_next_to_each_other_with_their_differing_words_marked() {
     let entry = phone.conflicts(&["--status", "open"]).remove(0);
     let shown = sheet(&phone, &text(&entry["id"]), &entry);
     assert_eq!(
-        shown[1],
-        "the record itself of c RECORD: deleted on one side, edited or restored on the other, to be decided"
+        shown[2..4].concat(),
+        "the record itself: deleted on one side, edited or restored on the other, to bedecided"
     );
     assert!(
-        shown[6].contains("(deleted)") && shown[6].contains("(kept)"),
+        shown[8].contains("(deleted)") && shown[8].contains("(kept)"),
         "{shown:?}"
     );
 }
@@ -290,6 +309,8 @@ fn long_sides_are_cut_unless_all_of_them_is_asked_for_and_control_characters_are
     assert!(short.contains("--full shows all of it"), "{short}");
     assert!(!full.contains("--full"), "{full}");
     assert!(short.lines().count() < 30, "{short}");
+    let wrote = full.lines().filter(|line| line.starts_with("put ")).count();
+    assert_eq!(wrote, 2, "the writes that took part: {full}");
     assert!(full.matches("alike").count() > 300, "{full}");
 }
 
@@ -335,9 +356,66 @@ fn decisions_that_cannot_be_are_refused_with_a_sentence() {
     );
     assert_eq!(laptop.json(["conflicts", "show", &id])["status"], "open");
 
+    let both = ["conflicts", "resolve", &id, "--both"];
+    let error = laptop.fails(2, both);
+    assert!(text(&error["message"]).contains("both sides"), "{error}");
+    laptop.fails(2, both.iter().chain(&["--keep", "0"]));
+
     laptop.json(["conflicts", "resolve", &id, "--keep", "0"]);
     let error = resolve(7, &id, ["--keep", "1"]);
     assert_eq!(error["code"], "conflict_closed");
+}
+
+#[test]
+fn pages_of_the_list_follow_each_other_without_a_gap() {
+    let (_world, laptop, phone) = pair(7);
+    for n in 0..7 {
+        laptop.json(["set", "c", &format!("key:{n}"), "v=1"]);
+        phone.json(["set", "c", &format!("key:{n}"), "v=2"]);
+    }
+    meet(&laptop, &phone);
+    let all = laptop.conflicts(&[]);
+    let mut found: Vec<Json> = Vec::new();
+    loop {
+        let last = found.last().map(|entry| text(&entry["id"]));
+        let after = last.iter().flat_map(|last| ["--after", last.as_str()]);
+        let page: Vec<&str> = ["--limit", "3"].into_iter().chain(after).collect();
+        let page = laptop.conflicts(&page);
+        if page.is_empty() {
+            break;
+        }
+        assert!(page.len() <= 3);
+        found.extend(page);
+    }
+    assert_eq!(found, all);
+    let first = laptop
+        .run(["conflicts", "list", "--limit", "3"])
+        .succeeded()
+        .stdout;
+    let hint = format!("--after {}", text(&all[2]["id"]));
+    assert!(first.contains(&hint), "{first}");
+    laptop.fails(2, ["conflicts", "list", "--limit", "0"]);
+    laptop.fails(3, ["conflicts", "list", "--after", "ffffffff"]);
+}
+
+#[test]
+fn a_decision_on_less_than_there_is_by_now_is_refused_with_the_entry_as_it_is() {
+    let (_world, laptop, phone, id) = one_conflict();
+    let seen = laptop.json(["conflicts", "show", &id])["members_total"].to_string();
+    assert_eq!(seen, "2");
+    phone.json(["set", "c", "key:0", "w=1"]); // no side of it
+    phone.json(["sync", &laptop.serve().url]);
+    let keep = ["conflicts", "resolve", &id, "--keep", "0", "--seen"];
+    let error = laptop.fails(7, keep.iter().chain(&["3"]));
+    assert_eq!(error["code"], "conflict_grown");
+    assert_eq!(error["conflict"], laptop.json(["conflicts", "show", &id]));
+    let acknowledge = ["conflicts", "acknowledge", &id, "--seen", "1"];
+    assert_eq!(laptop.fails(7, acknowledge)["code"], "conflict_grown");
+    let decided = laptop.json(keep.iter().chain(&[seen.as_str()]));
+    assert_eq!(decided["status"], "resolved");
+    let error = laptop.fails(7, keep.iter().chain(&[seen.as_str()]));
+    assert_eq!(error["code"], "conflict_closed");
+    assert_eq!(error["conflict"], decided);
 }
 
 #[test]
@@ -426,4 +504,144 @@ fn a_deletion_is_decided_by_keeping_a_side_only() {
     ];
     assert_eq!(laptop.fails(2, absent)["code"], "usage");
     assert_eq!(laptop.conflicts(&["--status", "open"]), [deleted]);
+}
+
+#[test]
+fn all_that_fit_are_decided_at_once_and_what_does_not_fit_is_told() {
+    let (_world, laptop, phone) = pair(6);
+    for n in 0..6 {
+        let key = format!("key:{n}");
+        laptop.json(["set", "c", &key, &format!("v=laptop {n}")]);
+        if n < 4 {
+            phone.json(["set", "c", &key, &format!("v=phone {n}")]);
+        } else {
+            phone.json(["unset", "c", &key, "v"]);
+        }
+        laptop.json(["set", "c", &key, "w=1"]);
+        phone.json(["set", "c", &key, "w=2"]);
+    }
+    meet(&laptop, &phone);
+    assert_eq!(laptop.conflicts(&["--status", "open"]).len(), 12);
+    let resolve = |device: &Device, more: &[&str]| {
+        let words = ["conflicts", "resolve", "--all"];
+        device.json(words.iter().chain(more))
+    };
+    let ids = |report: &Json| report["decided"].as_array().unwrap().len();
+
+    let of_v = ["--path", "v", "--kind", "put_put"];
+    let phones = [&of_v[..], &["--keep-of", "phone"]].concat();
+    let preview = resolve(&laptop, &[&phones[..], &["--preview"]].concat());
+    assert_eq!((ids(&preview), &preview["preview"]), (4, &json!(true)));
+    assert_eq!(laptop.conflicts(&["--status", "open"]).len(), 12);
+    let report = resolve(&laptop, &phones);
+    assert_eq!((ids(&report), &report["preview"]), (4, &json!(false)));
+    assert_eq!(report["decided"], preview["decided"]);
+    for n in 0..4 {
+        let fields = laptop.fields("c", &format!("key:{n}"));
+        assert_eq!(fields["v"], format!("phone {n}"));
+    }
+    // What a rule does not fit is left, and named.
+    let left = resolve(&laptop, &["--path", "v", "--keep", "7"]);
+    assert_eq!(
+        (ids(&left), left["skipped"].as_array().unwrap().len()),
+        (0, 2)
+    );
+    assert_eq!(left["skipped"][0]["code"], "no_such_candidate");
+    let words = [
+        "conflicts",
+        "resolve",
+        "--all",
+        "--path",
+        "v",
+        "--keep",
+        "7",
+    ];
+    let said = laptop.run(words).succeeded().stdout;
+    assert!(
+        said.starts_with("0 conflicts decided, 2 left as they are\n"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 3, "{said}");
+
+    meet(&laptop, &phone);
+    let before = phone.fields("c", "key:5");
+    assert_eq!(ids(&resolve(&phone, &["--keep", "shown"])), 8);
+    assert_eq!(phone.fields("c", "key:5"), before);
+    meet(&laptop, &phone);
+    assert!(laptop.conflicts(&["--status", "open"]).is_empty());
+    assert_eq!(laptop.export(), phone.export());
+    assert_eq!(laptop.digest(), phone.digest());
+    for device in [&laptop, &phone] {
+        device.json(["verify"]);
+    }
+}
+
+#[test]
+fn what_makes_no_sense_for_one_or_for_many_is_refused() {
+    let (_world, laptop, _phone, id) = one_conflict();
+    for words in [
+        &["resolve", "--keep", "0"][..],
+        &["resolve", &id, "--all", "--keep", "0"],
+        &["resolve", &id, "--keep", "shown"],
+        &["resolve", &id, "--keep", "newest"],
+        &["resolve", &id, "--keep-of", "phone"],
+        &["resolve", &id, "--keep", "0", "--collection", "c"],
+        &["resolve", &id, "--keep", "0", "--preview"],
+        &["resolve", "--all", "--value", "1"],
+        &["resolve", "--all", "--keep", "0", "--seen", "2"],
+        &["resolve", "--all", "--keep-of", "nobody"],
+        &["resolve", "--all", "--keep", "0", "--both"],
+        &["resolve", "--all"],
+        &["acknowledge"],
+        &["acknowledge", &id, "--kind", "put_put"],
+    ] {
+        laptop.fails(2, ["conflicts"].iter().chain(words));
+    }
+    assert_eq!(laptop.conflicts(&["--status", "open"]).len(), 1);
+}
+
+#[test]
+fn a_watch_of_the_log_tells_what_opens_changes_and_is_closed() {
+    let (_world, laptop, phone, id) = one_conflict();
+    let mut watching = laptop.start(["conflicts", "watch", "--open", "--path", "v", "--json"]);
+    let mut event =
+        || -> Json { serde_json::from_str(&watching.stdout_line()).expect("a line is JSON") };
+    let opened = event();
+    assert_eq!(
+        (&opened["what"], &opened["id"]),
+        (&json!("opened"), &json!(id))
+    );
+    assert_eq!(opened["conflict"], laptop.json(["conflicts", "show", &id]));
+
+    // The process that watches carries out the commands of others.
+    laptop.json(["conflicts", "resolve", &id, "--keep", "0"]);
+    let closed = event();
+    assert_eq!(
+        (&closed["what"], &closed["id"]),
+        (&json!("closed"), &json!(id))
+    );
+    assert_eq!(closed["conflict"]["status"], "resolved");
+    // Another field is not watched.
+    laptop.json(["set", "c", "key:1", "w=1"]);
+    phone.json(["set", "c", "key:1", "w=2"]);
+    laptop.json(["set", "c", "key:2", "v=1"]);
+    phone.json(["set", "c", "key:2", "v=2"]);
+    let serving = phone.serve();
+    laptop.json(["sync", &serving.url]);
+    serving.stop();
+    let opened = event();
+    assert_eq!(opened["what"], "opened");
+    assert_eq!(opened["conflict"]["path"], "v");
+    watching.interrupt();
+    watching.wait().succeeded();
+
+    let mut watching = laptop.start(["conflicts", "watch"]);
+    watching.stderr_line_with("watching");
+    let id = text(&opened["id"]);
+    laptop.json(["conflicts", "resolve", &id, "--keep", "1"]);
+    let line = watching.stdout_line();
+    let expected = format!(" conflict {id} closed (resolved): v of c ");
+    assert!(line.contains(&expected), "{line}");
+    watching.interrupt();
+    watching.wait().succeeded();
 }

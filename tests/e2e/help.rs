@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 40] = [
+const COMMANDS: [&str; 44] = [
     "",
     "init",
     "import",
@@ -25,7 +25,11 @@ const COMMANDS: [&str; 40] = [
     "conflicts",
     "conflicts list",
     "conflicts show",
+    "conflicts review",
     "conflicts resolve",
+    "conflicts acknowledge",
+    "conflicts undo",
+    "conflicts watch",
     "conflicts export",
     "quarantine",
     "quarantine list",

@@ -39,6 +39,9 @@ const OTHER_NAMES: [(&str, &str); 3] = [
     ("outbox", "outbox list"),
 ];
 
+/// Talks with a person on a terminal, and refuses `--json`.
+const FOR_PEOPLE: [&str; 1] = ["conflicts review"];
+
 #[track_caller]
 fn keep(name: &str, text: &str) {
     insta::with_settings!({
@@ -156,6 +159,7 @@ fn every_command_answers_with_the_shape_that_is_kept() {
     let all: BTreeSet<String> = commands()
         .into_iter()
         .filter(|command| !command.is_empty() && !groups.contains(command.as_str()))
+        .filter(|command| !FOR_PEOPLE.contains(&command.as_str()))
         .collect();
     assert_eq!(
         answers.seen, all,
@@ -218,11 +222,13 @@ fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     phone.json(["set", "c", "key:a", "other=1"]);
     for (device, value) in [(laptop, "n=3"), (phone, "n=4")] {
         device.json(["set", "c", "key:a", value]);
+        device.json(["set", "c", "key:b", value]);
     }
     let serving = laptop.serve();
     phone.json(["sync", &serving.url]);
     serving.stop();
-    let entry = text(&answers.of("conflicts list", phone, &[])[0]["id"]);
+    let one = ["--record", "key:a", "--collection", "c"];
+    let entry = text(&answers.of("conflicts list", phone, &one)[0]["id"]);
     answers.of("conflicts show", phone, &[&entry]);
     // Whoever watches carries out the commands of others, and sees what they change.
     let mut watching = phone.start(["watch", "c", "--json"]);
@@ -235,12 +241,24 @@ fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     answers.take("watch", &lines);
     watching.interrupt();
     watching.wait().succeeded();
+    let mut watching = phone.start(["conflicts", "watch", "--open", "--json"]);
+    let opened: Json = serde_json::from_str(&watching.stdout_line()).expect("a line is JSON");
+    answers.take("conflicts watch", &[opened]);
+    watching.interrupt();
+    watching.wait().succeeded();
     answers.of("conflicts export", phone, &[]);
     answers.of("status", phone, &[]);
     answers.of("digest", phone, &[]);
     answers.of("verify", phone, &[]);
     answers.of("compact", phone, &[]);
     answers.of("rebuild", phone, &[]);
+    let other = text(&phone.conflicts(&["--record", "key:b", "--collection", "c"])[0]["id"]);
+    answers.of(
+        "conflicts acknowledge",
+        phone,
+        &[&other, "--note", "both are used"],
+    );
+    answers.of("conflicts undo", phone, &[&entry]);
 }
 
 fn tell_of_what_is_refused(answers: &mut Answers) {

@@ -250,6 +250,7 @@ struct Meters {
     verified: Progress,
     rewritten: Progress,
     synced: Progress,
+    decided: Progress,
 }
 
 impl Meters {
@@ -260,6 +261,7 @@ impl Meters {
             verified: to.progress("verified", "journal byte"),
             rewritten: to.progress("rewrote", "byte"),
             synced: to.progress("synced", "record"),
+            decided: to.progress("decided", "conflict").on_terminals_only(),
             to,
         }
     }
@@ -282,6 +284,10 @@ impl Meters {
                 done_bytes,
                 total_bytes,
             } => self.rewritten.at(done_bytes, total_bytes),
+            P::Deciding { decided, skipped } => self.decided.tell(
+                decided + skipped,
+                &format!("{} decided, {skipped} left", count(decided, "conflict")),
+            ),
             P::Syncing {
                 records_received,
                 records_sent,

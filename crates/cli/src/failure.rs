@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use driftless::ErrorKind;
+use driftless::{Conflict, ErrorKind};
 use serde_json::{Value as Json, json};
 
 use crate::import::{ImportError, ImportFault};
@@ -76,6 +76,26 @@ pub(crate) enum Failure {
         /// What differs.
         reason: String,
     },
+    /// The entry of the conflict log is not what the person saw any more.
+    #[error("the conflict {} has grown since it was read", .conflict.id())]
+    ConflictGrown {
+        /// The entry as it is.
+        conflict: Box<Conflict>,
+    },
+    /// What a command ended with that was carried out for a review.
+    #[error("{message}")]
+    Told {
+        /// Its exit code.
+        exit_code: u8,
+        /// The stable name of the error.
+        code: String,
+        /// What it says.
+        message: String,
+        /// What the person does about it.
+        remedy: String,
+        /// Whether the same command can succeed later.
+        retry: bool,
+    },
     /// Nobody reads the output any more.
     #[error("the output is closed")]
     OutputClosed,
@@ -114,6 +134,8 @@ impl Failure {
             Self::Import(error) if is_about_options(&error.fault) => 2,
             Self::Import(_) => 4,
             Self::Deleted { .. } => 3,
+            Self::ConflictGrown { .. } => 7,
+            Self::Told { exit_code, .. } => *exit_code,
             Self::Served(_) => 6,
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => 3,
             Self::File { .. } | Self::Output(_) | Self::Unsound { .. } => 8,
@@ -130,6 +152,8 @@ impl Failure {
             Self::Import(_) => "malformed_file",
             Self::Served(error) => error.code(),
             Self::Deleted { .. } => "record_deleted",
+            Self::ConflictGrown { .. } => "conflict_grown",
+            Self::Told { code, .. } => code,
             Self::NoPeer => "no_peer",
             Self::File { source, .. } if source.kind() == io::ErrorKind::NotFound => "not_found",
             Self::File { .. } => "file",
@@ -145,10 +169,11 @@ impl Failure {
     pub(crate) fn remedy(&self) -> String {
         match self {
             Self::Arguments(error) => usage::remedy(error),
-            Self::Usage { remedy, .. } => remedy.clone(),
+            Self::Usage { remedy, .. } | Self::Told { remedy, .. } => remedy.clone(),
             Self::Deleted { collection, record } => {
                 format!("Restore it first: driftless restore {collection} {record}")
             }
+            Self::ConflictGrown { .. } => "Look at the conflict again, then decide.".into(),
             Self::NoPeer => "Give the address of a device, such as ws://192.168.1.20:7717.".into(),
             Self::Database(error) => error.remedy().to_owned(),
             Self::Import(error) => error.remedy(),
@@ -170,6 +195,7 @@ impl Failure {
             Self::Database(error) => error.retry(),
             Self::Served(error) => error.retry(),
             Self::Interrupted { .. } => true,
+            Self::Told { retry, .. } => *retry,
             _ => false,
         }
     }
@@ -189,14 +215,25 @@ impl Failure {
     }
 
     fn to_json(&self) -> Json {
-        json!({
-            "error": {
-                "code": self.code(),
-                "message": self.to_string(),
-                "remedy": self.remedy(),
-                "retry": self.retry(),
-            }
-        })
+        let mut error = json!({
+            "code": self.code(),
+            "message": self.to_string(),
+            "remedy": self.remedy(),
+            "retry": self.retry(),
+        });
+        if let Some(conflict) = self.conflict() {
+            error["conflict"] = conflict.to_json();
+        }
+        json!({ "error": error })
+    }
+
+    /// The entry of the conflict log as it is now, where a decision on it was refused.
+    fn conflict(&self) -> Option<&Conflict> {
+        match self {
+            Self::Database(error) => error.conflict(),
+            Self::ConflictGrown { conflict } => Some(conflict),
+            _ => None,
+        }
     }
 }
 

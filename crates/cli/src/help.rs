@@ -117,11 +117,22 @@ Examples:
 pub(crate) const CONFLICTS: &str = "\
 Examples:
   driftless conflicts --dir phone
+  driftless conflicts --dir phone review
   driftless conflicts --dir phone resolve 3f2a9c01 --keep 0";
 
 pub(crate) const CONFLICTS_LIST: &str = "\
-Example:
-  driftless conflicts list --dir phone --status open --collection airports";
+Examples:
+  driftless conflicts list --dir phone --status open --collection airports
+  driftless conflicts list --dir phone --author laptop --newer-than 7d --limit 20
+  driftless conflicts list --dir phone --status open --older-than 4w --count";
+
+pub(crate) const CONFLICTS_REVIEW: &str = "\
+Needs a terminal. Each key does at once what the command of that name does; ? explains the keys.
+An entry that has grown or was decided meanwhile is shown again, and nothing is decided.
+
+Examples:
+  driftless conflicts review --dir phone
+  driftless conflicts review --dir phone --collection airports --kind put_put";
 
 pub(crate) const CONFLICTS_SHOW: &str = "\
 What was there before stands above the sides, who wrote them and when below. Words that the sides
@@ -136,7 +147,30 @@ Nothing is lost: every candidate stays readable after the decision.
 
 Examples:
   driftless conflicts resolve --dir phone 3f2a9c01 --keep 0
-  driftless conflicts resolve --dir phone 3f2a9c01 --value '\"Bay St. Louis\"'";
+  driftless conflicts resolve --dir phone 3f2a9c01 --value '\"Bay St. Louis\"'
+  driftless conflicts resolve --dir phone --all --collection airports --keep shown --preview
+  driftless conflicts resolve --dir phone --all --path elevation --keep-of laptop";
+
+pub(crate) const CONFLICTS_ACKNOWLEDGE: &str = "\
+The field stays as it is shown. A write that was made without knowing of this opens the entry again.
+
+Examples:
+  driftless conflicts acknowledge --dir phone 3f2a9c01
+  driftless conflicts acknowledge --dir phone 3f2a9c01 --note 'asked the airport: both are used'
+  driftless conflicts acknowledge --dir phone --all --older-than 4w --note 'nobody missed it'";
+
+pub(crate) const CONFLICTS_WATCH: &str = "\
+A line for each entry that opens, changes or is closed. Other commands work on the folder meanwhile.
+
+Examples:
+  driftless conflicts watch --dir phone
+  driftless conflicts watch --dir phone --open --collection airports --json";
+
+pub(crate) const CONFLICTS_UNDO: &str = "\
+The record stays as it was decided until somebody decides anew.
+
+Example:
+  driftless conflicts undo --dir phone 3f2a9c01";
 
 pub(crate) const CONFLICTS_EXPORT: &str = "\
 Example:

@@ -19,6 +19,7 @@ mod interrupt;
 mod item_args;
 mod output;
 mod progress;
+mod review;
 mod served;
 mod sides;
 mod standard_error;

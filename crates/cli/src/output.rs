@@ -86,6 +86,12 @@ impl Output {
         writeln!(self.out, "{text}").map_err(Failure::output)
     }
 
+    /// Text that a person answers on the same line, passed on at once.
+    pub(crate) fn prompt(&mut self, text: &str) -> Result<(), Failure> {
+        write!(self.out, "{text}").map_err(Failure::output)?;
+        self.flush()
+    }
+
     /// A table, fitted to the terminal.
     pub(crate) fn table(&mut self, table: &Table) -> Result<(), Failure> {
         table

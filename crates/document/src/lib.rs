@@ -38,7 +38,7 @@ pub use change::{Action, Change, Operation, change_hash};
 pub use codec::DecodeError;
 pub use conflict::{
     Agreed, Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Review, ReviewAction,
-    Shown, Span, Status, Verdict, evidence,
+    Shown, Span, Status, Verdict, evidence, merged_forks,
 };
 pub use field::{FieldKey, FieldType};
 pub use history::{

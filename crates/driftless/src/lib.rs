@@ -91,7 +91,8 @@ pub use commit::{Commit, Reach};
 pub use commits::Commits;
 pub use conflicts::{
     Author, BulkReport, Choice, Conflict, ConflictEvent, ConflictMember, ConflictMembers,
-    ConflictPage, ConflictWatch, Conflicts, MemberAct, Resolution, Skipped,
+    ConflictPage, ConflictReview, ConflictWatch, Conflicts, Explained, MemberAct, Resolution,
+    Skipped, insight_to_json,
 };
 pub use database::{CompactReport, Database, InviteOptions};
 pub use error::{Error, ErrorKind};
@@ -115,18 +116,18 @@ pub use sync::{Sync, SyncReport};
 pub use sync_for::BudgetReport;
 
 pub use driftless_document::{
-    ChangeHash, Decided, Deletion, EntryId, FieldPath, FieldWrite, Fields, HistoryOptions,
-    HistoryStep, How, JsonError, JsonFault, Kind, Nested, Node, PathError, Policy, RecordId, Row,
-    Shown, Status, Value, Version, canonical_number, matches_text, nest, node_from_json,
-    number_text, parse_node, parse_record, value_to_json,
+    ChangeHash, Decided, Deletion, EntryId, FieldPath, FieldType, FieldWrite, Fields,
+    HistoryOptions, HistoryStep, How, JsonError, JsonFault, Kind, Nested, Node, PathError, Policy,
+    RecordId, ReviewAction, Row, Shown, Span, Status, Value, Version, canonical_number,
+    matches_text, nest, node_from_json, number_text, parse_node, parse_record, value_to_json,
 };
 pub use driftless_engine::{
     BulkRule, ChangeEvent, Clock, ConflictChange, ConflictFilter, ConflictPosition,
-    ConflictPositionError, ConflictView, DeviceName, DigestReport, Discarded, Draft, DraftApplied,
-    DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError, Filter, ImportCounts,
-    ItemPage, ItemState, MemberView, Millis, OutboxItem, OutboxPeer, PeerState, PeerView,
-    QuarantineItem, RecordKey, RecordSync, Retried, StatusReport, SyncState, VerifyReport,
-    WaitsFor,
+    ConflictPositionError, ConflictView, Deed, DeviceName, DigestReport, Discarded, Draft,
+    DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError,
+    Explanation, Fate, Filter, HotField, ImportCounts, Insight, ItemPage, ItemState, MemberView,
+    Millis, OutboxItem, OutboxPeer, Outlook, PeerState, PeerView, QuarantineItem, RecordKey,
+    RecordSync, Retried, StatusReport, SyncState, VerifyReport, WaitsFor,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

@@ -105,8 +105,10 @@ pub enum EngineError {
         current: Box<ConflictView>,
     },
     /// The decision does not fit the kind of entry.
-    #[error("the conflict {} is decided by keeping one of its candidates, not by a value", .current.entry.id)]
+    #[error("the conflict {} is not decided by such a value, but by {takes} of its candidates", .current.entry.id)]
     DecisionDoesNotFit {
+        /// What decides it.
+        takes: &'static str,
         /// The entry as it stands.
         current: Box<ConflictView>,
     },

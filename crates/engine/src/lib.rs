@@ -38,7 +38,8 @@ mod types;
 pub use clock::{Clock, Millis};
 pub use conflicts::{
     BulkRule, BulkSkipped, BulkStep, ConflictChange, ConflictFilter, ConflictNews, ConflictPage,
-    ConflictPosition, ConflictPositionError, ConflictWatch, Decision, MemberPage, came_about_ms,
+    ConflictPosition, ConflictPositionError, ConflictWatch, Decision, Deed, Explanation, Fate,
+    HotField, Insight, InsightCount, MemberPage, Outlook, came_about_ms,
 };
 pub use discard::Discarded;
 pub use draft::{Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped};

@@ -30,7 +30,7 @@ use crate::failure::Failure;
 use crate::served::{self, ServedError};
 
 /// The error of a folder that another process holds.
-const FOLDER_BUSY: &str = "folder_busy";
+pub(crate) const FOLDER_BUSY: &str = "folder_busy";
 
 /// Runs the command that was typed, or has it run where the folder is held, and gives the exit code.
 pub(crate) async fn run(

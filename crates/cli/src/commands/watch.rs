@@ -19,6 +19,17 @@ use crate::time_text;
 const CHANGES_A_READ: usize = 256;
 
 pub(crate) async fn run(context: &mut Context, arguments: Watch) -> Result<(), Failure> {
+    until_interrupted(context, async |database, output| {
+        watch(database, output, arguments).await
+    })
+    .await
+}
+
+/// Holds the folder while `work` looks at it, until that ends or is interrupted.
+pub(super) async fn until_interrupted(
+    context: &mut Context,
+    work: impl AsyncFnOnce(&Database, &mut Output) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let interrupt = context.interrupt()?;
     let database = context.open_unless(&interrupt).await?;
     // Whoever watches holds the folder: what others do with it, this process carries out, and sees.
@@ -28,7 +39,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Watch) -> Result<(), F
         context.carry_out_for_others(&database)
     };
     let result = tokio::select! {
-        result = watch(&database, &mut context.output, arguments) => result,
+        result = work(&database, &mut context.output) => result,
         () = interrupt.wait() => ended(&interrupt),
     };
     if let Some(host) = host {

@@ -88,6 +88,12 @@ pub(crate) fn lay_out(sides: &Sides, layout: Layout) -> Shown {
     shown
 }
 
+/// A sentence in lines of at most so many columns, with control characters written out.
+pub(crate) fn paragraph(sentence: &str, columns: usize) -> Vec<String> {
+    let lines = wrap(&[Piece::plain(sentence)], columns, Paint::Signs);
+    lines.into_iter().map(|line| line.text).collect()
+}
+
 /// What each side says, with the words marked that differ.
 fn tell(sides: &Sides) -> Vec<Vec<Piece>> {
     let base = match &sides.base[..] {

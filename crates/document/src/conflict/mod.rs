@@ -15,12 +15,14 @@ mod order;
 mod reviews;
 mod settle;
 mod shape;
+mod tally;
 mod text;
 mod update;
 mod verdict;
 mod window;
 
 pub use evidence::evidence;
+pub use tally::merged_forks;
 pub use verdict::{Policy, Status, Verdict};
 
 use crate::codec::{self, Decode, DecodeError, Encode};

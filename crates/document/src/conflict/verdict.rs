@@ -1,6 +1,7 @@
 //! The second layer: whether a person is needed.
 
-use super::{Entry, Shown};
+use super::{Entry, Kind, Shown};
+use crate::field::{FieldKey, FieldType};
 
 /// The rule that picks what a contested field shows.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -62,20 +63,27 @@ impl Entry {
     /// What `policy` makes of this entry: a pure function of both.
     pub fn verdict(&self, policy: &Policy) -> Verdict {
         let Policy::Review = policy;
-        let differ = self
-            .candidates
-            .iter()
-            .any(|candidate| candidate.shown != self.candidates[0].shown);
-        let status = if !self.outcomes.is_empty() {
+        let status = if self.is_settled() {
             Status::Resolved
-        } else if differ {
-            Status::Open
-        } else {
+        } else if self.is_acknowledged() {
+            Status::Acknowledged
+        } else if self.is_agreed() {
             Status::Agreed
+        } else if self.is_merged_by_type() {
+            Status::AutoMerged
+        } else {
+            Status::Open
         };
         Verdict {
             status,
             resolved: self.outcomes.last().map(|outcome| outcome.shown.clone()),
         }
+    }
+
+    /// Whether the field's type merges what overlaps in it: texts, and the members of sets.
+    pub fn is_merged_by_type(&self) -> bool {
+        let is_member =
+            || FieldKey::parse(&self.register).is_some_and(|key| key.kind() == FieldType::Set);
+        self.kind == Kind::Text || is_member()
     }
 }

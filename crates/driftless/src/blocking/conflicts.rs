@@ -1,11 +1,12 @@
 //! The conflict log without async.
 
-use driftless_engine::{BulkRule, ConflictFilter, ConflictPosition};
+use driftless_document::RecordId;
+use driftless_engine::{BulkRule, ConflictFilter, ConflictPosition, Insight};
 
 use super::wait;
 use crate::commit::Commit;
 use crate::conflicts::{
-    BulkReport, Conflict, ConflictEvent, ConflictMembers, ConflictPage, Resolution,
+    BulkReport, Conflict, ConflictEvent, ConflictMembers, ConflictPage, Explained, Resolution,
 };
 use crate::error::Error;
 
@@ -90,6 +91,24 @@ impl Conflicts {
     pub fn preview_all(&self, filter: ConflictFilter, rule: BulkRule) -> Result<BulkReport, Error> {
         let inner = self.inner.clone();
         wait(async move { inner.preview_all(filter, rule).await })
+    }
+
+    /// See [`Conflicts::explain`](crate::Conflicts::explain).
+    pub fn explain(
+        &self,
+        collection: &str,
+        record: RecordId,
+        path: &str,
+    ) -> Result<Explained, Error> {
+        let inner = self.inner.clone();
+        let (collection, path) = (collection.to_owned(), path.to_owned());
+        wait(async move { inner.explain(&collection, record, &path).await })
+    }
+
+    /// See [`Conflicts::insight`](crate::Conflicts::insight).
+    pub fn insight(&self, fields: usize) -> Result<Insight, Error> {
+        let inner = self.inner.clone();
+        wait(async move { inner.insight(fields).await })
     }
 
     /// See [`Conflicts::watch`](crate::Conflicts::watch).

@@ -1,8 +1,8 @@
 //! [`Conflict`]: one entry of the conflict log, as it stood when it was read.
 
 use driftless_document::{
-    Candidate, ChangeHash, EntryId, Kind, Member, MemberAction, RecordId, Shown, Status,
-    value_to_json,
+    Candidate, ChangeHash, EntryId, Kind, Member, MemberAction, RecordId, Review, ReviewAction,
+    Shown, Span, Status, value_to_json,
 };
 use driftless_engine::{
     ConflictPosition, ConflictView, DeviceName, Millis, RecordKey, came_about_ms,
@@ -35,7 +35,8 @@ pub struct Author {
 /// One side of an entry.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Choice {
-    /// What it reads there: JSON, `{"$absent": true}` for nothing, `"keep"` for keeping a record.
+    /// What it reads there: JSON, `{"$absent": true}` for nothing, `"keep"` for keeping a record,
+    /// `{"$fields": true}` for the fields below.
     pub value: Json,
     /// Who made it.
     pub author: Author,
@@ -62,8 +63,26 @@ pub enum MemberAct {
     Delete,
     /// Edited another field of the record, and so wants the record kept.
     Touch,
+    /// Edited a text; of a long edit, its beginning.
+    Text {
+        /// What it removed.
+        deleted: String,
+        /// What it put in.
+        inserted: String,
+    },
     /// Something that only a later Driftless knows.
     Other,
+}
+
+/// Something that somebody said of an entry: a decision, an acknowledgement, that it is open again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConflictReview {
+    /// What.
+    pub what: ReviewAction,
+    /// Who said it.
+    pub author: Author,
+    /// Whether it holds now: what was taken back or overtaken does not.
+    pub stands: bool,
 }
 
 impl Conflict {
@@ -132,6 +151,20 @@ impl Conflict {
             .collect()
     }
 
+    /// What was said of it, in the same order on every device.
+    pub fn reviews(&self) -> Vec<ConflictReview> {
+        let reviews = self.view.entry.reviews.iter();
+        let named = |review: &Review| self.view.devices.get(&review.operation.actor);
+        reviews
+            .map(|review| ConflictReview::new(review, named(review)))
+            .collect()
+    }
+
+    /// Of a text: where each candidate differs from what all sides knew, in the text that it shows.
+    pub fn spans(&self) -> &[Span] {
+        &self.view.entry.spans
+    }
+
     /// When it came to be what it is: the latest time that a member claims, in milliseconds since 1970.
     pub fn came_about_ms(&self) -> Millis {
         came_about_ms(&self.view.entry)
@@ -183,6 +216,8 @@ impl Conflict {
             "resolved_by": resolved_by,
             "resolved_value": self.view.resolved.as_ref().map(shown_to_json),
             "came_about": rfc3339(self.came_about_ms()),
+            "reviews": self.reviews().iter().map(ConflictReview::to_json).collect::<Vec<_>>(),
+            "spans": self.spans().iter().map(span_to_json).collect::<Vec<_>>(),
             "members": some,
             "members_total": members.len(),
         })
@@ -215,6 +250,10 @@ impl ConflictMember {
                 MemberAction::Put(value) => MemberAct::Put(value_to_json(value)),
                 MemberAction::Delete => MemberAct::Delete,
                 MemberAction::Touch => MemberAct::Touch,
+                MemberAction::Text { deleted, inserted } => MemberAct::Text {
+                    deleted: deleted.clone(),
+                    inserted: inserted.clone(),
+                },
                 _ => MemberAct::Other,
             },
             author: Author::new(named, member.time, member.change),
@@ -227,8 +266,48 @@ impl ConflictMember {
         let mut object = author_to_json(&self.author);
         object["action"] = json!(self.act.as_str());
         object["candidate"] = json!(self.candidate);
-        if let MemberAct::Put(value) = &self.act {
-            object["value"] = value.clone();
+        match &self.act {
+            MemberAct::Put(value) => object["value"] = value.clone(),
+            MemberAct::Text { deleted, inserted } => {
+                object["deleted"] = json!(deleted);
+                object["inserted"] = json!(inserted);
+            }
+            _ => {}
+        }
+        object
+    }
+}
+
+impl ConflictReview {
+    fn new(review: &Review, named: Option<&DeviceName>) -> Self {
+        Self {
+            what: review.what.clone(),
+            author: Author::new(named, review.time, review.change),
+            stands: review.stands,
+        }
+    }
+
+    /// The stable name of what was said.
+    pub fn as_str(&self) -> &str {
+        match &self.what {
+            ReviewAction::Keep => "keep",
+            ReviewAction::Merge => "merge",
+            ReviewAction::Both => "both",
+            ReviewAction::Acknowledge { .. } => "acknowledge",
+            ReviewAction::Reopen => "reopen",
+            ReviewAction::Other(word) => word,
+            // Of a later Driftless.
+            _ => "other",
+        }
+    }
+
+    /// The review as JSON: `{what, stands, device, device_name, time, change}`, and `note` of an acknowledgement.
+    pub fn to_json(&self) -> Json {
+        let mut object = author_to_json(&self.author);
+        object["what"] = json!(self.as_str());
+        object["stands"] = json!(self.stands);
+        if let ReviewAction::Acknowledge { note } = &self.what {
+            object["note"] = json!(note);
         }
         object
     }
@@ -241,9 +320,19 @@ impl MemberAct {
             Self::Put(_) => "put",
             Self::Delete => "delete",
             Self::Touch => "touch",
+            Self::Text { .. } => "text",
             Self::Other => "other",
         }
     }
+}
+
+fn span_to_json(span: &Span) -> Json {
+    json!({
+        "change": span.change.to_string(),
+        "at": span.at,
+        "deleted": span.deleted,
+        "inserted": span.inserted,
+    })
 }
 
 /// The wall time of a commit time, which has a counter in its lowest bits.
@@ -266,6 +355,7 @@ pub(crate) fn shown_to_json(shown: &Shown) -> Json {
         Shown::Value(value) => value_to_json(value),
         Shown::Absent => json!({ "$absent": true }),
         Shown::Keep => json!("keep"),
+        Shown::Fields => json!({ "$fields": true }),
         // Of a later Driftless.
         _ => Json::Null,
     }

@@ -2,6 +2,8 @@
 
 mod bulk;
 mod entry;
+mod explain;
+mod insight;
 mod watch;
 
 use driftless_document::{EntryId, Status};
@@ -16,7 +18,9 @@ use crate::options::ProgressCallback;
 
 pub use bulk::{BulkReport, Skipped};
 pub(crate) use entry::author_to_json;
-pub use entry::{Author, Choice, Conflict, ConflictMember, MemberAct};
+pub use entry::{Author, Choice, Conflict, ConflictMember, ConflictReview, MemberAct};
+pub use explain::Explained;
+pub use insight::insight_to_json;
 pub use watch::{ConflictEvent, ConflictWatch};
 
 /// The conflict log: every overlap of edits that were made apart, the same on every device.

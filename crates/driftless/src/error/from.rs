@@ -27,7 +27,7 @@ impl From<EngineError> for Error {
             E::History(_) => cases::UNKNOWN_VERSION.says(message),
             E::Write(_) | E::NamedTwice { .. } => cases::BAD_VALUE.says(message),
             E::TooMuch { .. } | E::NoteTooLong { .. } => cases::TOO_LARGE.says(message),
-            E::DecisionDoesNotFit { current } => cases::BAD_VALUE.says(message).about(*current),
+            E::DecisionDoesNotFit { current, .. } => cases::BAD_VALUE.says(message).about(*current),
             E::ConflictClosed { current } => cases::CONFLICT_CLOSED.says(message).about(*current),
             E::ConflictOpen { current } => cases::CONFLICT_OPEN.says(message).about(*current),
             E::ConflictGrown { current } => cases::CONFLICT_GROWN.says(message).about(*current),

@@ -209,3 +209,78 @@ async fn pages_and_members_are_the_same_without_async() {
     let a = opened(&two.folder.path().join("a")).await;
     assert!(a.verify().await.unwrap().problems.is_empty());
 }
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_field_is_explained_before_and_after_it_was_edited_on_both_devices() {
+    let two = two().await;
+    let id = note(&two.a, "base").await;
+    two.b.sync().again().await.unwrap();
+    let conflicts = two.a.conflicts();
+    let told = conflicts.explain("notes", id, "title").await.unwrap();
+    assert_eq!(
+        told.before,
+        [
+            "If here `title` is set, and it is set to another value on a device that does not know of it yet, every device shows the same one of the two, and a conflict waits for a person.",
+            "If here `title` is set, and it is set to the same value on a device that does not know of it yet, both want the same, and there is nothing to decide.",
+            "If here `title` is set, and it is unset on a device that does not know of it yet, every device shows the same one of the two, and a conflict waits for a person.",
+            "If here `title` is unset, and it is unset on a device that does not know of it yet, both want the same, and there is nothing to decide.",
+            "If here `title` is set, and another field of the record is edited on a device that does not know of it yet, both take effect, and there is nothing to decide.",
+            "If here `title` is set, and the record is deleted on a device that does not know of it yet, the record stays deleted, nothing is lost, and a conflict waits for a person.",
+        ]
+    );
+    assert_eq!(told.after, []);
+    retitle(&two.a, id, "of a").await;
+    retitle(&two.b, id, "of b").await;
+    two.b.sync().again().await.unwrap();
+    let told = conflicts.explain("notes", id, "title").await.unwrap();
+    let (conflict, sentences) = &told.after[0];
+    assert_eq!(
+        sentences[0],
+        r#"`title` was edited on several sides that did not know of each other. Before, it read "base"."#
+    );
+    let shown = crate::support::title(&two.a, id).await;
+    assert_eq!(
+        sentences[3],
+        format!("Nobody has decided yet. Until somebody does, every device shows {shown}.")
+    );
+    assert!(
+        sentences[1..3]
+            .iter()
+            .any(|s| s.ends_with(r#"made it "of a"."#) && s.starts_with("a ("))
+    );
+    assert!(
+        sentences[1..3]
+            .iter()
+            .any(|s| s.ends_with(r#"made it "of b"."#) && s.starts_with("b ("))
+    );
+    conflicts
+        .resolve(conflict, Resolution::Keep(0))
+        .await
+        .unwrap();
+    let kept = &conflict.candidates()[0].value;
+    let told = conflicts.explain("notes", id, "title").await.unwrap();
+    let last = told.after[0].1.last().unwrap();
+    assert!(
+        last.starts_with("a (") && last.ends_with(&format!("decided for {kept}.")),
+        "{last}"
+    );
+    let object = told.to_json();
+    assert_eq!(
+        (&object["type"], &object["policy"]),
+        (&json!("value"), &json!("review"))
+    );
+    assert_eq!(object["before"][0]["fate"], "open");
+    assert_eq!(object["after"][0]["text"], json!(told.after[0].1));
+    assert_eq!(told.to_string().lines().count(), 10);
+
+    let insight = conflicts.insight(10).await.unwrap();
+    two.b.sync().again().await.unwrap();
+    assert_eq!(two.b.conflicts().insight(10).await.unwrap(), insight);
+    let object = driftless::insight_to_json(&insight);
+    assert_eq!(
+        (&object["opened"], &object["decided"]),
+        (&json!(1), &json!(1))
+    );
+    assert_eq!(object["hottest"][0]["path"], "title");
+    two.server.stop().await;
+}

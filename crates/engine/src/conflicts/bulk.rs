@@ -6,7 +6,7 @@ use driftless_document::{
 use driftless_protocol::DeviceId;
 use driftless_store::Visit;
 
-use super::decide::{Decision, acknowledged, decided, is_decided};
+use super::decide::{Decision, acknowledged, is_decided};
 use super::{ConflictFilter, view};
 use crate::error::EngineError;
 use crate::limits;
@@ -156,15 +156,16 @@ impl Replica {
             views: Vec::new(),
         };
         for view in views {
-            match intents_by_rule(&view, rule, row.as_ref()) {
+            match self.intents_by_rule(&view, rule, row.as_ref()) {
                 Ok(intents) => {
                     plan.intents.extend(intents);
                     plan.views.push(view);
                 }
-                Err(reason) => step.skipped.push(BulkSkipped {
+                Err(reason) if is_of_entry(&reason) => step.skipped.push(BulkSkipped {
                     conflicts: vec![view],
                     reason,
                 }),
+                Err(reason) => return Err(reason),
             }
         }
         Ok((!plan.views.is_empty()).then_some(plan))
@@ -199,6 +200,51 @@ impl Replica {
         }
         Ok(())
     }
+
+    fn intents_by_rule(
+        &self,
+        view: &ConflictView,
+        rule: &BulkRule,
+        row: Option<&Row>,
+    ) -> Result<Vec<Intent>, EngineError> {
+        if is_decided(view.status) {
+            return Err(EngineError::ConflictClosed {
+                current: Box::new(view.clone()),
+            });
+        }
+        let decision = match rule {
+            BulkRule::Acknowledge(note) => return Ok(vec![acknowledged(&view.entry, note)]),
+            BulkRule::Keep(n) => Decision::Keep(*n),
+            BulkRule::Both => Decision::Both,
+            BulkRule::Latest => {
+                let candidates = view.entry.candidates.iter().enumerate();
+                let latest = candidates.max_by_key(|(n, candidate)| (candidate.time >> 12, *n));
+                keep(latest, view, "there is no candidate")?
+            }
+            BulkRule::Device(device) => {
+                let mut candidates = view.entry.candidates.iter().enumerate();
+                let of_device = |(_, candidate): &(usize, &Candidate)| {
+                    candidate.actor().device_prefix() == device.prefix()
+                };
+                let last = candidates.rfind(of_device);
+                keep(last, view, "no candidate is of that device")?
+            }
+            BulkRule::Shown => shown_by(view, row)?,
+        };
+        self.decided(view, &decision, row)
+    }
+}
+
+/// Whether it is the entry that the rule does not fit, and not the replica that cannot read.
+fn is_of_entry(error: &EngineError) -> bool {
+    matches!(
+        error,
+        EngineError::ConflictClosed { .. }
+            | EngineError::NoSuchCandidate { .. }
+            | EngineError::NoCandidateFits { .. }
+            | EngineError::BothCannotStand { .. }
+            | EngineError::DecisionDoesNotFit { .. }
+    )
 }
 
 /// Whether it is what is written that cannot be written, and not the replica that cannot write.
@@ -207,38 +253,6 @@ fn is_of_record(error: &EngineError) -> bool {
         error,
         EngineError::Write(_) | EngineError::TooMuch { .. } | EngineError::Peer { .. }
     )
-}
-
-fn intents_by_rule(
-    view: &ConflictView,
-    rule: &BulkRule,
-    row: Option<&Row>,
-) -> Result<Vec<Intent>, EngineError> {
-    if is_decided(view.status) {
-        return Err(EngineError::ConflictClosed {
-            current: Box::new(view.clone()),
-        });
-    }
-    let decision = match rule {
-        BulkRule::Acknowledge(note) => return Ok(vec![acknowledged(&view.entry, note)]),
-        BulkRule::Keep(n) => Decision::Keep(*n),
-        BulkRule::Both => Decision::Both,
-        BulkRule::Latest => {
-            let candidates = view.entry.candidates.iter().enumerate();
-            let latest = candidates.max_by_key(|(n, candidate)| (candidate.time >> 12, *n));
-            keep(latest, view, "there is no candidate")?
-        }
-        BulkRule::Device(device) => {
-            let mut candidates = view.entry.candidates.iter().enumerate();
-            let of_device = |(_, candidate): &(usize, &Candidate)| {
-                candidate.actor().device_prefix() == device.prefix()
-            };
-            let last = candidates.rfind(of_device);
-            keep(last, view, "no candidate is of that device")?
-        }
-        BulkRule::Shown => shown_by(view, row)?,
-    };
-    decided(view, &decision, row)
 }
 
 fn keep(

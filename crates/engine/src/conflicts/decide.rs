@@ -4,7 +4,8 @@
 //! every device that gets it. It is refused, and nothing is written, where the entry is not what the person read.
 
 use driftless_document::{
-    DELETED, Entry, EntryId, FieldPath, Intent, Kind, Node, REVIEW, Row, Shown, Status, Value,
+    Candidate, DELETED, Entry, EntryId, FieldKey, FieldPath, FieldType, Intent, Kind, Node, REVIEW,
+    Row, Shown, Status, Value,
 };
 
 use crate::error::EngineError;
@@ -46,7 +47,7 @@ impl Replica {
     ) -> Result<Commit, EngineError> {
         let current = self.undecided(id, seen)?;
         let row = self.core.stored_row(&current.key)?.map(|stored| stored.row);
-        let intents = decided(&current, decision, row.as_ref())?;
+        let intents = self.decided(&current, decision, row.as_ref())?;
         self.write_one(&current.key, &intents)
     }
 
@@ -86,6 +87,49 @@ impl Replica {
         self.write_one(&current.key, &[intent])
     }
 
+    /// Everything that a decision writes.
+    pub(super) fn decided(
+        &self,
+        current: &ConflictView,
+        decision: &Decision,
+        row: Option<&Row>,
+    ) -> Result<Vec<Intent>, EngineError> {
+        let mut intents = hidden_by(&current.entry, decision, row);
+        intents.extend(match current.entry.kind {
+            Kind::Text => self.text_intents(current, decision)?,
+            _ => intents_of(current, decision)?,
+        });
+        let word = Value::String(decision.word().into());
+        intents.push(reviewed(&current.entry, word));
+        Ok(intents)
+    }
+
+    /// What makes a text read as it was decided; where what is merged stands, nothing.
+    fn text_intents(
+        &self,
+        current: &ConflictView,
+        decision: &Decision,
+    ) -> Result<Vec<Intent>, EngineError> {
+        let register = &current.entry.register;
+        let text = match decision {
+            Decision::Both => return Ok(Vec::new()),
+            Decision::Keep(n) => {
+                // What the log shows of it may be cut: the whole is in the record.
+                let change = candidate(current, *n)?.change;
+                let record = self.core.record(&current.key)?.at(&[change])?;
+                match record.row().fields.remove(register) {
+                    Some(Value::Text(text)) => text,
+                    _ => String::new(),
+                }
+            }
+            Decision::Merge(Node::Leaf(Value::String(text))) => text.clone(),
+            Decision::Merge(_) => return Err(does_not_fit(current, "a text, or by keeping one")),
+        };
+        let path = FieldKey::parse(register).map(|field| field.path().to_key());
+        let path = path.unwrap_or_else(|| register.clone());
+        Ok(vec![Intent::ReplaceText { path, text }])
+    }
+
     /// The entry as it stands, to be decided.
     fn undecided(&mut self, id: EntryId, seen: Option<usize>) -> Result<ConflictView, EngineError> {
         self.core.stage_evidence()?; // earlier writes of this group count
@@ -115,20 +159,9 @@ fn is_same(seen: &Entry, current: &Entry) -> bool {
         let outcomes = entry.outcomes.iter();
         outcomes.map(|outcome| outcome.operation).collect()
     };
-    seen.members.len() == current.members.len() && outcomes(seen) == outcomes(current)
-}
-
-/// Everything that a decision writes.
-pub(super) fn decided(
-    current: &ConflictView,
-    decision: &Decision,
-    row: Option<&Row>,
-) -> Result<Vec<Intent>, EngineError> {
-    let mut intents = hidden_by(&current.entry, decision, row);
-    intents.extend(intents_of(current, decision)?);
-    let word = Value::String(decision.word().into());
-    intents.push(reviewed(&current.entry, word));
-    Ok(intents)
+    seen.members.len() == current.members.len()
+        && seen.reviews.len() == current.reviews.len()
+        && outcomes(seen) == outcomes(current)
 }
 
 /// What says that an entry may stay as it is.
@@ -153,27 +186,24 @@ fn intents_of(current: &ConflictView, decision: &Decision) -> Result<Vec<Intent>
             value,
         }]
     };
+    let field = FieldKey::parse(&entry.register);
+    let is_member = field.is_some_and(|field| field.kind() == FieldType::Set);
     match decision {
-        Decision::Keep(n) => {
-            let candidate =
-                entry
-                    .candidates
-                    .get(*n)
-                    .ok_or_else(|| EngineError::NoSuchCandidate {
-                        wanted: *n,
-                        count: entry.candidates.len(),
-                        current: Box::new(current.clone()),
-                    })?;
-            Ok(match (&candidate.shown, entry.kind) {
-                (shown, Kind::RecordDeleted) => settle(Some(Value::Bool(*shown != Shown::Keep))),
-                (Shown::Value(value), _) => settle(Some(value.clone())),
-                _ => settle(None),
-            })
-        }
-        Decision::Merge(_) if entry.register == DELETED => Err(EngineError::DecisionDoesNotFit {
-            current: Box::new(current.clone()),
+        Decision::Keep(n) => Ok(match (&candidate(current, *n)?.shown, entry.kind) {
+            (shown, Kind::RecordDeleted) => settle(Some(Value::Bool(*shown != Shown::Keep))),
+            (Shown::Value(value), _) => settle(Some(value.clone())),
+            _ => settle(None),
         }),
+        // A member that one side added stays: it is confirmed.
+        Decision::Both if is_member => Ok(settle(Some(Value::Bool(true)))),
+        Decision::Both => Err(both_cannot_stand(current)),
+        Decision::Merge(_) if is_member || entry.register == DELETED => {
+            Err(does_not_fit(current, "keeping one"))
+        }
         Decision::Merge(Node::Leaf(value)) => Ok(settle(Some(value.clone()))),
+        Decision::Merge(Node::Object(_)) if entry.kind == Kind::ListElement => {
+            Err(does_not_fit(current, "one value, or by keeping one"))
+        }
         Decision::Merge(Node::Object(fields)) => {
             // An object in the place of a contested value: its fields are set, the value itself goes.
             let path = FieldPath::parse(&entry.register)?.to_key();
@@ -184,7 +214,24 @@ fn intents_of(current: &ConflictView, decision: &Decision) -> Result<Vec<Intent>
             }));
             Ok(intents)
         }
-        Decision::Both => Err(both_cannot_stand(current)),
+    }
+}
+
+fn candidate(current: &ConflictView, n: usize) -> Result<&Candidate, EngineError> {
+    let candidates = &current.entry.candidates;
+    candidates
+        .get(n)
+        .ok_or_else(|| EngineError::NoSuchCandidate {
+            wanted: n,
+            count: candidates.len(),
+            current: Box::new(current.clone()),
+        })
+}
+
+fn does_not_fit(current: &ConflictView, takes: &'static str) -> EngineError {
+    EngineError::DecisionDoesNotFit {
+        takes,
+        current: Box::new(current.clone()),
     }
 }
 

@@ -168,3 +168,14 @@ pub struct ConflictPage {
     /// After which one the next page begins; none where this is the last.
     pub next: Option<ConflictPosition>,
 }
+
+/// The path of the field that a register is of: what stands before its type, and its member or element.
+pub(super) fn field_of(register: &str) -> &str {
+    let mut escaped = false;
+    let end = register.bytes().position(|byte| {
+        let ends = !escaped && matches!(byte, b'#' | b'/');
+        escaped = !escaped && byte == b'\\';
+        ends
+    });
+    &register[..end.unwrap_or(register.len())]
+}

@@ -6,7 +6,9 @@
 
 mod bulk;
 mod decide;
+mod explain;
 mod filter;
+mod insight;
 mod read;
 mod watch;
 
@@ -23,9 +25,11 @@ use crate::types::{ConflictView, DeviceName, RecordKey};
 
 pub use bulk::{BulkRule, BulkSkipped, BulkStep};
 pub use decide::Decision;
+pub use explain::{Deed, Explanation, Fate, Outlook};
 pub use filter::{
     ConflictFilter, ConflictPage, ConflictPosition, ConflictPositionError, came_about_ms,
 };
+pub use insight::{HotField, Insight, InsightCount};
 pub use read::MemberPage;
 pub use watch::{ConflictChange, ConflictNews, ConflictWatch};
 
@@ -139,7 +143,9 @@ fn view(key: RecordKey, entry: Entry, members: &BTreeMap<[u8; 8], Member>) -> Co
     let candidates = entry.candidates.iter().map(Candidate::actor);
     let outcomes = entry.outcomes.iter().map(Candidate::actor);
     let all = entry.members.iter().map(|member| member.operation.actor);
-    let devices = device_names(candidates.chain(outcomes).chain(all), members);
+    let reviews = entry.reviews.iter().map(|review| review.operation.actor);
+    let actors = candidates.chain(outcomes).chain(all).chain(reviews);
+    let devices = device_names(actors, members);
     ConflictView {
         status: verdict.status,
         resolved: verdict.resolved,

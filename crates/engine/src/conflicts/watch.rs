@@ -91,11 +91,15 @@ impl ConflictWatch {
 impl Replica {
     /// What became of the entries of a watch since it was asked last, in the order of records, closed ones first.
     ///
-    /// What comes and goes between two calls is no news.
+    /// What comes and goes between two calls is no news. Neither is what a group has staged and not committed.
     pub fn conflict_news(
         &self,
         watch: &mut ConflictWatch,
     ) -> Result<Vec<ConflictNews>, EngineError> {
+        // The changes are counted already, and the log does not say yet what came of them.
+        if self.core.has_evidence_to_stage() {
+            return Ok(Vec::new());
+        }
         let now = Mark {
             seq: self.last_change(),
             derivations: self.core.derivations,

@@ -18,6 +18,8 @@ pub(crate) struct StoredRow {
     pub(crate) unsettled: bool,
     /// How many conflict entries the record has.
     pub(crate) entries: u32,
+    /// Whether some of its changes were made without knowing of each other.
+    pub(crate) forked: bool,
 }
 
 /// Shown a record's name and its stored row.
@@ -26,13 +28,15 @@ pub(crate) type RowVisitor<'a> = &'a mut dyn FnMut(RecordKey, &[u8]) -> Result<V
 const FORMAT: u8 = 1;
 const DELETED_BIT: u8 = 1;
 const UNSETTLED_BIT: u8 = 2;
+const FORKED_BIT: u8 = 4;
 /// Format, flags, loose changes, number of conflict entries.
 const PREFIX_BYTES: usize = 7;
 
 impl StoredRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let flags = if self.row.deleted { DELETED_BIT } else { 0 }
-            | if self.unsettled { UNSETTLED_BIT } else { 0 };
+            | if self.unsettled { UNSETTLED_BIT } else { 0 }
+            | if self.forked { FORKED_BIT } else { 0 };
         let mut bytes = vec![FORMAT, flags, self.loose];
         bytes.extend(self.entries.to_le_bytes());
         bytes.extend(self.row.encode());
@@ -48,8 +52,14 @@ impl StoredRow {
             row: Row::decode(row)?,
             loose: prefix[2],
             unsettled: prefix[1] & UNSETTLED_BIT != 0,
+            forked: prefix[1] & FORKED_BIT != 0,
             entries: u32::from_le_bytes([prefix[3], prefix[4], prefix[5], prefix[6]]),
         })
+    }
+
+    /// Whether the history of a stored row forks, without decoding it.
+    pub(crate) fn says_forked(bytes: &[u8]) -> bool {
+        bytes.get(1).is_some_and(|flags| flags & FORKED_BIT != 0)
     }
 
     /// Whether a stored row reads deleted, without decoding it.

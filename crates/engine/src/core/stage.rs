@@ -192,10 +192,11 @@ impl Core {
             record,
             before,
             changes,
-            forked,
+            forked: forks,
             ..
         } = update;
         self.state.records += u64::from(before.is_none());
+        let forked = forks || before.as_ref().is_some_and(|row| row.forked);
         let (mut loose, mut unsettled, entries) =
             before.map_or((0, false, 0), |row| (row.loose, row.unsettled, row.entries));
         for (change, _) in &changes {
@@ -216,7 +217,7 @@ impl Core {
                 self.base.put(self.keys.document(&key, loose), raw);
             }
         }
-        if forked || unsettled || changes.iter().any(|change| concerns_log(change, &row)) {
+        if forks || unsettled || changes.iter().any(|change| concerns_log(change, &row)) {
             let contested = self.contested.entry(key.clone());
             let contested = contested.or_insert_with(|| Contested {
                 was_unsettled: unsettled,
@@ -230,6 +231,7 @@ impl Core {
             loose,
             unsettled,
             entries,
+            forked,
         };
         self.base
             .put(self.keys.record(Space::Row, &key), stored.encode());
@@ -284,6 +286,11 @@ impl Core {
             }
         }
         Ok(())
+    }
+
+    /// Whether the log lacks what this group has written so far.
+    pub(crate) fn has_evidence_to_stage(&self) -> bool {
+        !self.contested.is_empty()
     }
 
     /// What overlapped in a record before and after what came; and whether that is noted though there is no entry.

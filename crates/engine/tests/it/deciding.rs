@@ -1,6 +1,6 @@
 //! Deciding what overlapped, saying that it may stay, and taking that back.
 
-use driftless_document::{How, Node, Shown, Status, Value};
+use driftless_document::{How, Node, ReviewAction, Shown, Status, Value};
 use driftless_engine::{ConflictFilter, ConflictView, Decision, EngineError, Replica};
 
 use crate::support::{Device, assert_equal, insert, set, sync, text, two};
@@ -15,9 +15,15 @@ struct Contested {
 
 impl Contested {
     fn new() -> Self {
+        Self::after(|_, _| ())
+    }
+
+    /// `before` is done when both have the record and nobody has written its title.
+    fn after(before: impl FnOnce(&mut Replica, &mut Replica)) -> Self {
         let (a, mut laptop, b, mut phone) = two();
         let record = insert(&mut laptop, r#"{"title":"a"}"#);
         sync(&mut phone, &mut laptop).unwrap();
+        before(&mut laptop, &mut phone);
         set(&mut laptop, record, "title", "from laptop");
         set(&mut phone, record, "title", "from phone");
         sync(&mut phone, &mut laptop).unwrap();
@@ -174,4 +180,176 @@ fn history_tells_an_acknowledgement_and_what_took_it_back() {
         shown,
         "it writes no field"
     );
+}
+
+#[test]
+fn what_is_acknowledged_is_closed_everywhere_until_a_write_comes_that_did_not_know() {
+    let third = Device::new(3);
+    let mut tablet = None;
+    let mut two = Contested::after(|_, phone| {
+        let link = phone.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+        phone.commit_group().unwrap();
+        let mut joined = third.join(phone, &link, "tablet").unwrap();
+        sync(&mut joined, phone).unwrap();
+        tablet = Some(joined);
+    });
+    let mut tablet = tablet.unwrap();
+    let open = only(&two.phone);
+    let id = open.entry.id;
+    two.phone
+        .acknowledge(id, Some(open.entry.members.len()), "fine")
+        .unwrap();
+    two.phone.commit_group().unwrap();
+    two.meet();
+    let closed = only(&two.laptop);
+    assert_eq!(
+        (closed.status, closed.resolved),
+        (Status::Acknowledged, None)
+    );
+    assert_eq!(two.laptop.status().unwrap().conflicts_open, 0);
+    let [review] = &closed.entry.reviews[..] else {
+        panic!("{:?}", closed.entry.reviews)
+    };
+    let said = ReviewAction::Acknowledge {
+        note: "fine".into(),
+    };
+    assert_eq!((&review.what, review.stands), (&said, true));
+    assert_eq!(closed.devices[&review.operation.actor].name, "phone");
+    let again = two.laptop.resolve(id, None, &Decision::Keep(0));
+    assert!(matches!(again, Err(EngineError::ConflictClosed { .. })));
+
+    // The tablet has not heard of it, and writes the title too.
+    set(&mut tablet, two.record, "title", "from tablet");
+    sync(&mut tablet, &mut two.laptop).unwrap();
+    two.meet();
+    let reopened = only(&two.laptop);
+    assert_eq!(reopened.status, Status::Open);
+    assert_eq!(reopened.entry.members.len(), open.entry.members.len() + 1);
+    // Whatever its id became, the old one works; what was read before is too little to decide on.
+    let by_old_name = two.phone.conflict(&id.to_string()).unwrap();
+    assert_eq!(by_old_name.entry, reopened.entry);
+    let grown = two
+        .phone
+        .acknowledge(id, Some(open.entry.members.len()), "still fine");
+    assert!(
+        matches!(grown, Err(EngineError::ConflictGrown { current }) if current == Box::new(by_old_name))
+    );
+    let all = Some(reopened.entry.members.len());
+    two.phone.acknowledge(id, all, "now too").unwrap();
+    two.phone.commit_group().unwrap();
+    two.meet();
+    assert_eq!(only(&two.laptop).status, Status::Acknowledged);
+}
+
+#[test]
+fn a_decision_is_undone_everywhere_and_can_be_made_anew() {
+    let mut two = Contested::new();
+    let id = only(&two.phone).entry.id;
+    two.phone.resolve(id, None, &Decision::Keep(0)).unwrap();
+    two.phone.commit_group().unwrap();
+    two.meet();
+    let decided = only(&two.laptop);
+    let shown = text(&two.laptop, two.record, "title");
+    two.laptop.undo(id, Some(&decided.entry)).unwrap();
+    two.laptop.commit_group().unwrap();
+    two.meet();
+    let open = only(&two.phone);
+    assert_eq!((open.status, open.resolved), (Status::Open, None));
+    assert_eq!(
+        text(&two.phone, two.record, "title"),
+        shown,
+        "it writes no field"
+    );
+    assert_eq!(two.last_how(), Some(How::Reopen));
+    // What was read before it was undone is another entry now.
+    let late = two.phone.undo(id, Some(&decided.entry));
+    assert!(matches!(late, Err(EngineError::ConflictOpen { .. })));
+
+    let seen = Some(open.entry.members.len());
+    two.phone.resolve(id, seen, &Decision::Keep(1)).unwrap();
+    two.phone.commit_group().unwrap();
+    two.meet();
+    let anew = only(&two.laptop);
+    assert_eq!(anew.status, Status::Resolved);
+    assert_eq!(anew.resolved, Some(open.entry.candidates[1].shown.clone()));
+    let words: Vec<_> = anew
+        .entry
+        .reviews
+        .iter()
+        .map(|review| (review.what.clone(), review.stands))
+        .collect();
+    assert_eq!(
+        words,
+        [
+            (ReviewAction::Keep, false),
+            (ReviewAction::Reopen, true),
+            (ReviewAction::Keep, true)
+        ]
+    );
+    let changed = two.laptop.undo(id, Some(&decided.entry));
+    assert!(matches!(changed, Err(EngineError::ConflictGrown { .. })));
+}
+
+#[test]
+fn an_acknowledgement_and_an_ordinary_edit_can_be_undone_too() {
+    let mut two = Contested::new();
+    let id = only(&two.phone).entry.id;
+    two.phone.acknowledge(id, None, "").unwrap();
+    two.phone.undo(id, None).unwrap();
+    two.phone.commit_group().unwrap();
+    two.meet();
+    assert_eq!(only(&two.laptop).status, Status::Open);
+    set(
+        &mut two.laptop,
+        two.record,
+        "title",
+        "an edit that knew of both",
+    );
+    two.meet();
+    assert_eq!(only(&two.phone).status, Status::Resolved);
+    two.phone.undo(id, None).unwrap();
+    two.phone.commit_group().unwrap();
+    two.meet();
+    assert_eq!(only(&two.laptop).status, Status::Open);
+    // By the rule of what is shown the edit stands, though it is none of the candidates.
+    let all = ConflictFilter::default();
+    let step = two
+        .laptop
+        .decide_some(&all, &driftless_engine::BulkRule::Shown, None, false)
+        .unwrap();
+    assert_eq!((step.decided.len(), step.skipped.len()), (1, 0));
+    two.laptop.commit_group().unwrap();
+    two.meet();
+    let shown = Shown::Value(string("an edit that knew of both"));
+    assert_eq!(only(&two.phone).resolved, Some(shown));
+    assert_eq!(two.last_how(), Some(How::Merge));
+}
+
+#[test]
+fn a_value_against_the_fields_below_it_is_decided_for_either() {
+    for keeps_value in [true, false] {
+        let (_a, mut laptop, _b, mut phone) = two();
+        let id = insert(&mut laptop, r#"{"title":"a"}"#);
+        sync(&mut phone, &mut laptop).unwrap();
+        set(&mut laptop, id, "m", "a value");
+        set(&mut phone, id, "m.p", "below");
+        sync(&mut phone, &mut laptop).unwrap();
+        let entry = only(&laptop).entry;
+        assert_eq!(entry.kind, driftless_document::Kind::Integrity);
+        let both = laptop.resolve(entry.id, None, &Decision::Both);
+        assert!(matches!(both, Err(EngineError::BothCannotStand { .. })));
+        let is_kept = |shown: &Shown| (*shown != Shown::Fields) == keeps_value;
+        let n = entry.candidates.iter().position(|c| is_kept(&c.shown));
+        laptop
+            .resolve(entry.id, Some(0), &Decision::Keep(n.unwrap()))
+            .unwrap();
+        laptop.commit_group().unwrap();
+        sync(&mut phone, &mut laptop).unwrap();
+        assert_equal(&laptop, &phone);
+        let kept = if keeps_value { "m" } else { "m.p" };
+        let gone = if keeps_value { "m.p" } else { "m" };
+        assert!(text(&phone, id, kept).is_some());
+        assert_eq!(text(&phone, id, gone), None);
+        assert_eq!(phone.conflicts(&ConflictFilter::open()).unwrap(), []);
+    }
 }

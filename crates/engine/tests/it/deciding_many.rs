@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use driftless_document::{DELETED, EntryId, RecordId, Status, Value};
+use driftless_document::{DELETED, EntryId, FieldPath, Node, RecordId, Status, Value};
 use driftless_engine::{
-    BulkRule, BulkSkipped, ConflictChange, ConflictFilter, ConflictWatch, Decision, EngineError,
-    Replica,
+    BulkRule, BulkSkipped, ConflictChange, ConflictFilter, ConflictWatch, Decision, Edit,
+    EngineError, Replica,
 };
 
 use crate::support::{Device, assert_equal, insert, set, sync, sync_until, text, two};
@@ -209,6 +209,29 @@ fn whoever_watches_hears_what_opens_changes_and_closes_and_nothing_twice() {
     let resolved = Some(Status::Resolved);
     assert_eq!(hear(&laptop), [(ConflictChange::Closed, entry, resolved)]);
     assert_eq!(hear(&laptop), []);
+}
+
+#[test]
+fn what_closes_within_a_group_is_told_once_the_group_is_committed() {
+    let mut log = log(1);
+    let mut watch = ConflictWatch::new(ConflictFilter {
+        path: Some("title".into()),
+        ..ConflictFilter::default()
+    });
+    let opened = log.laptop.conflict_news(&mut watch).unwrap();
+    let edit = Edit::Set {
+        path: FieldPath::parse("title").unwrap(),
+        node: Node::Leaf(Value::String("seen both".into())),
+    };
+    log.laptop.edit("notes", log.records[0], &[edit]).unwrap();
+    assert_eq!(log.laptop.conflict_news(&mut watch).unwrap(), []);
+    log.laptop.commit_group().unwrap();
+    let closed = log.laptop.conflict_news(&mut watch).unwrap();
+    assert_eq!(closed.len(), 1);
+    assert_eq!(
+        (closed[0].what, closed[0].id),
+        (ConflictChange::Closed, opened[0].id)
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod deciding;
 mod deciding_many;
 mod discard;
 mod durability;
+mod explaining;
 mod forger;
 mod history;
 mod hostile;

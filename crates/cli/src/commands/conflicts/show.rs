@@ -1,12 +1,13 @@
 //! `driftless conflicts show`: one entry with all there is to know, its sides next to each other.
 
-use driftless::{Choice, Conflict, Kind, Status};
+use driftless::{Choice, Conflict, Kind, MemberAct, Status};
 use serde_json::Value as Json;
 
 use crate::conflict_table::{DELETED, is_absent, shown};
 use crate::failure::Failure;
-use crate::output::{Output, clean};
-use crate::sides::{COLUMNS_OF_NO_TERMINAL, Layout, Paint, Said, Side, Sides, lay_out};
+use crate::output::Output;
+use crate::sides::{COLUMNS_OF_NO_TERMINAL, Layout, Paint, Said, Side, Sides, lay_out, paragraph};
+use crate::table::Table;
 use crate::time_text;
 
 /// Characters of JSON that stand on one line; more are spread over several.
@@ -17,19 +18,6 @@ pub(super) fn print(output: &mut Output, conflict: &Conflict, full: bool) -> Res
     if output.json() {
         return output.object(&conflict.to_json());
     }
-    output.line(&format!("conflict {}", conflict.id()))?;
-    output.line(&format!(
-        "{} of {} {}: {}, {}",
-        match conflict.path() {
-            DELETED => "the record itself".to_owned(),
-            path => clean(path),
-        },
-        clean(conflict.collection()),
-        conflict.record(),
-        in_words(conflict.kind()),
-        standing(conflict.status()),
-    ))?;
-    output.line("")?;
     let layout = Layout {
         columns: output.width().unwrap_or(COLUMNS_OF_NO_TERMINAL),
         paint: if output.colors() {
@@ -39,26 +27,66 @@ pub(super) fn print(output: &mut Output, conflict: &Conflict, full: bool) -> Res
         },
         full,
     };
+    let mut lines = Vec::new();
+    for sentence in about(conflict) {
+        lines.extend(paragraph(&sentence, layout.columns));
+    }
+    lines.push(String::new());
     let laid_out = lay_out(&sides(conflict), layout);
-    laid_out
-        .lines
-        .iter()
-        .try_for_each(|line| output.line(line))?;
+    lines.extend(laid_out.lines);
+    if let Some(choice) = conflict.resolved() {
+        let value = shown(conflict, &choice.value);
+        lines.push(String::new());
+        let sentence = format!("{} decided it: {value}", by(&choice));
+        lines.extend(paragraph(&sentence, layout.columns));
+    }
     if laid_out.is_short {
+        lines.push(String::new());
+        lines.push("What is long is left out in part; --full shows all of it.".to_owned());
+    }
+    lines.iter().try_for_each(|line| output.line(line))?;
+    if full {
         output.line("")?;
-        output.line("What is long is left out in part; --full shows all of it.")?;
+        output.table(&members(conflict))?;
     }
-    match conflict.resolved() {
-        None => Ok(()),
-        Some(choice) => {
-            output.line("")?;
-            output.line(&format!(
-                "{} decided it: {}",
-                by(&choice),
-                shown(conflict, &choice.value)
-            ))
-        }
+    Ok(())
+}
+
+/// What it is about, a sentence a line.
+fn about(conflict: &Conflict) -> [String; 3] {
+    [
+        format!("conflict {}", conflict.id()),
+        format!("record {} {}", conflict.collection(), conflict.record()),
+        format!(
+            "{}: {}, {}",
+            match conflict.path() {
+                DELETED => "the record itself",
+                path => path,
+            },
+            in_words(conflict.kind()),
+            standing(conflict.status()),
+        ),
+    ]
+}
+
+/// Every write that took part, in their order.
+fn members(conflict: &Conflict) -> Table {
+    let mut table = Table::new(["WROTE", "VALUE", "DEVICE", "WHEN"])
+        .keep_whole(0)
+        .keep_whole(3);
+    for member in conflict.members() {
+        let value = match &member.act {
+            MemberAct::Put(value) => shown(conflict, value),
+            _ => String::new(),
+        };
+        table.push([
+            member.act.as_str(),
+            &value,
+            member.author.device_name.as_deref().unwrap_or("?"),
+            &time_text::minutes(member.author.time_ms),
+        ]);
     }
+    table
 }
 
 /// The entry's sides in words.
@@ -76,7 +104,7 @@ fn sides(conflict: &Conflict) -> Sides {
 
 fn by(choice: &Choice) -> String {
     let device = choice.author.device_name.as_deref();
-    let device = clean(device.unwrap_or("an unknown device"));
+    let device = device.unwrap_or("an unknown device");
     let when = time_text::minutes(choice.author.time_ms);
     format!("{device}, {when}")
 }
