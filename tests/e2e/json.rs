@@ -14,10 +14,11 @@ use crate::quarantine::refused;
 use crate::support::{Device, World, files_below, run, text};
 
 /// Measures, which differ with random salts, signatures and the machine.
-const MEASURES: [&str; 14] = [
+const MEASURES: [&str; 15] = [
     "bytes",
     "bytes_sent",
     "bytes_received",
+    "decision_seconds",
     "handshake_bytes",
     "journal_bytes",
     "journal_bytes_before",
@@ -340,6 +341,8 @@ fn conflict_closed(world: &World) -> Json {
     other.json(["sync", &serving.url]);
     serving.stop();
     one.json(["set", "c", &id, "n=1"]);
+    // One write more, so that the order of the two is not that of random ids.
+    other.json(["set", "c", &id, "m=0"]);
     other.json(["set", "c", &id, "n=2"]);
     let serving = one.serve();
     other.json(["sync", &serving.url]);
