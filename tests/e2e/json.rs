@@ -18,6 +18,7 @@ const MEASURES: [&str; 15] = [
     "bytes",
     "bytes_sent",
     "bytes_received",
+    "decision_seconds",
     "handshake_bytes",
     "journal_bytes",
     "journal_bytes_before",
@@ -355,6 +356,8 @@ fn conflict_closed(world: &World) -> Json {
     // One write more on one side, for the same reason as above.
     other.json(["set", "c", &id, "other=1"]);
     one.json(["set", "c", &id, "n=1"]);
+    // One write more, so that the order of the two is not that of random ids.
+    other.json(["set", "c", &id, "m=0"]);
     other.json(["set", "c", &id, "n=2"]);
     let serving = one.serve();
     other.json(["sync", &serving.url]);
