@@ -156,6 +156,7 @@ fn conditions_on_history_and_authors_are_asked_of_the_log_of_members() {
     assert!(!matches("type = [\"float\", \"string\"]", &log));
 }
 
+// tidy: table
 #[test]
 #[expect(
     clippy::too_many_lines,
