@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 53] = [
+const COMMANDS: [&str; 58] = [
     "",
     "init",
     "import",
@@ -40,6 +40,11 @@ const COMMANDS: [&str; 53] = [
     "conflicts watch",
     "conflicts insight",
     "conflicts export",
+    "rules",
+    "rules check",
+    "rules set",
+    "rules show",
+    "rules explain",
     "quarantine",
     "quarantine list",
     "quarantine show",

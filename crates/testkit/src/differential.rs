@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use driftless_document::{
-    Change, Entry, Evidence, MemberAction, Policy, ReviewAction, Status, evidence,
+    Change, Entry, Evidence, MemberAction, NoAuthors, Policy, ReviewAction, Status, evidence,
 };
 
 use crate::histories::{COLLECTION, Dice, Plan, RECORD, shuffled};
@@ -260,7 +260,7 @@ pub fn compare(found: &Evidence, expected: &[Episode]) -> Result<Tally, String> 
         return Err(format!("unsettled is {}, not {unsettled}", found.unsettled));
     }
     for (entry, episode) in found.entries.iter().zip(stored) {
-        let verdict = entry.verdict(&Policy::Review);
+        let verdict = entry.verdict(&Policy::Review, &NoAuthors);
         let decided = episode.entry.outcomes.last().map(|o| o.shown.clone());
         let is_known = match episode.status {
             Status::Acknowledged => entry.is_acknowledged(),

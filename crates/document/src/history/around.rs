@@ -51,10 +51,9 @@ impl<'a> Around<'a> {
         let mut characters = characters;
         if let Some(key) = key.filter(|_| characters.len() > 1) {
             let mut orders = self.orders.borrow_mut();
-            let order = orders.entry(key.clone()).or_insert_with(|| {
-                tally::add(self.history.changes.len());
-                Sequence::of(key, &self.history.changes).places()
-            });
+            let order = orders
+                .entry(key.clone())
+                .or_insert_with(|| self.elements_of(key).places());
             characters.sort_by_key(|(id, _)| order.get(id));
         }
         let texts = characters.into_iter().filter_map(|(_, value)| match value {
@@ -62,6 +61,18 @@ impl<'a> Around<'a> {
             _ => None,
         });
         texts.collect()
+    }
+
+    /// All elements that a text ever had.
+    fn elements_of(&self, key: &str) -> Sequence {
+        let mut elements = Sequence::default();
+        for (n, change) in self.history.changes.iter().enumerate() {
+            tally::add(1);
+            for (id, operation) in change.numbered().filter(|(_, o)| o.key == key) {
+                elements.push(n, id, operation);
+            }
+        }
+        elements
     }
 
     fn all_increments(&self) -> BTreeMap<&'a str, Vec<(usize, i64)>> {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use driftless_document::{
-    Entry, Intent, Policy, Record, RecordId, Shown, Value, evidence, nest, value_to_json,
+    Entry, Intent, NoAuthors, Policy, Record, RecordId, Shown, Value, evidence, nest, value_to_json,
 };
 
 use crate::support::{actor, edit, put, receive, remove, text};
@@ -202,9 +202,10 @@ fn shown(record: &Record) -> String {
     let mut all = serde_json::Map::new();
     all.extend(nested.fields);
     let fields = serde_json::Value::from(all);
-    let beside = match nested.shadowed.is_empty() {
-        true => String::new(),
-        false => format!(" beside `{}`", serde_json::Value::from(nested.shadowed)),
+    let beside = if nested.shadowed.is_empty() {
+        String::new()
+    } else {
+        format!(" beside `{}`", serde_json::Value::from(nested.shadowed))
     };
     let deleted = if row.deleted { "deleted; " } else { "" };
     format!("{deleted}`{fields}`{beside}")
@@ -222,7 +223,7 @@ fn logged(record: &Record) -> String {
 
 fn entry(entry: &Entry) -> String {
     let sides: Vec<_> = entry.candidates.iter().map(|c| side(&c.shown)).collect();
-    let status = entry.verdict(&Policy::Review).status.as_str();
+    let status = entry.verdict(&Policy::Review, &NoAuthors).status.as_str();
     format!("`{}` {status}: {}", entry.kind.as_str(), sides.join(" or "))
 }
 

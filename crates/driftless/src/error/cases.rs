@@ -55,6 +55,8 @@ cases! {
         "Copy the whole invitation link again.";
     BAD_VALUE = "bad_value", Validation, Usage, false,
         "Change the value; nothing was written.";
+    BAD_RULES = "bad_rules", Validation, Usage, false,
+        "Mend the rules where the message says; nothing was set.";
     OTHER_TYPE = "other_type", Validation, Usage, false,
         "Use what changes a field of its type, or another field; nothing was written.";
     OUT_OF_RANGE = "out_of_range", Validation, Usage, false,

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use driftless_document::{HistoryError, JsonError, PathError, WriteError};
+use driftless_document::{HistoryError, JsonError, PathError, RulesError, WriteError};
 use driftless_engine::{DraftError, EngineError, SessionFailure};
 use driftless_protocol::{Code, LinkError};
 use driftless_store::{CopyError, FolderError, JournalError, KvError, SealError};
@@ -68,6 +68,14 @@ fn of_write(error: &WriteError) -> &'static cases::Case {
         W::OutOfRange { .. } => &cases::OUT_OF_RANGE,
         W::TooMuch { .. } => &cases::TOO_LARGE,
         _ => &cases::BAD_VALUE,
+    }
+}
+
+impl From<RulesError> for Error {
+    fn from(error: RulesError) -> Self {
+        let mut says = cases::BAD_RULES.says(error.to_string());
+        says.remedy = error.remedy().into();
+        says
     }
 }
 

@@ -149,6 +149,13 @@ async fn changed_apart() -> (Two, RecordId) {
     pair.b.sync().again().await.unwrap();
     notes.increment(id, "n", 1).await.unwrap();
     pair.b.sync().again().await.unwrap();
+    (pair, id)
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn the_history_says_what_came_and_what_went() {
+    let (pair, id) = changed_apart().await;
+    let (notes, others) = (pair.a.collection("notes"), pair.b.collection("notes"));
     assert_eq!(
         pair.a.digest().await.unwrap(),
         pair.b.digest().await.unwrap()

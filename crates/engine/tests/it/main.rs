@@ -20,5 +20,6 @@ mod packing_size;
 mod quarantine;
 mod reading;
 mod refused;
+mod rules;
 mod support;
 mod trace;
