@@ -46,6 +46,8 @@ mod refusals;
 #[cfg(unix)]
 #[path = "e2e/review.rs"]
 mod review;
+#[path = "e2e/rules.rs"]
+mod rules;
 #[path = "e2e/serve.rs"]
 mod serve;
 #[cfg(unix)]

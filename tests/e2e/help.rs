@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 46] = [
+const COMMANDS: [&str; 51] = [
     "",
     "init",
     "import",
@@ -33,6 +33,11 @@ const COMMANDS: [&str; 46] = [
     "conflicts watch",
     "conflicts insight",
     "conflicts export",
+    "rules",
+    "rules check",
+    "rules set",
+    "rules show",
+    "rules explain",
     "quarantine",
     "quarantine list",
     "quarantine show",

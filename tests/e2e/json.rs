@@ -14,10 +14,11 @@ use crate::quarantine::refused;
 use crate::support::{Device, World, files_below, run, text};
 
 /// Measures, which differ with random salts, signatures and the machine.
-const MEASURES: [&str; 14] = [
+const MEASURES: [&str; 15] = [
     "bytes",
     "bytes_sent",
     "bytes_received",
+    "decision_seconds",
     "handshake_bytes",
     "journal_bytes",
     "journal_bytes_before",
@@ -27,16 +28,18 @@ const MEASURES: [&str; 14] = [
     "store_bytes_after",
     "store_live_bytes",
     "round_trips",
+    "decision_seconds",
     "seconds",
     "time_ms",
 ];
 /// Bytes in base64, which differ likewise.
 const BYTES: [&str; 3] = ["bytes", "salt", "signature"];
 /// Of some: not commands of their own but words for their list.
-const OTHER_NAMES: [(&str, &str); 3] = [
+const OTHER_NAMES: [(&str, &str); 4] = [
     ("conflicts", "conflicts list"),
     ("quarantine", "quarantine list"),
     ("outbox", "outbox list"),
+    ("rules", "rules show"),
 ];
 
 /// Talks with a person on a terminal, and refuses `--json`.
@@ -150,6 +153,7 @@ fn every_command_answers_with_the_shape_that_is_kept() {
     let phone = world.device("phone");
     tell_of_devices(&mut answers, &laptop, &phone);
     tell_of_conflicts(&mut answers, &laptop, &phone);
+    tell_of_rules(&mut answers, &laptop);
     tell_of_what_is_refused(&mut answers);
     let demo = run(["demo", "--json"]).succeeded().lines();
     answers.take("demo", &demo);
@@ -219,7 +223,9 @@ fn tell_of_devices(answers: &mut Answers, laptop: &Device, phone: &Device) {
 
 fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     // One write more on one side, so that the order of the two is not that of random ids.
-    phone.json(["set", "c", "key:a", "other=1"]);
+    for key in ["key:a", "key:b"] {
+        phone.json(["set", "c", key, "other=1"]);
+    }
     for (device, value) in [(laptop, "n=3"), (phone, "n=4")] {
         device.json(["set", "c", "key:a", value]);
         device.json(["set", "c", "key:b", value]);
@@ -261,6 +267,16 @@ fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
         &[&other, "--note", "both are used"],
     );
     answers.of("conflicts undo", phone, &[&entry]);
+}
+
+fn tell_of_rules(answers: &mut Answers, laptop: &Device) {
+    let rules =
+        "version = 1\n[[rule]]\nname = \"The higher one\"\npath = \"n\"\npolicy = \"max\"\n";
+    let file = answers.world.file("rules.toml", rules);
+    answers.of("rules check", laptop, &[&file]);
+    answers.of("rules set", laptop, &[&file]);
+    answers.of("rules show", laptop, &[]);
+    answers.of("rules explain", laptop, &["c", "key:a", "n"]);
 }
 
 fn tell_of_what_is_refused(answers: &mut Answers) {
@@ -337,7 +353,11 @@ fn conflict_closed(world: &World) -> Json {
     let other = world.join("other", serving.link());
     other.json(["sync", &serving.url]);
     serving.stop();
+    // One write more on one side, for the same reason as above.
+    other.json(["set", "c", &id, "other=1"]);
     one.json(["set", "c", &id, "n=1"]);
+    // One write more, so that the order of the two is not that of random ids.
+    other.json(["set", "c", &id, "m=0"]);
     other.json(["set", "c", &id, "n=2"]);
     let serving = one.serve();
     other.json(["sync", &serving.url]);

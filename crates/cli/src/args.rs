@@ -14,6 +14,7 @@ use crate::duration;
 use crate::help;
 use crate::import::Format;
 use crate::item_args::{Outbox, Quarantine};
+use crate::rules_args::Rules;
 
 /// Where a device is met when nobody says otherwise.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7717";
@@ -106,6 +107,9 @@ pub(crate) enum Command {
     /// Review the conflict log and decide its entries
     #[command(after_help = help::CONFLICTS)]
     Conflicts(Conflicts),
+    /// Say what a field shows that was edited apart, while nobody has decided
+    #[command(after_help = help::RULES)]
+    Rules(Rules),
     /// Look at what is held and not applied: explain, retry, export or discard it
     #[command(after_help = help::QUARANTINE)]
     Quarantine(Quarantine),

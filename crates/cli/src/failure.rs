@@ -32,6 +32,14 @@ pub(crate) enum Failure {
     /// The file to import is not what it should be.
     #[error(transparent)]
     Import(#[from] ImportError),
+    /// The file of rules is not what it should be.
+    #[error("{}: {error}", .path.display())]
+    Rules {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it, and where.
+        error: driftless::RulesError,
+    },
     /// The process that holds the folder did not carry it out.
     #[error(transparent)]
     Served(#[from] ServedError),
@@ -120,7 +128,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::OutputClosed => 0, // whoever closed it has what it wanted
-            Self::Arguments(_) | Self::Usage { .. } | Self::NoPeer => 2,
+            Self::Arguments(_) | Self::Usage { .. } | Self::NoPeer | Self::Rules { .. } => 2,
             Self::Database(error) => match error.kind() {
                 ErrorKind::Usage => 2,
                 ErrorKind::NotFound => 3,
@@ -150,6 +158,7 @@ impl Failure {
             Self::Database(error) => error.code(),
             Self::Import(error) if is_about_options(&error.fault) => "usage",
             Self::Import(_) => "malformed_file",
+            Self::Rules { .. } => "bad_rules",
             Self::Served(error) => error.code(),
             Self::Deleted { .. } => "record_deleted",
             Self::ConflictGrown { .. } => "conflict_grown",
@@ -177,6 +186,7 @@ impl Failure {
             Self::NoPeer => "Give the address of a device, such as ws://192.168.1.20:7717.".into(),
             Self::Database(error) => error.remedy().to_owned(),
             Self::Import(error) => error.remedy(),
+            Self::Rules { error, .. } => error.remedy(),
             Self::Served(error) => error.remedy(),
             Self::File { .. } => "Check the name, and that you may use it.".into(),
             Self::Unsound { .. } => {

@@ -191,6 +191,36 @@ pub(crate) const CONFLICTS_EXPORT: &str = "\
 Example:
   driftless conflicts export --dir phone > conflicts.jsonl";
 
+pub(crate) const RULES: &str = "\
+Rules pick one side of a conflict, the same one on every device; nothing is
+lost, and a person can still decide otherwise.
+
+Examples:
+  driftless rules --dir laptop
+  driftless rules --dir laptop set rules.toml";
+
+pub(crate) const RULES_CHECK: &str = "\
+Example:
+  driftless rules check rules.toml";
+
+pub(crate) const RULES_SET: &str = "\
+Only the owner and admins of the workspace may. They take the place of all rules that were set before.
+
+Example:
+  driftless rules set --dir laptop rules.toml";
+
+pub(crate) const RULES_SHOW: &str = "\
+Examples:
+  driftless rules show --dir laptop
+  driftless rules show --dir laptop --json";
+
+pub(crate) const RULES_EXPLAIN: &str = "\
+A * stands before the rule that matches, a ? before one that may, as the edits come.
+
+Examples:
+  driftless rules explain --dir laptop tasks key:42 status
+  driftless rules explain --dir laptop tasks key:42 '$deleted'";
+
 pub(crate) const QUARANTINE: &str = "\
 What is refused is held and passed on, and stops nothing else.
 

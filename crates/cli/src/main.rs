@@ -20,6 +20,7 @@ mod item_args;
 mod output;
 mod progress;
 mod review;
+mod rules_args;
 mod served;
 mod sides;
 mod standard_error;

@@ -136,6 +136,11 @@ impl FieldKey {
     }
 }
 
+/// The path of the field that a register belongs to; none of one of ours. Of a list's element it is the list's.
+pub(crate) fn path_of(register: &str) -> Option<FieldPath> {
+    FieldPath::parse(&register[..end_of_path(register)]).ok()
+}
+
 /// What a list's element is called as a register of the conflict log.
 pub(crate) fn element_key(list: &str, element: &OpId) -> String {
     format!("{list}/{}@{}", element.counter, element.actor)

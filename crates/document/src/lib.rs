@@ -6,7 +6,7 @@
 //!   [`Record::write`]; those bytes and a peer's alike pass [`Record::admit`] before [`Record::apply`].
 //! * [`Row`] is the record as it reads now.
 //! * [`evidence`] is the first layer of the conflict log, a pure function of the record's changes;
-//!   [`Entry::verdict`] the second.
+//!   [`Entry::verdict`] the second: what a [`Policy`] makes of an entry, and [`Rules`] say which policy it gets.
 //! * [`History`] says what each change did; [`Record::at`] is the record as it was.
 //!
 //! Invariant: no byte of a peer reaches Automerge's document before [`Record::admit`] accepted it.
@@ -24,11 +24,13 @@ mod ids;
 mod json;
 pub mod limits;
 mod path;
+mod policy;
 mod prescan;
 mod quiet;
 mod record;
 mod references;
 mod row;
+mod rules;
 mod sequence;
 mod value;
 mod write;
@@ -37,8 +39,8 @@ pub use admission::{Admission, Admitted, Refusal, read_change};
 pub use change::{Action, Change, Operation, change_hash};
 pub use codec::DecodeError;
 pub use conflict::{
-    Agreed, Candidate, Entry, Evidence, Kind, Member, MemberAction, Policy, Review, ReviewAction,
-    Shown, Span, Status, Verdict, evidence, merged_forks,
+    Agreed, Candidate, Entry, Evidence, Kind, Member, MemberAction, Review, ReviewAction, Shown,
+    Span, Status, Verdict, evidence, merged_forks,
 };
 pub use field::{FieldKey, FieldType};
 pub use history::{
@@ -51,7 +53,12 @@ pub use json::{
     nest, node_from_json, number_text, parse_node, parse_record, read_json, value_to_json,
 };
 pub use path::{DELETED, FieldPath, PathError, REVIEW};
+pub use policy::{Authors, CustomInput, CustomPolicy, Customs, NoAuthors, Policy, ROLES};
 pub use record::{ApplyError, LoadError, Record};
 pub use row::Row;
+pub use rules::{
+    Fit, RULES_FORMAT, RuleStep, Rules, RulesError, RulesFault, RulesVersion, RulesWalk, Subject,
+    ValueType, Writer, Writers, rules_schema,
+};
 pub use value::{Fields, Value};
 pub use write::{Intent, WriteError};

@@ -29,6 +29,18 @@ pub const TIME_END: i64 = 1 << 60;
 pub const DOCUMENT_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of a stored row or of the conflict entries of one record.
 pub const STORED_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of a document of rules as people write it: comments have room in it.
+pub const RULES_SOURCE_BYTES: usize = 64 * 1024;
+/// Bytes of rules in the form in which they travel: one membership record, which fits a frame.
+pub const RULES_BYTES: usize = 32 * 1024;
+/// Rules of one document: each is tried on every entry until one matches.
+pub const RULES: usize = 256;
+/// Members of one list of a rule.
+pub const RULE_LIST: usize = 64;
+/// Bytes of one pattern, name or value of a rule.
+pub const RULE_TEXT_BYTES: usize = 256;
+/// The greatest number a rule can compare with.
+pub const RULE_NUMBER: u64 = 1_000_000;
 /// Characters of a note on a conflict, as entries show it; what is beyond is cut off.
 pub const REVIEW_CHARACTERS: usize = 1_000;
 /// Characters that an entry shows of what one change removed from a text, and of what it put in.

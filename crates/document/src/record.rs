@@ -12,7 +12,7 @@ use automerge::{
 
 use crate::admission::{self, Admission, Admitted, Refusal};
 use crate::change::{self, Action, Change};
-use crate::field::{FieldKey, FieldType};
+use crate::field::{FieldKey, FieldType, element_of};
 use crate::genesis::{self, Genesis};
 use crate::graph::{ChangeGraph, Link};
 use crate::ids::{ActorId, ChangeHash, OpId};
@@ -497,6 +497,15 @@ impl Record {
             }
         }
         sequences
+    }
+
+    /// Where an element of a list stands now, counted from 0: its list's key and its place. None where the register
+    /// names no element, or one that is not there.
+    pub fn place_of_element(&self, register: &str) -> Option<(String, usize)> {
+        let (list, element) = element_of(register)?;
+        let mut there = self.sequence(list)?.read(|_| true);
+        let place = there.position(|(id, _)| id == element)?;
+        Some((list.to_owned(), place))
     }
 
     /// The live operations of a register at some heads (all known), smallest first; the last one is shown.

@@ -26,6 +26,7 @@ use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::progress::Progress;
 use crate::quarantine::Quarantine;
+use crate::rules::WorkspaceRules;
 use crate::status::StatusWatch;
 use crate::sync::Sync;
 
@@ -233,6 +234,11 @@ impl Database {
     /// What was made here and is not yet everywhere it should be.
     pub fn outbox(&self) -> Outbox {
         Outbox::new(self.shared.actor.clone())
+    }
+
+    /// The rules that say what a contested field shows.
+    pub fn rules(&self) -> WorkspaceRules {
+        WorkspaceRules::new(self.shared.actor.clone())
     }
 
     /// Sync with other devices.

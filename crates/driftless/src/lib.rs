@@ -44,6 +44,7 @@
 //! | records | [`Collection`], [`RecordView`] |
 //! | what was committed since | [`Commits`], [`Database::changes_since`] |
 //! | who did what, and the past | [`History`], [`Collection::history`], [`Collection::get_at`] |
+//! | what a contested field shows | [`WorkspaceRules`], [`Rules`], [`Options::with_policy`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`], [`ConflictWatch`] |
 //! | what is refused, what is not sent yet | [`Quarantine`], [`Outbox`], [`Draft`] |
 //! | other devices | [`Sync`], [`Server`], [`Connection`], [`Database::invite`], [`Database::join`] |
@@ -80,6 +81,7 @@ mod packing;
 mod progress;
 mod quarantine;
 mod record;
+mod rules;
 mod status;
 mod sync;
 mod sync_for;
@@ -111,15 +113,21 @@ pub use outbox::Outbox;
 pub use progress::Progress;
 pub use quarantine::Quarantine;
 pub use record::RecordView;
+pub use rules::{
+    WorkspaceRules, rules_explanation_in_words, rules_explanation_to_json, rules_report_to_json,
+    rules_summary_to_json, rules_to_json,
+};
 pub use status::{DatabaseStatus, StatusWatch};
 pub use sync::{Sync, SyncReport};
 pub use sync_for::BudgetReport;
 
 pub use driftless_document::{
-    ChangeHash, Decided, Deletion, EntryId, FieldPath, FieldType, FieldWrite, Fields,
-    HistoryOptions, HistoryStep, How, JsonError, JsonFault, Kind, Nested, Node, PathError, Policy,
-    RecordId, ReviewAction, Row, Shown, Span, Status, Value, Version, canonical_number,
-    matches_text, nest, node_from_json, number_text, parse_node, parse_record, value_to_json,
+    ChangeHash, CustomInput, CustomPolicy, Customs, Decided, Deletion, EntryId, FieldPath,
+    FieldType, FieldWrite, Fields, Fit, HistoryOptions, HistoryStep, How, JsonError, JsonFault,
+    Kind, Nested, Node, PathError, Policy, RecordId, ReviewAction, Row, RuleStep, Rules,
+    RulesError, RulesFault, RulesVersion, RulesWalk, Shown, Span, Status, Value, Version,
+    canonical_number, matches_text, nest, node_from_json, number_text, parse_node, parse_record,
+    rules_schema, value_to_json,
 };
 pub use driftless_engine::{
     BulkRule, ChangeEvent, Clock, ConflictChange, ConflictFilter, ConflictPosition,
@@ -127,7 +135,8 @@ pub use driftless_engine::{
     DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError,
     Explanation, Fate, Filter, HotField, ImportCounts, Insight, ItemPage, ItemState, MemberView,
     Millis, OutboxItem, OutboxPeer, Outlook, PeerState, PeerView, QuarantineItem, RecordKey,
-    RecordSync, Retried, StatusReport, Suggestion, SyncState, VerifyReport, WaitsFor,
+    RecordSync, Retried, RulesExplanation, RulesReport, RulesSummary, StatusReport, Suggestion,
+    SyncState, VerifyReport, WaitsFor,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

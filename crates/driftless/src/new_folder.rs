@@ -141,7 +141,8 @@ impl Inner {
         let engine = self.folder.live_engine();
         let kv = RewritableKv::new(engine.open(store, self.options.cache_bytes)?);
         let (journal, _) = Journal::open(Box::new(self.folder.journal_files()?))?;
-        let replica = make(parts(journal, kv.clone(), key, &self.options))?;
+        let mut replica = make(parts(journal, kv.clone(), key, &self.options))?;
+        replica.install_policies(self.options.policies.clone());
         Ok((replica, kv))
     }
 

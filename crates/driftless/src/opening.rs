@@ -179,7 +179,8 @@ impl<'a> Attempt<'a> {
         let parts = parts(journal, kv.clone(), self.key.clone(), self.options);
         // Files that nobody has written may do anything to who reads them.
         let opened = guarded(|| {
-            let replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
+            let mut replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
+            replica.install_policies(self.options.policies.clone());
             if !sealed {
                 replica.check_store()?;
             }
@@ -215,7 +216,8 @@ impl<'a> Attempt<'a> {
         let engine = self.options.engine.unwrap_or(kept);
         let kv = RewritableKv::new(engine.open(&path, self.options.cache_bytes)?);
         let parts = parts(journal, kv.clone(), self.key.clone(), self.options);
-        let replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
+        let mut replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
+        replica.install_policies(self.options.policies.clone());
         replica.flush()?;
         self.folder.make_live(engine)?;
         Ok(self.done(replica, kv, Some(reason)))

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use driftless_document::{CustomInput, Customs};
 use driftless_engine::{Clock, Millis};
 use driftless_protocol::Randomness;
 use driftless_store::{DEFAULT_CACHE_BYTES, StoreEngine};
@@ -45,6 +46,8 @@ pub struct Options {
     pub store_floor_bytes: u64,
     /// Is told how far long work is.
     pub progress: Option<ProgressCallback>,
+    /// The policies of this program that rules may ask for, as `custom`.
+    pub policies: Customs,
 }
 
 impl Options {
@@ -115,6 +118,20 @@ impl Options {
         self
     }
 
+    /// Lets rules ask for `policy` by a name: `policy = { custom = "name" }`.
+    ///
+    /// It must be a pure function of what it is given, and the same in every program of the workspace: where it is
+    /// not installed the entries stay open for a person.
+    #[must_use]
+    pub fn with_policy(
+        mut self,
+        name: impl Into<String>,
+        policy: impl Fn(&CustomInput<'_>) -> Option<usize> + Send + Sync + 'static,
+    ) -> Self {
+        self.policies.install(name, Arc::new(policy));
+        self
+    }
+
     pub(crate) fn tell(&self, progress: Progress) {
         if let Some(callback) = &self.progress {
             callback(progress);
@@ -134,6 +151,7 @@ impl Default for Options {
             engine: None,
             store_floor_bytes: STORE_FLOOR_BYTES,
             progress: None,
+            policies: Customs::default(),
         }
     }
 }

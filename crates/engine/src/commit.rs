@@ -8,10 +8,11 @@ use driftless_protocol::{
     Predecessor, Record as MemberRecord, RecordBody, commitment,
 };
 
-use crate::core::{Judgement, Update};
+use crate::core::{Judgement, StoredRow, Update};
 use crate::error::EngineError;
 use crate::limits;
 use crate::replica::{Incarnation, Replica};
+use crate::rules::PickedBy;
 use crate::types::{Commit, Edit, ImportCounts, RecordKey};
 
 impl Replica {
@@ -45,16 +46,19 @@ impl Replica {
         id: RecordId,
         edits: &[Edit],
     ) -> Result<Commit, EngineError> {
-        let (key, row) = self.existing(collection, id)?;
-        if row.deleted {
+        let (key, stored) = self.existing_row(collection, id)?;
+        let picks = self.core.picks(&key, &stored, PickedBy::All)?;
+        let row = stored.row;
+        if picks.is_deleted(&row) {
             return Err(EngineError::Deleted {
                 name: id.to_string(),
             });
         }
-        let intents: Vec<_> = edits
+        let mut intents: Vec<_> = edits
             .iter()
             .flat_map(|edit| intents_of(edit, &row))
             .collect();
+        picks.confirm(&mut intents);
         self.write_one(&key, &intents)
     }
 
@@ -74,15 +78,17 @@ impl Replica {
         id: RecordId,
         deleted: bool,
     ) -> Result<Commit, EngineError> {
-        let (key, row) = self.existing(collection, id)?;
-        if row.deleted == deleted {
-            return Ok(self.unchanged(row.version()));
+        let (key, stored) = self.existing_row(collection, id)?;
+        let picks = self.core.picks(&key, &stored, PickedBy::All)?;
+        if picks.is_deleted(&stored.row) == deleted {
+            return Ok(self.unchanged(stored.row.version()));
         }
-        let intent = Intent::Put {
+        let mut intents = [Intent::Put {
             key: DELETED.into(),
             value: Value::Bool(deleted),
-        };
-        self.write_one(&key, &[intent])
+        }];
+        picks.confirm(&mut intents);
+        self.write_one(&key, &intents)
     }
 
     /// Imports one block of records as one envelope; at most [`limits::IMPORT_BLOCK_RECORDS`] of them.
@@ -118,10 +124,14 @@ impl Replica {
                     writes.push((key, puts(fields)));
                 }
                 Some(stored) => {
-                    let differ = differing(fields, &stored.row);
+                    let picks = self.core.picks(&key, &stored, PickedBy::All)?;
+                    let mut row = stored.row;
+                    picks.apply(&mut row);
+                    let mut differ = differing(fields, &row);
+                    picks.confirm(&mut differ);
                     if differ.is_empty() {
                         counts.unchanged += 1;
-                    } else if stored.row.deleted {
+                    } else if row.deleted {
                         counts.skipped_deleted += 1;
                     } else {
                         counts.updated += 1;
@@ -140,13 +150,22 @@ impl Replica {
         collection: &str,
         id: RecordId,
     ) -> Result<(RecordKey, Row), EngineError> {
+        let (key, stored) = self.existing_row(collection, id)?;
+        Ok((key, stored.row))
+    }
+
+    fn existing_row(
+        &self,
+        collection: &str,
+        id: RecordId,
+    ) -> Result<(RecordKey, StoredRow), EngineError> {
         limits::check_collection(collection)?;
         let key = RecordKey {
             collection: collection.to_owned(),
             record: id,
         };
         match self.core.stored_row(&key)? {
-            Some(stored) => Ok((key, stored.row)),
+            Some(stored) => Ok((key, stored)),
             None => Err(EngineError::NotFound {
                 what: "record",
                 name: id.to_string(),

@@ -46,7 +46,7 @@ impl Replica {
     }
 
     /// The heads a new record names: as many as it may.
-    fn record_parents(&self) -> Vec<driftless_protocol::Hash> {
+    pub(crate) fn record_parents(&self) -> Vec<driftless_protocol::Hash> {
         let most = driftless_protocol::limits::MEMBERSHIP_HEADS - 1;
         self.core.log.parents_for(&self.device(), most)
     }

@@ -30,6 +30,7 @@ mod peers;
 mod quarantine;
 mod records;
 mod replica;
+mod rules;
 mod session;
 mod space;
 mod status;
@@ -50,6 +51,7 @@ pub use quarantine::{
     EnvelopeId, EnvelopeIdError, ItemPage, ItemState, QuarantineItem, Retried, WaitsFor,
 };
 pub use replica::{Parts, Replica};
+pub use rules::{RulesExplanation, RulesReport, RulesSummary};
 pub use session::{
     DismissedSessions, JoinOutput, Joiner, SessionFailure, SessionId, SessionOutput, SessionStart,
     SessionSummary, Side, SyncProgress, Wishes,

@@ -5,6 +5,7 @@
 //! are looked at; an admission beyond its invite's uses is pending, wherever and whenever it was written.
 //! Both are functions of the set of records, never of the order they came in.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_protocol::{
@@ -241,6 +242,10 @@ impl MembershipLog {
                 }
                 Ok(())
             }
+            RecordBody::SetRules(_) => match author {
+                Some(author) if author.role >= Role::Admin => Ok(()),
+                _ => Err(not_allowed("rules set by a device that may not set them")),
+            },
             RecordBody::Merge | RecordBody::Unknown { .. } => match author {
                 Some(_) => Ok(()),
                 None => Err(not_allowed("a record by a device that is no member")),
@@ -395,6 +400,37 @@ impl MembershipLog {
             return Err(Code::InviteExpired);
         }
         Ok(())
+    }
+
+    /// The record whose rules hold, when all records are looked at.
+    ///
+    /// One whose author's grant does not stand does not count. A later one takes the place of those in its past; of
+    /// some that were written apart the higher role's counts, then the earlier grant's, then the greatest hash's.
+    pub(crate) fn rules_record(&self, resolved: &[(Member, bool)]) -> Option<&MemberRecord> {
+        let counting: Vec<_> = self
+            .records
+            .values()
+            .map(|placed| &placed.record)
+            .filter(|record| matches!(record.body(), RecordBody::SetRules(_)))
+            .filter_map(|record| {
+                let is_author = |(member, granted): &&(Member, bool)| {
+                    *granted && member.device == record.author()
+                };
+                let (author, _) = resolved.iter().find(is_author)?;
+                let granted_at = self.records.get(&author.by)?.depth;
+                Some((author.role, Reverse(granted_at), record.hash()))
+            })
+            .collect();
+        let replaced: BTreeSet<Hash> = counting
+            .iter()
+            .filter_map(|(.., hash)| self.get(hash))
+            .flat_map(|record| self.past(record.parents()))
+            .collect();
+        let last = counting
+            .into_iter()
+            .filter(|(.., hash)| !replaced.contains(hash))
+            .max();
+        self.get(&last?.2)
     }
 
     /// The records that lead from genesis to a device's own admission, each after its parents.

@@ -7,6 +7,7 @@ use crate::core::StoredRow;
 use crate::error::EngineError;
 use crate::limits;
 use crate::replica::Replica;
+use crate::rules::PickedBy;
 use crate::space::{self, Space};
 use crate::types::{ChangeEvent, Filter, RecordKey};
 
@@ -23,7 +24,10 @@ impl Replica {
             collection: collection.to_owned(),
             record: id,
         };
-        Ok(self.core.stored_row(&key)?.map(|stored| stored.row))
+        let stored = self.core.stored_row(&key)?;
+        stored
+            .map(|stored| self.core.shown_row(&key, stored, PickedBy::All))
+            .transpose()
     }
 
     /// The record that a person names: by its id, the beginning of its id, or `key:VALUE`, where VALUE is the
@@ -82,10 +86,11 @@ impl Replica {
             return Ok(found);
         }
         self.core.scan_rows(Some(collection), &mut |key, bytes| {
-            if StoredRow::says_deleted(bytes) {
+            if self.core.is_shown_deleted(&key, bytes)? {
                 return Ok(Visit::Continue);
             }
-            let row = StoredRow::decode(bytes)?.row;
+            let stored = StoredRow::decode(bytes)?;
+            let row = self.core.shown_row(&key, stored, PickedBy::All)?;
             let fits = wanted.iter().all(|(path, filter)| {
                 row.fields
                     .get(path)
@@ -107,7 +112,7 @@ impl Replica {
     pub fn collections(&self) -> Result<Vec<(String, u64)>, EngineError> {
         let mut found: Vec<(String, u64)> = Vec::new();
         self.core.scan_rows(None, &mut |key, bytes| {
-            let live = u64::from(!StoredRow::says_deleted(bytes));
+            let live = u64::from(!self.core.is_shown_deleted(&key, bytes)?);
             match found.last_mut() {
                 Some((name, count)) if *name == key.collection => *count += live,
                 _ => found.push((key.collection, live)),

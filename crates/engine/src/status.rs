@@ -9,6 +9,7 @@ use crate::conflicts::ConflictFilter;
 use crate::core::{Core, StoredRow};
 use crate::error::EngineError;
 use crate::replica::Replica;
+use crate::rules::PickedBy;
 use crate::space::{self, Space};
 use crate::types::{DigestReport, MemberView, Replayed, StatusReport, VerifyReport};
 
@@ -44,7 +45,10 @@ impl Replica {
             cursor_entries: self.core.feeds.cursor().len() as u64,
             quarantined,
             journal_bytes: self.journal.bytes(),
-            needs_newer_version: self.core.log.has_unknown() || self.has_unknown_envelope()?,
+            needs_newer_version: self.core.log.has_unknown()
+                || self.core.rules.is_newer()
+                || self.has_unknown_envelope()?,
+            rules: self.core.rules.summary(),
         })
     }
 
@@ -81,7 +85,9 @@ impl Replica {
         let mut records = blake3::Hasher::new_derive_key("driftless records digest 1");
         let mut live = 0;
         self.core.scan_rows(None, &mut |key, bytes| {
-            let row = StoredRow::decode(bytes)?.row;
+            // What a program's own function picks is no other device's.
+            let stored = StoredRow::decode(bytes)?;
+            let row = self.core.shown_row(&key, stored, PickedBy::Common)?;
             live += u64::from(!row.deleted);
             for part in [key.collection.as_bytes(), &key.record.0, &row.encode()] {
                 records.update(&(part.len() as u64).to_le_bytes());

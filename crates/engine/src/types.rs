@@ -9,6 +9,7 @@ use driftless_document::{
 use driftless_protocol::{Code, DeviceId, FeedId, Role, WorkspaceId};
 
 use crate::clock::Millis;
+use crate::rules::RulesSummary;
 
 /// Names a record in a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,8 +94,14 @@ pub struct ConflictView {
     pub status: Status,
     /// The policy that decided that.
     pub policy: Policy,
+    /// The rule that gave the policy, counted from 0; none where no rule matches.
+    pub rule: Option<usize>,
     /// What was decided, if it was.
     pub resolved: Option<Shown>,
+    /// What the policy shows while nobody has decided; none where it is `review`, or falls to it.
+    pub picked: Option<Shown>,
+    /// Whether the policy is a program's own that is not installed here.
+    pub provisional: bool,
     /// Who the actors of the entry are.
     pub devices: BTreeMap<ActorId, DeviceName>,
 }
@@ -231,6 +238,8 @@ pub struct StatusReport {
     pub journal_bytes: u64,
     /// Whether something was received that only a newer version understands.
     pub needs_newer_version: bool,
+    /// The rules that hold.
+    pub rules: RulesSummary,
 }
 
 /// What two equal replicas have in common.

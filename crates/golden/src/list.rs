@@ -79,6 +79,11 @@ pub const LIST: &[Entry] = &[
             "ActorId",
         ],
     ),
+    document(
+        "rules",
+        "rules with every condition and policy, in the form in which they travel, and their version",
+        &[],
+    ),
     store(
         "journal_segment_1",
         "the first segment: header, groups, frames",
@@ -220,6 +225,11 @@ pub const LIST: &[Entry] = &[
     protocol("record_join", "a membership record: join", &["Join"]),
     protocol("record_admit", "a membership record: admit", &["Admit"]),
     protocol("record_merge", "a membership record: merge", &[]),
+    protocol(
+        "record_set_rules",
+        "a membership record: set rules",
+        &["SetRules"],
+    ),
     protocol("membership_digest", "the digest of membership heads", &[]),
     protocol("link", "an invitation link", &["InviteLink"]),
     protocol("handshake_1", "the dialler's first handshake message", &[]),

@@ -49,8 +49,11 @@ pub const COLLECTION_NAME: usize = 128;
 /// Heads of the membership log that a header or a record may name; with more, a `Merge` is written first.
 pub const MEMBERSHIP_HEADS: usize = 16;
 
-/// Bytes of one membership record: the largest has sixteen parents and two names.
-pub const RECORD: usize = 4 * 1024;
+/// Bytes of the rules that a membership record sets: half of what a message holds.
+pub const RULES: usize = 32 * 1024;
+
+/// Bytes of one membership record: the largest sets rules and has sixteen parents.
+pub const RECORD: usize = RULES + 4 * 1024;
 
 /// Membership records of one message: a message holds about this many of the smallest.
 pub const RECORDS: usize = 256;

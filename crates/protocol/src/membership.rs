@@ -10,7 +10,7 @@ mod body;
 
 use thiserror::Error;
 
-pub use body::{Admit, Genesis, Invite, Join, RecordBody, Role};
+pub use body::{Admit, Genesis, Invite, Join, RecordBody, Role, SetRules};
 
 use crate::codec::{self, DecodeError, Encode, Encoder, ToBytesError, wire};
 use crate::identity::{self, DeviceKey, Domain, Signature};
@@ -45,6 +45,9 @@ pub enum RecordError {
     /// An invite for nobody, or for too many.
     #[error("an invite is for 1 to {} uses", limits::INVITE_USES)]
     Uses,
+    /// Rules that are empty, or larger than rules are.
+    #[error("rules have 1 to {} bytes", limits::RULES)]
+    Rules,
     /// The record is too large.
     #[error("a record of {length} bytes is too large")]
     TooLarge {

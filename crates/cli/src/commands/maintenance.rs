@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use driftless::{ConnectionStatus, Role, StatusReport, StoreReport};
+use driftless::{ConnectionStatus, Role, StatusReport, StoreReport, rules_summary_to_json};
 use serde_json::{Value as Json, json};
 
 use crate::args::Rebuild;
@@ -80,6 +80,7 @@ fn status_json(
         "store_live_bytes": store.live_bytes,
         "store_rewritten_bytes": store.rewritten_bytes,
         "needs_newer_version": status.needs_newer_version,
+        "rules": rules_summary_to_json(&status.rules),
     })
 }
 
@@ -150,6 +151,16 @@ fn print_status(
             ""
         }
     ))?;
+    if let Some(version) = status.rules.version {
+        let held = match &status.rules.not_understood {
+            None => count(status.rules.count as u64, "rule"),
+            Some(error) => format!(
+                "rules that are not understood here ({})",
+                clean(&error.to_string())
+            ),
+        };
+        output.line(&format!("{held}, version {version}"))?;
+    }
     if status.needs_newer_version {
         output.line("something here needs a newer version of driftless")?;
     }

@@ -12,6 +12,7 @@ mod maintenance;
 mod outbox;
 mod quarantine;
 mod records;
+mod rules;
 mod serve;
 mod sync;
 mod watch;
@@ -100,6 +101,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<(), Failure
         Command::Watch(arguments) => watch::run(context, arguments).await,
         Command::Explain(arguments) => explain::run(context, arguments).await,
         Command::Conflicts(arguments) => conflicts::run(context, arguments).await,
+        Command::Rules(arguments) => rules::run(context, arguments).await,
         Command::Quarantine(arguments) => quarantine::run(context, arguments).await,
         Command::Outbox(arguments) => outbox::run(context, arguments).await,
         Command::Status => maintenance::status(context).await,

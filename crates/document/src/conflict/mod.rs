@@ -23,7 +23,7 @@ mod window;
 
 pub use evidence::evidence;
 pub use tally::merged_forks;
-pub use verdict::{Policy, Status, Verdict};
+pub use verdict::{Status, Verdict};
 
 use crate::codec::{self, Decode, DecodeError, Encode};
 use crate::ids::{ActorId, ChangeHash, EntryId, OpId};

@@ -1,25 +1,8 @@
-//! The second layer: whether a person is needed.
+//! The second layer: what a contested register shows, and whether a person is needed.
 
 use super::{Entry, Kind, Shown};
 use crate::field::{FieldKey, FieldType};
-
-/// The rule that picks what a contested field shows.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum Policy {
-    /// Automerge's own pick is shown, the same everywhere, and the entry stays open for a person.
-    #[default]
-    Review,
-}
-
-impl Policy {
-    /// The stable name.
-    pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Review => "review",
-        }
-    }
-}
+use crate::policy::{Authors, Customs, Policy};
 
 /// Where an entry stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,19 +40,53 @@ pub struct Verdict {
     pub status: Status,
     /// What was decided: the last outcome's value, where it is resolved.
     pub resolved: Option<Shown>,
+    /// What the policy shows, where nobody has decided; none where it falls to `review`.
+    pub picked: Option<Shown>,
+    /// Whether the policy is a program's own and not installed here: another device may show something else.
+    pub provisional: bool,
 }
 
 impl Entry {
-    /// What `policy` makes of this entry: a pure function of both.
-    pub fn verdict(&self, policy: &Policy) -> Verdict {
-        let Policy::Review = policy;
-        let status = if self.is_settled() {
+    /// What `policy` makes of this entry: a pure function of both and of who the authors are.
+    ///
+    /// No custom policy is installed here: [`Entry::verdict_with`] is given some.
+    pub fn verdict(&self, policy: &Policy, authors: &dyn Authors) -> Verdict {
+        let picked = policy.pick(self, authors);
+        self.judge(picked, matches!(policy, Policy::Custom(_)))
+    }
+
+    /// What `policy` makes of this entry, where it may be one of the program's own.
+    pub fn verdict_with(
+        &self,
+        policy: &Policy,
+        collection: &str,
+        authors: &dyn Authors,
+        customs: &Customs,
+    ) -> Verdict {
+        match policy {
+            Policy::Custom(name) if customs.has(name) => {
+                let decides = policy.decides(self.kind);
+                let picked = customs.pick(name, collection, self, authors);
+                self.judge(picked.filter(|_| decides), false)
+            }
+            _ => self.verdict(policy, authors),
+        }
+    }
+
+    fn judge(&self, picked: Option<usize>, provisional: bool) -> Verdict {
+        let settled = self.is_settled();
+        // Without its elements a list would count otherwise on the screen than in the document.
+        let takes_out = |n: &usize| {
+            self.kind == Kind::ListElement && self.candidates[*n].shown == Shown::Absent
+        };
+        let picked = picked.filter(|n| !settled && !takes_out(n));
+        let status = if settled {
             Status::Resolved
         } else if self.is_acknowledged() {
             Status::Acknowledged
         } else if self.is_agreed() {
             Status::Agreed
-        } else if self.is_merged_by_type() {
+        } else if picked.is_some() || self.is_merged_by_type() {
             Status::AutoMerged
         } else {
             Status::Open
@@ -77,6 +94,8 @@ impl Entry {
         Verdict {
             status,
             resolved: self.outcomes.last().map(|outcome| outcome.shown.clone()),
+            picked: picked.map(|n| self.candidates[n].shown.clone()),
+            provisional: provisional && !settled,
         }
     }
 

@@ -9,7 +9,7 @@ use super::number;
 use crate::limits;
 
 /// The canonical text of a value; fails where it has more than [`limits::DEPTH`] levels.
-pub(super) fn write(value: &Json) -> Result<String, JsonError> {
+pub(crate) fn write(value: &Json) -> Result<String, JsonError> {
     let mut text = String::new();
     push(&mut text, value, limits::DEPTH)?;
     Ok(text)

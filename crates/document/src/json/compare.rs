@@ -40,3 +40,36 @@ fn whole(value: &Value) -> Option<i128> {
         _ => None,
     }
 }
+
+/// How two numbers compare, exactly, whatever their types; none where one of them is no number.
+pub(crate) fn compare_numbers(a: &Value, b: &Value) -> Option<Ordering> {
+    match (number(a)?, number(b)?) {
+        (Number::Whole(a), Number::Whole(b)) => Some(a.cmp(&b)),
+        (Number::Float(a), Number::Float(b)) => a.partial_cmp(&b),
+        (Number::Whole(a), Number::Float(b)) => compare_mixed(a, b),
+        (Number::Float(a), Number::Whole(b)) => Some(compare_mixed(b, a)?.reverse()),
+    }
+}
+
+enum Number {
+    Whole(i128),
+    Float(f64),
+}
+
+fn number(value: &Value) -> Option<Number> {
+    match (whole(value), value) {
+        (Some(whole), _) => Some(Number::Whole(whole)),
+        (None, Value::Float(float)) => Some(Number::Float(*float)),
+        _ => None,
+    }
+}
+
+/// An integer of 64 bits against a float that is no whole number, or beyond 128 bits.
+fn compare_mixed(int: i128, float: f64) -> Option<Ordering> {
+    match whole(&Value::Float(float.floor())) {
+        // The float lies between its floor and the next integer.
+        Some(floor) if int <= floor => Some(Ordering::Less),
+        Some(_) => Some(Ordering::Greater),
+        None => 0.0.partial_cmp(&float),
+    }
+}

@@ -23,6 +23,8 @@ mod tests;
 
 use serde_json::Value as Json;
 
+pub(crate) use self::canonical::write as canonical_text;
+pub(crate) use self::compare::compare_numbers;
 pub use self::compare::matches_text;
 pub use self::error::{JsonError, JsonFault, Position};
 pub use self::nest::{Nested, nest, value_to_json};

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use driftless_document::{
     ActorId, Agreed, Candidate, ChangeHash, Entry, EntryId, Evidence, FieldPath, Fields, Kind,
-    Member, MemberAction, OpId, Record, RecordId, Review, ReviewAction, Row, Shown, Span, Value,
-    Version, change_hash,
+    Member, MemberAction, OpId, Record, RecordId, Review, ReviewAction, Row, Rules, Shown, Span,
+    Value, Version, change_hash,
 };
 use driftless_golden::Goldens;
 
@@ -216,4 +216,48 @@ fn conflict_entries() {
         }],
     };
     GOLDEN.round_trip("evidence", &evidence, Evidence::encode, Evidence::decode);
+}
+
+#[test]
+fn rules() {
+    let plain = [
+        "review",
+        "max",
+        "min",
+        "any_true",
+        "all_true",
+        "longest",
+        "first_edit",
+        "most_edits",
+        "prefer_owner",
+        "latest",
+        "edit_wins",
+        "delete_wins",
+    ];
+    let mut text = String::from("version = 1\n");
+    for policy in plain {
+        writeln!(text, "[[rule]]\npolicy = \"{policy}\"").unwrap();
+    }
+    text += r#"
+[[rule]]
+policy = { rank = ["done", -1, 9223372036854775807, true] }
+[[rule]]
+policy = { prefer_role = ["owner", "admin"] }
+[[rule]]
+name = "every condition"
+collection = ["tasks", "a*"]
+path = ["address.*", "**.id"]
+type = ["string", "int"]
+kind = ["put_put", "list_element"]
+edits = { max = 9 }
+candidates = { min = 2, max = 3 }
+devices = { min = 2 }
+some_role = "admin"
+every_role = ["editor", "admin"]
+owner_wrote = false
+policy = { custom = "ours" }
+"#;
+    let rules = Rules::read(&text).unwrap();
+    let shown = format!("{}\n{}\n", rules.canonical(), rules.version());
+    GOLDEN.holds_text("rules", &shown);
 }

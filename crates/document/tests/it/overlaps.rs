@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use driftless_document::{
-    Entry, Intent, Policy, Record, RecordId, Shown, Value, evidence, nest, value_to_json,
+    Entry, Intent, NoAuthors, Policy, Record, RecordId, Shown, Value, evidence, nest, value_to_json,
 };
 
 use crate::support::{actor, edit, put, receive, remove, text};
@@ -222,7 +222,7 @@ fn logged(record: &Record) -> String {
 
 fn entry(entry: &Entry) -> String {
     let sides: Vec<_> = entry.candidates.iter().map(|c| side(&c.shown)).collect();
-    let status = entry.verdict(&Policy::Review).status.as_str();
+    let status = entry.verdict(&Policy::Review, &NoAuthors).status.as_str();
     format!("`{}` {status}: {}", entry.kind.as_str(), sides.join(" or "))
 }
 

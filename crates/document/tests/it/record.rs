@@ -1,8 +1,8 @@
 //! What becomes of an edit.
 
 use driftless_document::{
-    Action, DecodeError, Evidence, Intent, LoadError, Policy, Record, RecordId, Row, Shown, Status,
-    Value, Version, WriteError, change_hash, evidence, limits,
+    Action, DecodeError, Evidence, Intent, LoadError, NoAuthors, Policy, Record, RecordId, Row,
+    Shown, Status, Value, Version, WriteError, change_hash, evidence, limits,
 };
 
 use crate::support::{actor, admitted, edit, put, receive, remove, settle, text};
@@ -158,7 +158,7 @@ fn met(mine: &[Intent], theirs: &[Intent]) -> Record {
 fn statuses(record: &Record) -> Vec<(String, Status, Option<Shown>)> {
     let found = evidence("people", RecordId([1; 16]), &record.changes().unwrap());
     let status = |entry: driftless_document::Entry| {
-        let verdict = entry.verdict(&Policy::Review);
+        let verdict = entry.verdict(&Policy::Review, &NoAuthors);
         (entry.register, verdict.status, verdict.resolved)
     };
     found.entries.into_iter().map(status).collect()

@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use driftless_document::{Fields, RecordId};
+use driftless_document::{Fields, RecordId, Rules};
 use driftless_engine::{
-    ChangeEvent, DigestReport, Edit, ImportCounts, RecordSync, StatusReport, VerifyReport,
+    ChangeEvent, DigestReport, Edit, ImportCounts, RecordSync, RulesExplanation, RulesReport,
+    StatusReport, VerifyReport,
 };
 use driftless_protocol::{DeviceId, WorkspaceId};
 
@@ -77,6 +78,30 @@ impl Database {
     /// See [`Database::conflicts`](crate::Database::conflicts).
     pub fn conflicts(&self) -> Conflicts {
         Conflicts::new(self.inner.conflicts())
+    }
+
+    /// See [`WorkspaceRules::current`](crate::WorkspaceRules::current).
+    pub fn rules(&self) -> Result<RulesReport, Error> {
+        let inner = self.inner.rules();
+        wait(async move { inner.current().await })
+    }
+
+    /// See [`WorkspaceRules::set`](crate::WorkspaceRules::set).
+    pub fn set_rules(&self, rules: Rules) -> Result<bool, Error> {
+        let inner = self.inner.rules();
+        wait(async move { inner.set(rules).await })
+    }
+
+    /// See [`WorkspaceRules::explain`](crate::WorkspaceRules::explain).
+    pub fn explain_rules(
+        &self,
+        collection: &str,
+        record: RecordId,
+        field: &str,
+    ) -> Result<RulesExplanation, Error> {
+        let inner = self.inner.rules();
+        let (collection, field) = (collection.to_owned(), field.to_owned());
+        wait(async move { inner.explain(&collection, record, &field).await })
     }
 
     /// See [`Database::sync`](crate::Database::sync).

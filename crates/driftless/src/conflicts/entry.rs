@@ -142,6 +142,11 @@ impl Conflict {
         Some(self.choice(outcome))
     }
 
+    /// What a policy shows while nobody has decided, as JSON; none where that is left to a person.
+    pub fn picked(&self) -> Option<Json> {
+        self.view.picked.as_ref().map(shown_to_json)
+    }
+
     /// Every write that took part, in the same order on every device.
     pub fn members(&self) -> Vec<ConflictMember> {
         let members = self.view.entry.members.iter();
@@ -211,6 +216,9 @@ impl Conflict {
             "kind": self.kind().as_str(),
             "status": self.status().as_str(),
             "policy": self.view.policy.as_str(),
+            "rule": self.view.rule,
+            "picked_value": self.view.picked.as_ref().map(shown_to_json),
+            "provisional": self.view.provisional,
             "base": self.base(),
             "candidates": candidates.collect::<Vec<_>>(),
             "resolved_by": resolved_by,

@@ -17,8 +17,8 @@ use crate::limits::{CONFLICTS_A_READ, MEMBERS_A_PAGE};
 use crate::options::ProgressCallback;
 
 pub use bulk::{BulkReport, Skipped};
-pub(crate) use entry::author_to_json;
 pub use entry::{Author, Choice, Conflict, ConflictMember, ConflictReview, MemberAct};
+pub(crate) use entry::{author_to_json, shown_to_json};
 pub use explain::Explained;
 pub use insight::insight_to_json;
 pub use watch::{ConflictEvent, ConflictWatch};

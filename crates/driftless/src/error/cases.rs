@@ -55,6 +55,8 @@ cases! {
         "Copy the whole invitation link again.";
     BAD_VALUE = "bad_value", Validation, Usage, false,
         "Change the value; nothing was written.";
+    BAD_RULES = "bad_rules", Validation, Usage, false,
+        "Mend the rules where the message says; nothing was set.";
     BAD_NAME = "bad_name", Validation, Usage, false,
         "Choose another name; nothing was written.";
     BAD_PATH = "bad_path", Validation, Usage, false,

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
-use driftless_document::{HistoryError, JsonError, PathError};
+use driftless_document::{HistoryError, JsonError, PathError, RulesError};
 use driftless_engine::{DraftError, EngineError, SessionFailure};
 use driftless_protocol::{Code, LinkError};
 use driftless_store::{CopyError, FolderError, JournalError, KvError, SealError};
@@ -53,6 +53,14 @@ impl From<EngineError> for Error {
             // An own change that is refused, an admitted one that does not apply: ours.
             _ => Self::bug(message),
         }
+    }
+}
+
+impl From<RulesError> for Error {
+    fn from(error: RulesError) -> Self {
+        let mut says = cases::BAD_RULES.says(error.to_string());
+        says.remedy = error.remedy().into();
+        says
     }
 }
 

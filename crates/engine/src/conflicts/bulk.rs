@@ -129,7 +129,7 @@ impl Replica {
             let entries = evidence.entries.into_iter();
             let fitting = entries.filter(|entry| filter.fits_entry(entry));
             let views: Vec<_> = fitting
-                .map(|entry| view(key.clone(), entry, &members))
+                .map(|entry| view(&self.core.rules, key.clone(), entry, &members))
                 .filter(|view| view.status == status)
                 .collect();
             last = Some(key.clone());

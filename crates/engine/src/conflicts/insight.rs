@@ -170,7 +170,7 @@ impl Replica {
             count.insight.agreed += agreed.len() as u64;
             count.insight.auto_merges += merged_forks(&changes, &entries);
             for entry in entries {
-                count.add(&view(key.clone(), entry, &members));
+                count.add(&view(&self.core.rules, key.clone(), entry, &members));
             }
         }
         Ok(next)

@@ -15,12 +15,13 @@ mod watch;
 
 use std::collections::BTreeMap;
 
-use driftless_document::{ActorId, Candidate, Entry, EntryId, Policy, RecordId};
+use driftless_document::{ActorId, Candidate, Entry, EntryId, RecordId};
 use driftless_store::{KeyReader, Visit};
 
 use crate::error::EngineError;
 use crate::membership::Member;
 use crate::replica::Replica;
+use crate::rules::InForce;
 use crate::space::Space;
 use crate::types::{ConflictView, DeviceName, RecordKey};
 
@@ -103,7 +104,7 @@ impl Replica {
             .into_iter()
             .find(named)
             .ok_or_else(not_found)?;
-        Ok(view(key, entry, &self.members()))
+        Ok(view(&self.core.rules, key, entry, &self.members()))
     }
 
     pub(crate) fn members(&self) -> BTreeMap<[u8; 8], Member> {
@@ -139,9 +140,13 @@ pub(crate) fn device_names(
     named.collect()
 }
 
-fn view(key: RecordKey, entry: Entry, members: &BTreeMap<[u8; 8], Member>) -> ConflictView {
-    let policy = Policy::default();
-    let verdict = entry.verdict(&policy);
+fn view(
+    rules: &InForce,
+    key: RecordKey,
+    entry: Entry,
+    members: &BTreeMap<[u8; 8], Member>,
+) -> ConflictView {
+    let (rule, policy, verdict) = rules.verdict(&key.collection, &entry);
     let candidates = entry.candidates.iter().map(Candidate::actor);
     let outcomes = entry.outcomes.iter().map(Candidate::actor);
     let all = entry.members.iter().map(|member| member.operation.actor);
@@ -151,7 +156,10 @@ fn view(key: RecordKey, entry: Entry, members: &BTreeMap<[u8; 8], Member>) -> Co
     ConflictView {
         status: verdict.status,
         resolved: verdict.resolved,
-        policy,
+        picked: verdict.picked,
+        provisional: verdict.provisional,
+        policy: policy.clone(),
+        rule,
         key,
         entry,
         devices,

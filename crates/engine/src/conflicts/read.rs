@@ -112,7 +112,7 @@ impl Replica {
                 if is_settled && filter.status.is_some_and(|s| s != Status::Resolved) {
                     continue;
                 }
-                let view = view(key.clone(), entry, &members);
+                let view = view(&self.core.rules, key.clone(), entry, &members);
                 let fits = filter.status.is_none_or(|status| status == view.status);
                 if fits && visit(view) == Visit::Stop {
                     return Visit::Stop;

@@ -31,7 +31,8 @@ use crate::clock::HybridClock;
 use crate::documents::Documents;
 use crate::error::EngineError;
 use crate::feeds::{Feed, Feeds};
-use crate::membership::{MembershipLog, RecordRefusal};
+use crate::membership::{Member, MembershipLog, RecordRefusal};
+use crate::rules::InForce;
 use crate::space::{self, Keys, Space};
 use crate::types::{RecordKey, Replayed};
 
@@ -59,6 +60,8 @@ pub(crate) struct Core {
     documents: Documents,
     /// Records whose conflict entries are to be computed before the batch is applied.
     contested: BTreeMap<RecordKey, Contested>,
+    /// The rules that hold, and whom they know.
+    pub(crate) rules: InForce,
     /// The devices whose grants stand, as of the log.
     granted: BTreeSet<DeviceId>,
     /// The envelopes whose authors took them back, each with whether it is kept all the same.
@@ -283,19 +286,20 @@ impl Core {
             base,
             keys: Keys(log.workspace()),
             device,
-            log,
             feeds: Feeds::default(),
             state: State::default(),
             packed_before: packs.end(),
             packed: PackedIndex::new(packs),
             documents: Documents::default(),
             contested: BTreeMap::new(),
+            rules: InForce::of(&log),
             granted: BTreeSet::new(),
             take_backs: BTreeMap::new(),
             turned: false,
+            log,
             derivations: 0,
         };
-        core.granted = core.resolve_grants();
+        core.granted = granted_of(&core.log.resolved());
         core
     }
 
@@ -377,7 +381,9 @@ impl Core {
         let (hash, bytes) = (record.hash(), record.encode());
         self.log.insert(record)?;
         self.base.put(self.keys.member(&hash), bytes);
-        let granted = self.resolve_grants();
+        let resolved = self.log.resolved();
+        let granted = granted_of(&resolved);
+        self.rules.follow(&self.log, &resolved);
         if granted != self.granted {
             let changed: Vec<_> = granted.symmetric_difference(&self.granted).collect();
             self.state.stale |= changed
@@ -400,14 +406,6 @@ impl Core {
     pub(crate) fn stage_genesis(&mut self, genesis: &MemberRecord) {
         self.base
             .put(self.keys.member(&genesis.hash()), genesis.encode());
-    }
-
-    fn resolve_grants(&self) -> BTreeSet<DeviceId> {
-        let resolved = self.log.resolved().into_iter();
-        resolved
-            .filter(|(_, granted)| *granted)
-            .map(|(member, _)| member.device)
-            .collect()
     }
 
     /// Whether a device's admission stands when all membership records are looked at.
@@ -461,6 +459,12 @@ impl Core {
         self.contested.clear();
         self.documents.clear();
     }
+}
+
+/// The devices whose grants stand.
+fn granted_of(resolved: &[(Member, bool)]) -> BTreeSet<DeviceId> {
+    let granted = resolved.iter().filter(|(_, granted)| *granted);
+    granted.map(|(member, _)| member.device).collect()
 }
 
 /// The bytes of a note frame.

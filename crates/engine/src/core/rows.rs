@@ -1,6 +1,6 @@
 //! What the store keeps of one record: its row, its document, its conflict entries.
 
-use driftless_document::{ChangeHash, Evidence, Record, RecordId, Row};
+use driftless_document::{ChangeHash, Evidence, Record, RecordId, Row, evidence};
 use driftless_store::Visit;
 
 use super::{Core, Update};
@@ -55,6 +55,11 @@ impl StoredRow {
             forked: prefix[1] & FORKED_BIT != 0,
             entries: u32::from_le_bytes([prefix[3], prefix[4], prefix[5], prefix[6]]),
         })
+    }
+
+    /// Whether some overlap of a stored row's record is not settled, without decoding it.
+    pub(crate) fn says_unsettled(bytes: &[u8]) -> bool {
+        bytes.get(1).is_some_and(|flags| flags & UNSETTLED_BIT != 0)
     }
 
     /// Whether the history of a stored row forks, without decoding it.
@@ -133,6 +138,15 @@ impl Core {
     pub(crate) fn stored_evidence(&self, key: &RecordKey) -> Result<Option<Evidence>, EngineError> {
         let bytes = self.base.get(&self.keys.record(Space::Conflict, key))?;
         Ok(bytes.map(|bytes| Evidence::decode(&bytes)).transpose()?)
+    }
+
+    /// The conflict entries of a record, those of what is staged included.
+    pub(crate) fn evidence_now(&self, key: &RecordKey) -> Result<Evidence, EngineError> {
+        if !self.contested.contains_key(key) {
+            return self.evidence(key);
+        }
+        let changes = self.record(key)?.changes()?;
+        Ok(evidence(&key.collection, key.record, &changes))
     }
 
     /// Shows every row of a collection, or of all, in (collection, id) order.

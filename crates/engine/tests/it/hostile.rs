@@ -6,7 +6,11 @@ use proptest::prelude::*;
 
 use crate::support::{Device, assert_equal, hello, insert, set, sync, two};
 
-fn first_failure(replica: &mut Replica, frames: &[Vec<u8>], peer: &Device) -> Option<Code> {
+pub(crate) fn first_failure(
+    replica: &mut Replica,
+    frames: &[Vec<u8>],
+    peer: &Device,
+) -> Option<Code> {
     let session = replica.start_session(SessionStart {
         side: Side::Listener,
         peer: peer.key().device_id(),

@@ -18,4 +18,5 @@ mod packing_size;
 mod quarantine;
 mod reading;
 mod refused;
+mod rules;
 mod support;

@@ -146,6 +146,17 @@ pub struct Admit {
 
 wire!(Admit { join });
 
+/// Which rules hold in the workspace from here on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetRules {
+    /// The rules in the form in which they travel, 1 to 32 KiB: what they mean is not this crate's to know.
+    pub rules: Vec<u8>,
+}
+
+wire!(SetRules {
+    rules: bytes(limits::RULES)
+});
+
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -160,6 +171,8 @@ pub enum RecordBody {
     Admit(Admit),
     /// Several heads become one.
     Merge,
+    /// The rules of the workspace change.
+    SetRules(SetRules),
     /// A kind, or a role, of a newer release: kept and passed on.
     Unknown {
         /// The kind's number.
@@ -174,6 +187,7 @@ const INVITE: u8 = 2;
 const JOIN: u8 = 3;
 const ADMIT: u8 = 4;
 const MERGE: u8 = 5;
+const SET_RULES: u8 = 6;
 
 impl RecordBody {
     pub(super) fn kind(&self) -> u8 {
@@ -183,6 +197,7 @@ impl RecordBody {
             Self::Join(_) => JOIN,
             Self::Admit(_) => ADMIT,
             Self::Merge => MERGE,
+            Self::SetRules(_) => SET_RULES,
             Self::Unknown { kind, .. } => *kind,
         }
     }
@@ -199,6 +214,7 @@ impl RecordBody {
             Self::Join(join) => codec::encode(join),
             Self::Admit(admit) => codec::encode(admit),
             Self::Merge => Vec::new(),
+            Self::SetRules(set) => codec::encode(set),
             Self::Unknown { bytes, .. } => bytes.clone(),
         }
     }
@@ -223,6 +239,7 @@ impl RecordBody {
             ADMIT => Self::Admit(codec::decode(&bytes, limit)?),
             MERGE if bytes.is_empty() => Self::Merge,
             MERGE => return Err(DecodeError::Trailing { left: bytes.len() }),
+            SET_RULES => Self::SetRules(codec::decode(&bytes, limit)?),
             _ => Self::Unknown { kind, bytes },
         })
     }
@@ -241,6 +258,9 @@ impl RecordBody {
                 Err(RecordError::Uses)
             }
             Self::Join(join) => check_name(&join.name),
+            Self::SetRules(set) if !(1..=limits::RULES).contains(&set.rules.len()) => {
+                Err(RecordError::Rules)
+            }
             _ => Ok(()),
         }
     }

@@ -5,7 +5,7 @@
 use driftless_golden::Goldens;
 use driftless_protocol::{
     Admit, Chunk, Code, Cursor, CursorEntry, Domain, Envelope, FeedId, Handshake, Hash, InviteLink,
-    Keep, Message, Predecessor, Record, RecordBody, RunSet, WorkspaceId, decode_batch,
+    Keep, Message, Predecessor, Record, RecordBody, RunSet, SetRules, WorkspaceId, decode_batch,
     encode_batch, membership_digest, workspace_tag,
 };
 
@@ -121,6 +121,17 @@ fn membership_records() {
     )
     .unwrap();
     record("record_merge", &merge);
+    let body = RecordBody::SetRules(SetRules {
+        rules: br#"{"version":1}"#.to_vec(),
+    });
+    let rules = Record::sign(
+        &key(1),
+        Some(invite().workspace()),
+        vec![merge.hash()],
+        body,
+    )
+    .unwrap();
+    record("record_set_rules", &rules);
     golden(
         "membership_digest",
         &membership_digest(&[admit.hash(), merge.hash()]),

@@ -1,8 +1,8 @@
 //! Membership records: signed, linked, and open for kinds to come.
 
 use driftless_protocol::{
-    Admit, DecodeError, Genesis, Hash, Invite, Record, RecordBody, RecordError, Role,
-    membership_digest, workspace_id_of,
+    Admit, DecodeError, Genesis, Hash, Invite, Record, RecordBody, RecordError, Role, SetRules,
+    limits, membership_digest, workspace_id_of,
 };
 
 use crate::common::{genesis, invite, join, key, mutations};
@@ -218,10 +218,20 @@ fn records_that_cannot_be_are_refused_where_they_are_made() {
     }
     let large = RecordBody::Unknown {
         kind: 77,
-        bytes: vec![0; 4096],
+        bytes: vec![0; limits::RECORD],
     };
-    let refused = Record::sign(&key(1), workspace, parent, large);
+    let refused = Record::sign(&key(1), workspace, parent.clone(), large);
     assert!(matches!(refused, Err(RecordError::TooLarge { .. })));
+    for length in [0, limits::RULES + 1] {
+        let rules = vec![b' '; length];
+        let body = RecordBody::SetRules(SetRules { rules });
+        let refused = Record::sign(&key(1), workspace, parent.clone(), body);
+        assert_eq!(refused, Err(RecordError::Rules));
+    }
+    let rules = vec![b' '; limits::RULES];
+    let most = RecordBody::SetRules(SetRules { rules });
+    let most = Record::sign(&key(1), workspace, parent, most).unwrap();
+    assert_eq!(Record::decode(&most.encode()), Ok(most));
 }
 
 #[test]
@@ -232,12 +242,12 @@ fn a_newer_version_and_too_many_bytes_are_told_apart_from_damage() {
         Record::decode(&bytes),
         Err(DecodeError::UnknownVersion { found: 2 }.into())
     );
-    let long = vec![1; 5000];
+    let long = vec![1; limits::RECORD + 1];
     assert_eq!(
         Record::decode(&long),
         Err(DecodeError::TooLong {
-            length: 5000,
-            limit: 4096
+            length: limits::RECORD + 1,
+            limit: limits::RECORD
         }
         .into())
     );

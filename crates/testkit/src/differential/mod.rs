@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub use records::check_on_records;
 pub use tally::{REACHED, Tally};
 
-use driftless_document::{Change, Entry, Evidence, Policy, Status, evidence};
+use driftless_document::{Change, Entry, Evidence, NoAuthors, Policy, Status, evidence};
 
 use crate::histories::{COLLECTION, Dice, Plan, RECORD, shuffled};
 use crate::oracle::{self, Canary, Episode};
@@ -108,7 +108,7 @@ pub fn compare(found: &Evidence, expected: &[Episode]) -> Result<Tally, String> 
         return Err(format!("unsettled is {}, not {unsettled}", found.unsettled));
     }
     for (entry, episode) in found.entries.iter().zip(stored) {
-        let verdict = entry.verdict(&Policy::Review);
+        let verdict = entry.verdict(&Policy::Review, &NoAuthors);
         let decided = episode.entry.outcomes.last().map(|o| o.shown.clone());
         if verdict.status != episode.status || verdict.resolved != decided {
             return Err(format!(

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{
-    Change, EntryId, Evidence, Kind, MemberAction, Policy, Shown, Status, Value, evidence,
+    Change, EntryId, Evidence, Kind, MemberAction, NoAuthors, Policy, Shown, Status, Value,
+    evidence,
 };
 use driftless_testkit::differential::{self, Tally};
 use driftless_testkit::histories::{
@@ -139,7 +140,7 @@ fn a_write_by_someone_who_saw_everything_settles_its_register() {
             let everything = plain.everything();
             prop_assert!(plain.write(actor(0, 99), &everything, &[settle]));
             for entry in log(&plain.changes).entries {
-                let status = entry.verdict(&Policy::Review).status;
+                let status = entry.verdict(&Policy::Review, &NoAuthors).status;
                 let is_it = entry.id == episode.entry.id && entry.kind != Kind::Integrity;
                 prop_assert!(!is_it || status == Status::Resolved);
             }

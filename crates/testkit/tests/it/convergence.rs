@@ -1,6 +1,6 @@
 //! Replicas that got the same changes are the same, in whatever order the changes came.
 
-use driftless_document::{Intent, Kind, Policy, Record, Status, evidence};
+use driftless_document::{Intent, Kind, NoAuthors, Policy, Record, Status, evidence};
 use driftless_testkit::differential::check_on_records;
 use driftless_testkit::histories::{self, COLLECTION, Dice, Manner, Plan, RECORD, shuffled};
 use driftless_testkit::plain::actor;
@@ -120,7 +120,7 @@ fn a_settled_register_shows_what_was_decided() {
         let mut record = replicas.records[0].clone();
         let changes = record.changes().expect("a record gives its changes");
         for entry in evidence(COLLECTION, RECORD, &changes).entries {
-            let is_open = entry.verdict(&Policy::Review).status == Status::Open;
+            let is_open = entry.verdict(&Policy::Review, &NoAuthors).status == Status::Open;
             let is_register = matches!(
                 entry.kind,
                 Kind::RecordDeleted | Kind::PutDelete | Kind::PutPut
@@ -156,7 +156,7 @@ fn a_settled_register_shows_what_was_decided() {
                 let changes = record.changes().expect("a record gives its changes");
                 for now in evidence(COLLECTION, RECORD, &changes).entries {
                     let is_other = now.register != key || now.kind == Kind::Integrity;
-                    let status = now.verdict(&Policy::Review).status;
+                    let status = now.verdict(&Policy::Review, &NoAuthors).status;
                     prop_assert!(is_other || status == Status::Resolved);
                 }
                 record = before;
