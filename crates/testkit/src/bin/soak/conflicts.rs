@@ -13,13 +13,18 @@ const MANY: u64 = 10_000;
 /// One in so many histories at least has to reach each of it.
 const RARE: u64 = 2_000;
 
+/// Steps of one history, at most: about two thirds of them are changes.
+const STEPS: usize = 100;
 /// One in so many histories is carried out on real records too, which takes longer.
 const ON_RECORDS: u64 = 20;
 
 pub(crate) fn soak(options: &Options) -> Result<(), String> {
     let mut all = Tally::default();
     let mut records = 0_u64;
-    let manner = Manner::default();
+    let manner = Manner {
+        steps: STEPS,
+        ..Manner::default()
+    };
     let cases = options.each("histories", |seed| {
         let plan = Plan::random(seed, &manner);
         let on_records = seed % ON_RECORDS == 0;
