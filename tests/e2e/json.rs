@@ -14,7 +14,7 @@ use crate::quarantine::refused;
 use crate::support::{Device, World, files_below, run, text};
 
 /// Measures, which differ with random salts, signatures and the machine.
-const MEASURES: [&str; 14] = [
+const MEASURES: [&str; 15] = [
     "bytes",
     "bytes_sent",
     "bytes_received",
@@ -27,6 +27,7 @@ const MEASURES: [&str; 14] = [
     "store_bytes_after",
     "store_live_bytes",
     "round_trips",
+    "decision_seconds",
     "seconds",
     "time_ms",
 ];
@@ -221,7 +222,9 @@ fn tell_of_devices(answers: &mut Answers, laptop: &Device, phone: &Device) {
 
 fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     // One write more on one side, so that the order of the two is not that of random ids.
-    phone.json(["set", "c", "key:a", "other=1"]);
+    for key in ["key:a", "key:b"] {
+        phone.json(["set", "c", key, "other=1"]);
+    }
     for (device, value) in [(laptop, "n=3"), (phone, "n=4")] {
         device.json(["set", "c", "key:a", value]);
         device.json(["set", "c", "key:b", value]);
@@ -349,6 +352,8 @@ fn conflict_closed(world: &World) -> Json {
     let other = world.join("other", serving.link());
     other.json(["sync", &serving.url]);
     serving.stop();
+    // One write more on one side, for the same reason as above.
+    other.json(["set", "c", &id, "other=1"]);
     one.json(["set", "c", &id, "n=1"]);
     other.json(["set", "c", &id, "n=2"]);
     let serving = one.serve();

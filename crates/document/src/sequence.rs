@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::change::{Action, Change, Operation};
+use crate::change::{Action, Operation};
 use crate::ids::OpId;
 use crate::value::Value;
 
@@ -38,17 +38,6 @@ struct Step {
 }
 
 impl Sequence {
-    /// The text or list with this key, of changes that are numbered as they stand here, each after its past.
-    pub(crate) fn of(key: &str, changes: &[Change]) -> Self {
-        let mut sequence = Self::default();
-        for (n, change) in changes.iter().enumerate() {
-            for (id, operation) in change.numbered().filter(|(_, o)| o.key == key) {
-                sequence.push(n, id, operation);
-            }
-        }
-        sequence
-    }
-
     /// Takes in an operation of a change, after all that change knew of.
     pub(crate) fn push(&mut self, change: usize, id: OpId, operation: &Operation) {
         let (element, value) = match &operation.action {
@@ -125,17 +114,6 @@ impl Sequence {
             let (_, value) = element.live(*id, &includes).pop_last()?;
             Some((*id, value))
         })
-    }
-
-    /// The text after these changes.
-    pub(crate) fn text(&self, includes: impl Fn(usize) -> bool) -> String {
-        let mut text = String::new();
-        for (_, value) in self.read(includes) {
-            if let Value::String(character) = value {
-                text.push_str(character);
-            }
-        }
-        text
     }
 }
 

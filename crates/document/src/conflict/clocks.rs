@@ -264,3 +264,80 @@ impl<'a> CommonPast<'a> {
         self.known.get(&chain).is_some_and(|&known| known >= place)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The fork of some changes given by device and dependencies.
+    fn fork(changes: &[(u8, Vec<usize>)]) -> Fork {
+        let devices = changes.iter().map(|(device, _)| [*device; 8]);
+        let deps: Vec<_> = changes.iter().map(|(_, deps)| deps.clone()).collect();
+        Fork::new(0..changes.len(), devices, &deps)
+    }
+
+    /// How many numbers the clocks have together.
+    fn numbers(fork: &Fork) -> usize {
+        fork.clocks.iter().map(|clock| clock.len()).sum()
+    }
+
+    #[test]
+    fn two_long_branches_take_two_chains_and_no_clock_a_change() {
+        let row = |n: usize| (1, Vec::from_iter(n.checked_sub(1)));
+        let mut changes: Vec<_> = (0..10_000).map(row).collect();
+        changes.push((2, Vec::new()));
+        changes.extend((10_001..20_000).map(|n| (2, vec![n - 1])));
+        let fork = fork(&changes);
+        assert_eq!((fork.clocks.len(), numbers(&fork)), (1, 0));
+        assert!(fork.knew(9_999, 0) && fork.knew(19_999, 10_000));
+        assert!(!fork.knew(19_999, 9_999) && !fork.knew(9_999, 10_000));
+    }
+
+    #[test]
+    fn devices_that_meet_again_and_again_go_on_in_their_chains() {
+        // A third device knows nothing of all this, so it is one fork.
+        let mut changes = vec![(3, Vec::new()), (1, Vec::new())];
+        for _ in 0..100 {
+            let last = changes.len() - 1;
+            changes.push((1, vec![last]));
+            changes.push((2, vec![last]));
+            changes.push((1, vec![last + 1, last + 2]));
+        }
+        let fork = fork(&changes);
+        let chains: std::collections::BTreeSet<_> = fork.links.iter().map(|l| l.chain).collect();
+        assert_eq!(chains.len(), 3);
+        let last = changes.len() - 1;
+        assert!((1..last).all(|n| fork.knew(last, n)));
+        assert!(!fork.knew(last, 0) && !fork.knew(last - 1, last - 2));
+    }
+
+    #[test]
+    fn what_a_change_knew_is_what_its_dependencies_say_over_any_number_of_steps() {
+        let mut dice = 7u64;
+        let mut roll = |end: usize| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            usize::try_from(dice >> 33).unwrap_or(0) % end
+        };
+        for _ in 0..200 {
+            let mut changes: Vec<(u8, Vec<usize>)> = Vec::new();
+            let mut pasts: Vec<Vec<bool>> = Vec::new();
+            for n in 0..40 {
+                let count = if n == 0 { 0 } else { roll(3) };
+                let deps: Vec<usize> = (0..count).map(|_| roll(n)).collect();
+                let mut past = vec![false; 40];
+                for &dep in &deps {
+                    past[dep] = true;
+                    (0..40).for_each(|m| past[m] |= pasts[dep][m]);
+                }
+                pasts.push(past);
+                changes.push((u8::try_from(roll(4)).unwrap_or(0), deps));
+            }
+            let fork = fork(&changes);
+            for later in 0..40 {
+                for earlier in (0..40).filter(|&earlier| earlier != later) {
+                    assert_eq!(fork.knew(later, earlier), pasts[later][earlier]);
+                }
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! contests anything after it. What lies between two such changes is a fork, and only inside forks is it kept
 //! who knew of whom. So a long history with little concurrency costs little.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -21,7 +22,7 @@ impl Forks {
     /// Finds the forks of a history in which every change follows its past.
     ///
     /// Dependencies that are none of these changes are known to all of them.
-    pub(super) fn of(changes: &[&Change]) -> Self {
+    pub(super) fn of<C: Borrow<Change>>(changes: &[C]) -> Self {
         let deps = dependencies(changes);
         let separates = separators(&deps);
         let mut forks = Vec::new();
@@ -34,7 +35,8 @@ impl Forks {
             let end = (start..changes.len())
                 .find(|&n| separates[n])
                 .unwrap_or(changes.len());
-            let devices = changes[start..end].iter().map(|c| c.actor.device_prefix());
+            let inside = changes[start..end].iter().map(Borrow::borrow);
+            let devices = inside.map(|change: &Change| change.actor.device_prefix());
             forks.push(Fork::new(start..end, devices, &deps[start..end]));
             start = end;
         }
@@ -84,21 +86,15 @@ pub(super) fn within<T>(
     from..to
 }
 
-fn dependencies(changes: &[&Change]) -> Vec<Vec<usize>> {
-    let index: BTreeMap<ChangeHash, usize> = changes
-        .iter()
-        .enumerate()
-        .map(|(n, c)| (c.hash, n))
-        .collect();
-    let known = |change: &&Change| {
-        change
-            .deps
-            .iter()
-            .filter_map(|hash| index.get(hash))
-            .copied()
-            .collect()
+fn dependencies<C: Borrow<Change>>(changes: &[C]) -> Vec<Vec<usize>> {
+    let changes = || changes.iter().map(Borrow::borrow);
+    let hashes = changes().map(|change: &Change| change.hash);
+    let index: BTreeMap<ChangeHash, usize> = hashes.zip(0..).collect();
+    let known = |change: &Change| {
+        let deps = change.deps.iter().filter_map(|hash| index.get(hash));
+        deps.copied().collect()
     };
-    changes.iter().map(known).collect()
+    changes().map(known).collect()
 }
 
 /// Which changes separate the history: everything before is known to them, everything after knows them.

@@ -88,3 +88,75 @@ impl<'a> Scan<'a> {
         separates
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Link;
+    use crate::ids::{ActorId, ChangeHash};
+
+    fn hash(n: usize) -> ChangeHash {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&(n as u64).to_be_bytes());
+        ChangeHash(bytes)
+    }
+
+    fn graph(deps: &[Vec<usize>]) -> ChangeGraph {
+        let mut graph = ChangeGraph::default();
+        for (n, deps) in deps.iter().enumerate() {
+            let deps: Vec<_> = deps.iter().map(|&dep| hash(dep)).collect();
+            graph.push(Link {
+                hash: hash(n),
+                actor: ActorId([1; 16]),
+                seq: n as u64 + 1,
+                max_op: n as u64 + 1,
+                deps: &deps,
+            });
+        }
+        graph
+    }
+
+    /// 10,000 changes in a row, and one that knew of all but the last 10.
+    fn long() -> Vec<Vec<usize>> {
+        let mut deps: Vec<_> = (0..10_000)
+            .map(|n: usize| Vec::from_iter(n.checked_sub(1)))
+            .collect();
+        deps.push(vec![9_989]);
+        deps
+    }
+
+    #[test]
+    fn what_lies_before_a_fork_is_not_looked_at() {
+        let graph = graph(&long());
+        let none = BTreeSet::new();
+        let mut scan = Scan::new(&graph, &none);
+        assert_eq!(scan.fork_of(10_000), 9_990);
+        assert_eq!(
+            scan.at, 9_989,
+            "one more than the window has, to know where it begins"
+        );
+        assert_eq!(scan.fork_of(9_995), 9_990);
+        assert_eq!(scan.fork_of(500), 500);
+    }
+
+    #[test]
+    fn a_genesis_change_is_beside_nothing() {
+        let mut deps = long();
+        deps.push(Vec::new()); // of a field that is new
+        deps.push(vec![9_999, 10_000, 10_001]);
+        deps.push(vec![10_002]);
+        let graph = graph(&deps);
+        let genesis = BTreeSet::from([10_001]);
+        let mut scan = Scan::new(&graph, &genesis);
+        assert_eq!(scan.fork_of(10_003), 10_003);
+        assert_eq!(scan.fork_of(10_000), 9_990);
+    }
+
+    #[test]
+    fn a_fork_from_the_beginning_begins_there() {
+        let graph = graph(&[vec![], vec![], vec![0], vec![1, 2]]);
+        let none = BTreeSet::new();
+        assert_eq!(Scan::new(&graph, &none).fork_of(3), 0);
+        assert_eq!(Scan::new(&graph, &none).fork_of(2), 0);
+    }
+}

@@ -156,12 +156,12 @@ fn conditions_on_history_and_authors_are_asked_of_the_log_of_members() {
     assert!(!matches("type = [\"float\", \"string\"]", &log));
 }
 
-// tidy: table
 #[test]
 #[expect(
     clippy::too_many_lines,
     reason = "a table of documents and what is said of each"
 )]
+// tidy: table
 fn a_bad_rule_is_refused_with_the_key_it_is_in() {
     let two = |third: &str| {
         format!(

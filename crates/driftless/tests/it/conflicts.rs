@@ -273,14 +273,29 @@ async fn a_field_is_explained_before_and_after_it_was_edited_on_both_devices() {
     assert_eq!(object["after"][0]["text"], json!(told.after[0].1));
     assert_eq!(told.to_string().lines().count(), 10);
 
+    two.server.stop().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn both_devices_count_the_log_alike() {
+    let two = two().await;
+    contested(&two, 3).await;
+    let conflicts = two.a.conflicts();
+    let open = open_conflicts(&two.a).await;
+    conflicts
+        .resolve(&open[0], Resolution::Keep(0))
+        .await
+        .unwrap();
+    conflicts.acknowledge(&open[1], "fine").await.unwrap();
     let insight = conflicts.insight(10).await.unwrap();
     two.b.sync().again().await.unwrap();
     assert_eq!(two.b.conflicts().insight(10).await.unwrap(), insight);
     let object = driftless::insight_to_json(&insight);
     assert_eq!(
         (&object["opened"], &object["decided"]),
-        (&json!(1), &json!(1))
+        (&json!(3), &json!(1))
     );
     assert_eq!(object["hottest"][0]["path"], "title");
+    assert_eq!((insight.acknowledged, insight.open), (1, 1));
     two.server.stop().await;
 }

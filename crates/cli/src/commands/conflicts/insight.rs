@@ -5,6 +5,7 @@ use driftless::{Database, insight_to_json};
 use crate::conflict_args::Insight;
 use crate::failure::Failure;
 use crate::output::{Output, thousands};
+use crate::sides::{COLUMNS_OF_NO_TERMINAL, paragraph};
 use crate::table::Table;
 
 /// Milliseconds of a second.
@@ -24,6 +25,7 @@ pub(super) async fn run(
             insight.auto_merges,
             "times edits made apart were merged without a word",
         ),
+        (insight.agreed, "fields in which all sides wrote the same"),
         (
             insight.merged_by_type,
             "overlaps merged by the field's type",
@@ -43,10 +45,29 @@ pub(super) async fn run(
             "{time:>9} from overlap to decision, half of them in less"
         ))?;
     }
-    if insight.hottest.is_empty() {
-        return Ok(());
+    if !insight.hottest.is_empty() {
+        output.line("")?;
+        output.table(&hottest(&insight))?;
     }
-    output.line("")?;
+    for suggestion in &insight.suggestions {
+        let sentence = format!(
+            "The policy `{}` would have decided {} of {} decisions on {} of {} as people did.",
+            suggestion.policy,
+            thousands(suggestion.alike),
+            thousands(suggestion.decisions),
+            suggestion.path,
+            suggestion.collection,
+        );
+        output.line("")?;
+        let columns = output.width().unwrap_or(COLUMNS_OF_NO_TERMINAL);
+        let lines = paragraph(&sentence, columns);
+        lines.iter().try_for_each(|line| output.line(line))?;
+    }
+    Ok(())
+}
+
+/// The fields with the most conflicts.
+fn hottest(insight: &driftless::Insight) -> Table {
     let mut table = Table::new(["COLLECTION", "FIELD", "CONFLICTS", "OPEN"]);
     for field in &insight.hottest {
         table.push([
@@ -56,7 +77,7 @@ pub(super) async fn run(
             &thousands(field.open),
         ]);
     }
-    output.table(&table)
+    table
 }
 
 /// A time a person can read: `42s`, `7m`, `3h`, `12d`.

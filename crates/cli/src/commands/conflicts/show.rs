@@ -104,9 +104,9 @@ fn members(conflict: &Conflict) -> Table {
             MemberAct::Text { deleted, inserted } => {
                 let signs = [("[-", deleted, "-]"), ("{+", inserted, "+}")];
                 let signs = signs.iter().filter(|(_, text, _)| !text.is_empty());
-                signs
-                    .map(|(before, text, behind)| format!("{before}{text}{behind}"))
-                    .collect()
+                let signs =
+                    signs.flat_map(|(before, text, behind)| [before, text.as_str(), behind]);
+                signs.collect()
             }
             _ => String::new(),
         };
