@@ -28,7 +28,6 @@ const MEASURES: [&str; 15] = [
     "store_bytes_after",
     "store_live_bytes",
     "round_trips",
-    "decision_seconds",
     "seconds",
     "time_ms",
 ];

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use driftless::{ConnectionStatus, Role, StatusReport, StoreReport, rules_summary_to_json};
+use driftless::{
+    ConnectionStatus, Role, RulesSummary, StatusReport, StoreReport, rules_summary_to_json,
+};
 use serde_json::{Value as Json, json};
 
 use crate::args::Rebuild;
@@ -110,6 +112,21 @@ fn print_connections(
     Ok(())
 }
 
+/// The rules that hold, where somebody has set some.
+fn print_rules(output: &mut Output, rules: &RulesSummary) -> Result<(), Failure> {
+    let Some(version) = rules.version else {
+        return Ok(());
+    };
+    let held = match &rules.not_understood {
+        None => count(rules.count as u64, "rule"),
+        Some(error) => {
+            let why = clean(&error.to_string());
+            format!("rules that are not understood here ({why})")
+        }
+    };
+    output.line(&format!("{held}, version {version}"))
+}
+
 fn print_status(
     output: &mut Output,
     status: &StatusReport,
@@ -151,19 +168,14 @@ fn print_status(
             ""
         }
     ))?;
-    if let Some(version) = status.rules.version {
-        let held = match &status.rules.not_understood {
-            None => count(status.rules.count as u64, "rule"),
-            Some(error) => format!(
-                "rules that are not understood here ({})",
-                clean(&error.to_string())
-            ),
-        };
-        output.line(&format!("{held}, version {version}"))?;
-    }
+    print_rules(output, &status.rules)?;
     if status.needs_newer_version {
         output.line("something here needs a newer version of driftless")?;
     }
+    output.table(&members_table(status))
+}
+
+fn members_table(status: &StatusReport) -> Table {
     let mut table = Table::new(["MEMBER", "ROLE", "LAST SYNC", "ADDRESS"]);
     for member in &status.members {
         let peer = status
@@ -185,7 +197,7 @@ fn print_status(
             &address,
         ]);
     }
-    output.table(&table)
+    table
 }
 
 /// `driftless digest`: equal on devices that hold the same, and nothing that may differ between them.

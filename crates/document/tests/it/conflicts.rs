@@ -1,7 +1,7 @@
 //! What overlapped, kind by kind, and what people say about it.
 
 use driftless_document::{
-    ChangeHash, Entry, Evidence, Intent, Kind, MemberAction, Record, RecordId, Review,
+    Candidate, ChangeHash, Entry, Evidence, Intent, Kind, MemberAction, Record, RecordId, Review,
     ReviewAction, Shown, Span, Value, evidence,
 };
 
@@ -435,7 +435,7 @@ fn a_value_above_fields_is_an_entry_as_long_as_both_stand() {
     assert_eq!(entry.members, []);
     let sides = [Shown::Value(text("Oslo 1")), Shown::Fields];
     assert_eq!(shown(&entry), sides);
-    let actors: Vec<_> = entry.candidates.iter().map(|c| c.actor()).collect();
+    let actors: Vec<_> = entry.candidates.iter().map(Candidate::actor).collect();
     assert_eq!(actors, [actor(1), actor(2)]);
     two.ana(&[acknowledge(&entry)]);
     assert!(only_entry(&two.ben).is_acknowledged());

@@ -127,7 +127,7 @@ fn review(log: &Evidence, which: u8, how: u8) -> Option<Vec<Intent>> {
     };
     let mut intents = vec![settle(&format!("$review/{name}"), Some(word))];
     let is_register = !entry.register.contains('#') && !entry.register.contains('/');
-    if how % 2 == 0 && is_register && entry.register != "$deleted" {
+    if how.is_multiple_of(2) && is_register && entry.register != "$deleted" {
         intents.push(settle(&entry.register, Some(Value::Int(7))));
     }
     Some(intents)

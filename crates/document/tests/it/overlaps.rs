@@ -202,9 +202,10 @@ fn shown(record: &Record) -> String {
     let mut all = serde_json::Map::new();
     all.extend(nested.fields);
     let fields = serde_json::Value::from(all);
-    let beside = match nested.shadowed.is_empty() {
-        true => String::new(),
-        false => format!(" beside `{}`", serde_json::Value::from(nested.shadowed)),
+    let beside = if nested.shadowed.is_empty() {
+        String::new()
+    } else {
+        format!(" beside `{}`", serde_json::Value::from(nested.shadowed))
     };
     let deleted = if row.deleted { "deleted; " } else { "" };
     format!("{deleted}`{fields}`{beside}")

@@ -156,18 +156,21 @@ fn conditions_on_history_and_authors_are_asked_of_the_log_of_members() {
     assert!(!matches("type = [\"float\", \"string\"]", &log));
 }
 
+// tidy: table
+/// Holds what is said of documents that are refused.
+fn refused(cases: &[(String, &str)]) {
+    for (document, expected) in cases {
+        let found = at(document);
+        assert!(
+            found.contains(expected),
+            "{document}\n  said   {found}\n  not    {expected}"
+        );
+    }
+}
+
 #[test]
-#[expect(
-    clippy::too_many_lines,
-    reason = "a table of documents and what is said of each"
-)]
-fn a_bad_rule_is_refused_with_the_key_it_is_in() {
-    let two = |third: &str| {
-        format!(
-            "version = 1\n[[rule]]\npolicy = \"max\"\n[[rule]]\npolicy = \"min\"\n[[rule]]\n{third}\n"
-        )
-    };
-    let cases = [
+fn a_document_that_is_no_rules_is_refused_with_what_is_wrong() {
+    refused(&[
         (String::new(), "`version` is missing"),
         (
             "version = 1.5".into(),
@@ -189,6 +192,20 @@ fn a_bad_rule_is_refused_with_the_key_it_is_in() {
             "version = 1\nrule = 3".into(),
             "rule: expected a list, found a number",
         ),
+        ("version = 1\nrule".into(), "not TOML: "),
+        ("{\"version\": 1, \"version\": 1}".into(), "stands twice"),
+        ("{\"version\": 1, }".into(), "not JSON"),
+    ]);
+}
+
+#[test]
+fn a_bad_policy_is_refused_with_the_key_it_is_in() {
+    let two = |third: &str| {
+        format!(
+            "version = 1\n[[rule]]\npolicy = \"max\"\n[[rule]]\npolicy = \"min\"\n[[rule]]\n{third}\n"
+        )
+    };
+    refused(&[
         (rule("path = \"a\""), "rule[0]: `policy` is missing"),
         (
             rule("policy = \"newest\""),
@@ -223,6 +240,20 @@ fn a_bad_rule_is_refused_with_the_key_it_is_in() {
             "rule[2].policy.custom: it is empty",
         ),
         (
+            rule("policy = \"max\"\nkind = \"record_deleted\""),
+            "rule[0].policy: `max` does not decide conflicts of kind record_deleted",
+        ),
+        (
+            rule("policy = \"edit_wins\"\npath = \"a\""),
+            "rule[0].policy: `edit_wins` decides about whole records, so the rule can have no `path`",
+        ),
+    ]);
+}
+
+#[test]
+fn a_bad_match_is_refused_with_the_key_it_is_in() {
+    refused(&[
+        (
             rule("polcy = \"max\""),
             "rule[0].polcy: there is no such key; here are name, collection",
         ),
@@ -251,14 +282,6 @@ fn a_bad_rule_is_refused_with_the_key_it_is_in() {
             "rule[0].kind: \"text\" is none of",
         ),
         (
-            rule("policy = \"max\"\nkind = \"record_deleted\""),
-            "rule[0].policy: `max` does not decide conflicts of kind record_deleted",
-        ),
-        (
-            rule("policy = \"edit_wins\"\npath = \"a\""),
-            "rule[0].policy: `edit_wins` decides about whole records, so the rule can have no `path`",
-        ),
-        (
             rule("policy = \"max\"\nedits = { min = 3, max = 2 }"),
             "rule[0].edits: `min` is greater than `max`",
         ),
@@ -282,17 +305,7 @@ fn a_bad_rule_is_refused_with_the_key_it_is_in() {
             rule("policy = \"max\"\nname = \"a\\u0007\""),
             "rule[0].name: it has a control character",
         ),
-        ("version = 1\nrule".into(), "not TOML: "),
-        ("{\"version\": 1, \"version\": 1}".into(), "stands twice"),
-        ("{\"version\": 1, }".into(), "not JSON"),
-    ];
-    for (document, expected) in cases {
-        let found = at(&document);
-        assert!(
-            found.contains(expected),
-            "{document}\n  said   {found}\n  not    {expected}"
-        );
-    }
+    ]);
 }
 
 #[test]

@@ -303,12 +303,12 @@ impl Core {
         let heads = row.as_ref().map(|stored| stored.row.heads.as_slice());
         let cached = self.documents.get(key);
         let loaded; // only where it is not at hand: a copy of a long record takes longer than looking at it
-        let record = match cached.filter(|record| heads.is_some_and(|h| record.heads() == h)) {
-            Some(record) => record,
-            None => {
-                loaded = self.record_of(key, row.as_ref())?;
-                &loaded
-            }
+        let is_current = |record: &&Record| heads.is_some_and(|heads| record.heads() == heads);
+        let record = if let Some(record) = cached.filter(is_current) {
+            record
+        } else {
+            loaded = self.record_of(key, row.as_ref())?;
+            &loaded
         };
         let before = self.stored_evidence(key)?;
         let found = if before.is_none() && contested.was_unsettled {
