@@ -30,8 +30,8 @@ pub struct Target {
     pub kind: Option<Type>,
     /// The element, where the register is one of a list.
     pub element: Option<OpId>,
-    /// The operation that names the write there.
-    pub operation: OpId,
+    /// The operation that names the write there; none where it is that the register has a value and fields below.
+    pub operation: Option<OpId>,
     change: usize,
 }
 
@@ -91,8 +91,30 @@ impl<'a> View<'a> {
                 other.register == target.register && apart(other.change, target.change)
             })
         };
-        let meeting: Vec<Target> = all.iter().filter(meets).cloned().collect();
+        let mut meeting: Vec<Target> = all.iter().filter(meets).cloned().collect();
+        meeting.extend(self.shapes());
         if meeting.is_empty() { all } else { meeting }
+    }
+
+    /// The fields that may have both a value and fields below.
+    fn shapes(&self) -> impl Iterator<Item = Target> {
+        let values = FIELDS
+            .iter()
+            .filter(|(key, kind)| *kind == Type::Scalar && !self.live(key).is_empty());
+        let has_below = |key: &str| {
+            let below = format!("{key}.");
+            let mut changes = self.known.iter().map(|n| &self.changes[n]);
+            changes.any(|change| change.operations.iter().any(|o| o.key.starts_with(&below)))
+        };
+        let both = values.filter(move |(key, _)| has_below(key));
+        both.map(|(key, kind)| Target {
+            register: (*key).to_owned(),
+            key: (*key).to_owned(),
+            kind: Some(*kind),
+            element: None,
+            operation: None,
+            change: 0,
+        })
     }
 }
 
@@ -144,7 +166,7 @@ fn targets_of(change: &Change, n: usize) -> Vec<Target> {
             key,
             kind,
             element,
-            operation,
+            operation: Some(operation),
             change: n,
         });
     }
@@ -154,7 +176,7 @@ fn targets_of(change: &Change, n: usize) -> Vec<Target> {
             key: "$deleted".to_owned(),
             kind: None,
             element: None,
-            operation,
+            operation: Some(operation),
             change: n,
         });
     }

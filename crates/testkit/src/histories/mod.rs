@@ -49,7 +49,7 @@ pub const FIELDS: [(&str, Type); 13] = [
 ];
 
 /// The fields of one plan, as places in [`FIELDS`]: few, so that edits meet. The first ones are of scalars alone.
-const PALETTES: [&[usize]; 20] = [
+const PALETTES: [&[usize]; 21] = [
     &[0],
     &[0, 3],
     &[6],
@@ -70,6 +70,7 @@ const PALETTES: [&[usize]; 20] = [
     &[1, 2],
     &[0, 1, 2, 3, 4, 5],
     &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
+    &[8],
 ];
 /// How many of [`PALETTES`] have scalars alone.
 const SCALAR_PALETTES: usize = 2;

@@ -34,6 +34,8 @@ impl Default for Manner {
 
 impl Plan {
     /// The plan of a seed. How long it is, and how often its replicas hear of each other, is drawn first.
+    ///
+    /// It has at most two steps more than the manner says.
     pub fn random(seed: u64, manner: &Manner) -> Self {
         let mut dice = Dice(seed);
         let span = manner.replicas.end() - manner.replicas.start() + 1;
@@ -60,7 +62,14 @@ impl Plan {
             }
             step
         });
-        let steps = steps.collect();
+        let mut steps: Vec<Step> = steps.collect();
+        if !manner.scalars && dice.below(4) == 0 {
+            // Somebody who knows everything has the last word on it: seldom so by chance.
+            for what in [What::Meet, LAST_WORDS[dice.below(LAST_WORDS.len())]] {
+                let step = random_step(&mut dice);
+                steps.push(Step { what, ..step });
+            }
+        }
         Self {
             replicas,
             palette,
@@ -69,6 +78,14 @@ impl Plan {
         }
     }
 }
+
+/// What is said last of an entry.
+const LAST_WORDS: [What; 4] = [
+    What::Acknowledge,
+    What::Acknowledge,
+    What::Decide,
+    What::Reopen,
+];
 
 fn random_step(dice: &mut Dice) -> Step {
     let bytes = dice.roll().to_le_bytes();

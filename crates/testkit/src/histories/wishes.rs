@@ -3,7 +3,7 @@
 use driftless_document::{OpId, Value};
 
 use super::{Plan, Step, Type, What};
-use crate::oracle::entry_id;
+use crate::oracle::{entry_id, shape_id};
 use crate::view::{Target, View};
 
 /// What a person wants of one field.
@@ -245,16 +245,23 @@ fn target(step: Step, view: &View<'_>) -> Option<Target> {
     if targets.is_empty() {
         return None;
     }
-    Some(targets.swap_remove(usize::from(step.at) % targets.len()))
+    let at = match step.what {
+        What::Acknowledge if step.value >= 160 => targets.len() - 1, // a shape, if there is one
+        _ => usize::from(step.at) % targets.len(),
+    };
+    Some(targets.swap_remove(at))
 }
 
 fn review(target: &Target, value: Value) -> Wish {
-    let id = entry_id(
-        super::COLLECTION,
-        super::RECORD,
-        &target.register,
-        target.operation,
-    );
+    let id = match target.operation {
+        Some(operation) => entry_id(
+            super::COLLECTION,
+            super::RECORD,
+            &target.register,
+            operation,
+        ),
+        None => shape_id(super::COLLECTION, super::RECORD, &target.register),
+    };
     Wish::Settle {
         key: format!("$review/{id}"),
         value: Some(value),

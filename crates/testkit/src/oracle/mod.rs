@@ -16,7 +16,7 @@ mod text;
 use driftless_document::{Change, Entry, RecordId, Status};
 
 use clocks::Clocks;
-pub(crate) use names::entry_id;
+pub(crate) use names::{entry_id, shape_id};
 
 /// One episode as the oracle sees it, the merely agreed ones included.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,8 +110,8 @@ impl<'a> Oracle<'a> {
     }
 
     fn episodes(&self) -> Vec<Episode> {
-        let mut found = self.shapes();
         let reviews = self.reviews();
+        let mut found = self.shapes(&reviews);
         for register in self.registers() {
             for members in self.components(&register) {
                 found.push(self.episode(&register, &members, &reviews));

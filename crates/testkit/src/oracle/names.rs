@@ -20,7 +20,7 @@ pub(crate) fn entry_id(
 }
 
 /// The id of the entry that says a field has both a value and fields below it.
-pub(super) fn shape_id(collection: &str, record: RecordId, field: &str) -> EntryId {
+pub(crate) fn shape_id(collection: &str, record: RecordId, field: &str) -> EntryId {
     let mut input = Vec::new();
     for text in ["shape", collection, field] {
         push_text(&mut input, text);

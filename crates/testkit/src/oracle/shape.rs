@@ -2,13 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Action, Candidate, Entry, Kind, OpId, Shown, Status};
+use driftless_document::{
+    Action, Candidate, Entry, Kind, OpId, Review, ReviewAction, Shown, Status,
+};
 
 use super::names::shape_id;
+use super::reviews::Said;
 use super::{Episode, Oracle};
 
 impl Oracle<'_> {
-    pub(super) fn shapes(&self) -> Vec<Episode> {
+    /// The entries of the fields that have both, each open for as long as it is so.
+    pub(super) fn shapes(&self, reviews: &[Said]) -> Vec<Episode> {
         // What is live of each key, smallest operation first; what cannot be emptied is live for good.
         let mut live = BTreeMap::<&str, BTreeMap<OpId, Shown>>::new();
         let mut dead = BTreeSet::new();
@@ -42,21 +46,30 @@ impl Oracle<'_> {
             .filter_map(|(key, values)| {
                 let prefix = format!("{key}.");
                 let below = live.iter().filter(|(other, _)| other.starts_with(&prefix));
-                let smallest = below.flat_map(|(_, values)| values.keys()).min()?;
-                Some(self.shape(key, values, *smallest))
+                // Of what cannot be emptied its first operation stands for all.
+                let mut standing = BTreeSet::new();
+                for (_, values) in below {
+                    let objects = values.values().any(|shown| *shown == Shown::Fields);
+                    let count = if objects { 1 } else { values.len() };
+                    standing.extend(values.keys().take(count).copied());
+                }
+                (!standing.is_empty()).then(|| self.shape(key, values, &standing, reviews))
             })
             .collect()
     }
 
-    fn shape(&self, key: &str, values: &BTreeMap<OpId, Shown>, below: OpId) -> Episode {
+    fn shape(
+        &self,
+        key: &str,
+        values: &BTreeMap<OpId, Shown>,
+        below: &BTreeSet<OpId>,
+        reviews: &[Said],
+    ) -> Episode {
+        let id = shape_id(self.collection, self.record, key);
         let sides = values.iter().map(|(id, shown)| (*id, shown.clone()));
-        let sides = sides.chain(std::iter::once((below, Shown::Fields)));
+        let sides = sides.chain(below.first().map(|first| (*first, Shown::Fields)));
         let candidate = |(operation, shown): (OpId, Shown)| {
-            let change = self
-                .changes
-                .iter()
-                .find(|change| change.numbered().any(|(id, _)| id == operation));
-            let change = change.expect("a live operation is one of a change");
+            let change = &self.changes[self.change_of(operation)];
             Candidate {
                 shown,
                 operation,
@@ -64,23 +77,64 @@ impl Oracle<'_> {
                 time: change.time,
             }
         };
+        let candidates = sides.map(candidate).collect();
+        let standing: Vec<usize> = values
+            .keys()
+            .chain(below)
+            .map(|id| self.change_of(*id))
+            .collect();
+        let reviews = self.reviews_of_shape(&Self::naming(reviews, &[id]), &standing);
+        let acknowledged = reviews.iter().any(|review| review.stands);
         let entry = Entry {
-            id: shape_id(self.collection, self.record, key),
+            id,
             also: Vec::new(),
             register: key.to_owned(),
             kind: Kind::Integrity,
             base: Vec::new(),
-            candidates: sides.map(candidate).collect(),
+            candidates,
             members: Vec::new(),
             outcomes: Vec::new(),
-            reviews: Vec::new(),
+            reviews,
             spans: Vec::new(),
         };
         Episode {
             entry,
             settled: false,
-            status: Status::Open,
+            status: if acknowledged {
+                Status::Acknowledged
+            } else {
+                Status::Open
+            },
         }
+    }
+
+    /// What was said of it: an acknowledgement stands if it knew of all that stands.
+    fn reviews_of_shape(&self, named: &[Said], standing: &[usize]) -> Vec<Review> {
+        let stands = |said: &Said| {
+            let mut reopened = named.iter().filter(|s| s.what == ReviewAction::Reopen);
+            matches!(said.what, ReviewAction::Acknowledge { .. })
+                && standing.iter().all(|&n| self.precedes(n, said.change))
+                && !reopened.any(|reopening| self.precedes(said.change, reopening.change))
+        };
+        let review = |said: &Said| Review {
+            operation: said.operation,
+            change: self.changes[said.change].hash,
+            time: self.changes[said.change].time,
+            what: said.what.clone(),
+            stands: stands(said),
+        };
+        named.iter().map(review).collect()
+    }
+
+    fn change_of(&self, operation: OpId) -> usize {
+        let mut changes = self.changes.iter();
+        let is_its = |change: &driftless_document::Change| {
+            change.actor == operation.actor
+                && (change.start_op..=change.max_op()).contains(&operation.counter)
+        };
+        changes
+            .position(is_its)
+            .expect("a live operation is one of a change")
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a person does on one device.
 
-use driftless_document::{FieldPath, Node, RecordId, Value, parse_node, parse_record};
+use driftless_document::{FieldPath, Kind, Node, RecordId, Value, parse_node, parse_record};
 use driftless_engine::{ConflictFilter, Decision, Edit, EngineError, RecordKey};
 
 use super::{World, Wrong};
@@ -76,7 +76,11 @@ impl World {
         } else {
             Decision::Keep(usize::from(choice))
         };
-        tolerate(replica.resolve(view.entry.id, None, &decision).map(|_| ()))
+        match replica.resolve(view.entry.id, None, &decision) {
+            // What is staged and not in the list yet may have made it go: it is a function of the row.
+            Err(EngineError::NotFound { .. }) if view.entry.kind == Kind::Integrity => Ok(()),
+            done => tolerate(done.map(|_| ())),
+        }
     }
 
     fn edit(&mut self, n: usize, key: &RecordKey, write: Write) -> Result<(), Wrong> {

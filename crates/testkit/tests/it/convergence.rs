@@ -1,9 +1,9 @@
 //! Replicas that got the same changes are the same, in whatever order the changes came.
 
 use driftless_document::{Intent, Kind, NoAuthors, Policy, Record, Status, evidence};
+use driftless_testkit::differential::check_on_records;
 use driftless_testkit::histories::{self, COLLECTION, Dice, Manner, Plan, RECORD, shuffled};
-use driftless_testkit::oracle;
-use driftless_testkit::plain::{Plain, actor};
+use driftless_testkit::plain::actor;
 use driftless_testkit::replicas::{Replicas, receive};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
@@ -57,36 +57,9 @@ fn replicas_with_equal_changes_have_equal_rows_heads_and_logs() {
 }
 
 #[test]
-fn the_log_of_real_records_equals_the_oracle() {
-    for_all(250, |plan| {
-        let mut replicas = Replicas::of(plan);
-        replicas.exchange_all();
-        for record in &replicas.records[..1] {
-            let changes = record.changes().expect("a record gives its changes");
-            let expected: Vec<_> = oracle::episodes(COLLECTION, RECORD, &changes)
-                .into_iter()
-                .filter(|episode| episode.status != Status::Agreed)
-                .map(|episode| episode.entry)
-                .collect();
-            prop_assert_eq!(evidence(COLLECTION, RECORD, &changes).entries, expected);
-        }
-        Ok(())
-    });
-}
-
-#[test]
-fn a_record_writes_what_the_plain_model_writes() {
-    for_all(250, |plan| {
-        let real = Replicas::of(plan).changes;
-        let plain = Plain::of(plan).changes;
-        prop_assert_eq!(real.len(), plain.len());
-        for (real, plain) in real.iter().zip(&plain) {
-            prop_assert_eq!(real.actor, plain.actor);
-            prop_assert_eq!(real.seq, plain.seq);
-            prop_assert_eq!(real.start_op, plain.start_op);
-            prop_assert_eq!(&real.operations, &plain.operations);
-        }
-        Ok(())
+fn records_write_and_show_what_the_models_do_and_keep_their_log_up_to_date() {
+    for_all(500, |plan| {
+        check_on_records(plan).map_err(TestCaseError::fail)
     });
 }
 

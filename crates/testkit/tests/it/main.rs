@@ -4,5 +4,6 @@ mod conflict_log;
 mod convergence;
 mod history;
 mod kept_histories;
+mod laws;
 mod schedules;
 mod stories;

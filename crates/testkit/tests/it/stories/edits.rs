@@ -35,7 +35,7 @@ pub(super) fn all() -> Vec<Story> {
             "value-against-object",
             2,
             vec![set_at(A, 0, 1, 3), set_at(B, 0, 1, INSIDE_OBJECT | 2)],
-            1,
+            2,
         ),
         Story(
             "edit-below-what-is-unset",
