@@ -211,6 +211,12 @@ fn what_does_not_fit_a_field_is_refused_with_its_name() {
             matches!(&error, WriteError::OtherType { path, is: FieldType::Value, .. } if path == "name")
         );
     }
+}
+
+#[test]
+fn an_edit_out_of_range_is_refused_with_the_name_of_its_field() {
+    let (_, mut laptop, _, _) = two();
+    let id = typed(&mut laptop);
     let unset = Edit::Unset {
         path: path("views"),
     };
