@@ -211,6 +211,12 @@ fn what_does_not_fit_a_field_is_refused_with_its_name() {
             matches!(&error, WriteError::OtherType { path, is: FieldType::Value, .. } if path == "name")
         );
     }
+}
+
+#[test]
+fn what_a_field_of_its_type_cannot_do_is_refused_with_its_name() {
+    let (_, mut laptop, _, _) = two();
+    let id = typed(&mut laptop);
     let unset = Edit::Unset {
         path: path("views"),
     };
