@@ -4,7 +4,7 @@
 //! and the copy takes the document's place when the change reads back byte for byte.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use automerge::{
     Automerge, LoadOptions, OnPartialLoad, ROOT, ReadDoc, TextEncoding, VerificationMode,
@@ -33,12 +33,13 @@ const FEW_CHANGES: usize = 16;
 /// One record: its document, loaded.
 #[derive(Clone)]
 pub struct Record {
-    document: Box<Automerge>,
-    graph: ChangeGraph,
+    /// Shared with copies of the record, as is all that is large: whoever changes one makes its own.
+    document: Arc<Automerge>,
+    graph: Arc<ChangeGraph>,
     /// Its texts, lists and counters, by the actors of their genesis changes.
     objects: BTreeMap<ActorId, Object>,
     /// The texts and lists by key, taken apart when first needed.
-    sequences: OnceLock<BTreeMap<String, Sequence>>,
+    sequences: OnceLock<BTreeMap<String, Arc<Sequence>>>,
 }
 
 /// A text, list or counter of a record.
@@ -107,8 +108,8 @@ impl Record {
     /// A record without changes.
     pub fn new() -> Self {
         Self {
-            document: Box::new(Automerge::new_with_encoding(ENCODING)),
-            graph: ChangeGraph::default(),
+            document: Arc::new(Automerge::new_with_encoding(ENCODING)),
+            graph: Arc::default(),
             objects: BTreeMap::new(),
             sequences: OnceLock::new(),
         }
@@ -148,8 +149,8 @@ impl Record {
         }
         Ok(Self {
             objects: objects_of(&document, &graph)?,
-            document: Box::new(document),
-            graph,
+            document: Arc::new(document),
+            graph: Arc::new(graph),
             sequences: OnceLock::new(),
         })
     }
@@ -416,7 +417,7 @@ impl Record {
             .filter(|genesis| !self.graph.contains(&genesis.hash))
             .collect();
         let applied = quiet::catch(|| {
-            let mut copy = self.document.clone();
+            let mut copy = Automerge::clone(&self.document);
             copy.apply_changes(new.iter().map(|genesis| genesis.change.clone()))?;
             copy.apply_changes([*parsed])?;
             let back = copy.get_change_by_hash(&automerge::ChangeHash(hash.0));
@@ -425,7 +426,7 @@ impl Record {
         });
         match applied {
             Ok(Ok((copy, true))) => {
-                self.document = copy;
+                self.document = Arc::new(copy);
                 for genesis in new {
                     self.push_genesis(genesis);
                 }
@@ -439,7 +440,7 @@ impl Record {
     }
 
     fn push_genesis(&mut self, genesis: Genesis) {
-        self.graph.push(Link {
+        Arc::make_mut(&mut self.graph).push(Link {
             hash: genesis.hash,
             actor: genesis.actor,
             seq: 1,
@@ -455,7 +456,7 @@ impl Record {
 
     fn push(&mut self, change: &Change) {
         let place = self.graph.len();
-        self.graph.push(Link {
+        Arc::make_mut(&mut self.graph).push(Link {
             hash: change.hash,
             actor: change.actor,
             seq: change.seq,
@@ -487,10 +488,11 @@ impl Record {
 
     /// The text or list with this key, if somebody put something in: its changes numbered as in the graph.
     pub(crate) fn sequence(&self, key: &str) -> Option<&Sequence> {
-        self.sequences.get_or_init(|| self.take_apart()).get(key)
+        let sequences = self.sequences.get_or_init(|| self.take_apart());
+        sequences.get(key).map(|sequence| &**sequence)
     }
 
-    fn take_apart(&self) -> BTreeMap<String, Sequence> {
+    fn take_apart(&self) -> BTreeMap<String, Arc<Sequence>> {
         let mut sequences = BTreeMap::new();
         // What is in the document was admitted, and reads.
         for change in self.changes().unwrap_or_default() {
@@ -545,7 +547,7 @@ impl Record {
     }
 }
 
-fn push_into(sequences: &mut BTreeMap<String, Sequence>, place: usize, change: &Change) {
+fn push_into(sequences: &mut BTreeMap<String, Arc<Sequence>>, place: usize, change: &Change) {
     for (id, operation) in change.numbered() {
         let is_inside = matches!(
             operation.action,
@@ -553,7 +555,7 @@ fn push_into(sequences: &mut BTreeMap<String, Sequence>, place: usize, change: &
         );
         if is_inside {
             let sequence = sequences.entry(operation.key.clone()).or_default();
-            sequence.push(place, id, operation);
+            Arc::make_mut(sequence).push(place, id, operation);
         }
     }
 }

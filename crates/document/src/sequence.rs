@@ -6,6 +6,7 @@
 //! a change's number, whatever the caller numbers them by.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::change::{Action, Operation};
 use crate::ids::OpId;
@@ -23,7 +24,7 @@ pub(crate) struct Sequence {
 #[derive(Clone, Debug)]
 struct Element {
     change: usize,
-    value: Value,
+    value: Arc<Value>,
     /// What was done to it later.
     steps: Vec<Step>,
 }
@@ -44,7 +45,7 @@ impl Sequence {
             Action::Insert { after, value } => {
                 let element = Element {
                     change,
-                    value: value.clone(),
+                    value: Arc::new(value.clone()),
                     steps: Vec::new(),
                 };
                 if self.elements.insert(id, element).is_none() {
@@ -109,7 +110,7 @@ impl Sequence {
         self.order.iter().filter_map(move |id| {
             let element = self.elements.get(id)?;
             if element.steps.is_empty() {
-                return includes(element.change).then_some((*id, &element.value));
+                return includes(element.change).then_some((*id, &*element.value));
             }
             let (_, value) = element.live(*id, &includes).pop_last()?;
             Some((*id, value))
@@ -127,7 +128,7 @@ impl Element {
         if !includes(self.change) {
             return BTreeMap::new();
         }
-        let mut live = BTreeMap::from([(id, &self.value)]);
+        let mut live = BTreeMap::from([(id, &*self.value)]);
         let steps = || self.steps.iter().filter(|step| includes(step.change));
         live.extend(steps().filter_map(|step| Some((step.id, step.value.as_ref()?))));
         for replaced in steps().flat_map(|step| &step.replaced) {
