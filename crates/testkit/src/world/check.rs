@@ -51,7 +51,7 @@ impl World {
                 }
             }
         }
-        let excused = self.excused()?;
+        let excused = self.excused_at(0)?;
         for (n, place) in self.places.iter().enumerate() {
             let there: BTreeSet<_> = place.durable.iter().copied().collect();
             let lost = held.difference(&there);

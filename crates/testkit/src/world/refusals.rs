@@ -104,17 +104,20 @@ impl World {
         Ok(done)
     }
 
-    /// The changes that may be gone: what was taken back, and all that rests on it.
-    pub(super) fn excused(&self) -> Result<BTreeSet<ChangeHash>, Wrong> {
+    /// The changes in the journal of a place that it need not apply: what was taken back, and all that rests on it.
+    pub(super) fn excused_at(&self, n: usize) -> Result<BTreeSet<ChangeHash>, Wrong> {
         if self.taken_back.is_empty() {
             return Ok(BTreeSet::new());
         }
-        let envelopes = envelopes_of(&self.places[0], false)?;
+        let envelopes = envelopes_of(&self.places[n], false)?;
         let mut gone = BTreeSet::new();
         let is_taken_back = |envelope: &Envelope| {
             let header = envelope.header();
-            let (feed, n) = (header.feed, header.n);
-            self.taken_back.contains(&EnvelopeId { feed, n })
+            let id = EnvelopeId {
+                feed: header.feed,
+                n: header.n,
+            };
+            self.taken_back.contains(&id)
         };
         let back: Vec<_> = envelopes
             .iter()

@@ -229,5 +229,19 @@ pub(super) fn all() -> Vec<Story> {
             ],
             1,
         ),
+        Story(
+            "taken-back-where-nothing-is-sent",
+            2,
+            vec![
+                refuse(A, B, 2, false),
+                set(B, 1),
+                set(A, 3),
+                // It arrives, and A does not hear of that.
+                cut(A, B, 2, 3),
+                connect(B, A, 2, Manner::MuteListener),
+                take_back(A, 0),
+            ],
+            0,
+        ),
     ]
 }
