@@ -3,8 +3,8 @@
 use driftless_protocol::{
     Ack, Agreed, Body, Code, CursorMark, DeviceId, Envelope, FeedId, Genesis, Group, Hash,
     HeaderDraft, HeldRun, Hello, Invite, InviteLink, Item, ItemPayload, Kind, Message, Meta,
-    Payload, Record, RecordBody, Refusal, Role, RunSet, WireContext, WorkspaceId, decode_batch,
-    encode_batch,
+    Payload, Record, RecordBody, Refusal, Role, RunSet, SetRules, WireContext, WorkspaceId,
+    decode_batch, encode_batch,
 };
 use proptest::prelude::*;
 
@@ -150,7 +150,9 @@ fn record() -> impl Strategy<Value = Record> {
             expires_ms,
             uses
         })),
-        (6_u8.., prop::collection::vec(any::<u8>(), 0..50))
+        prop::collection::vec(any::<u8>(), 1..50)
+            .prop_map(|rules| RecordBody::SetRules(SetRules { rules })),
+        (7_u8.., prop::collection::vec(any::<u8>(), 0..50))
             .prop_map(|(kind, bytes)| RecordBody::Unknown { kind, bytes }),
     ];
     let others = (any::<[u8; 16]>(), heads(), body).prop_map(|(workspace, parents, body)| {
