@@ -273,10 +273,16 @@ impl Replica {
         time: i64,
     ) -> Result<Option<Update>, EngineError> {
         let mut update = self.core.update_of(key.clone())?;
-        let record = &mut update.record;
-        let Some(raw) = record.write(ActorId(feed.0), time, intents)? else {
-            return Ok(None);
+        let written = update.record.write(ActorId(feed.0), time, intents);
+        let raw = match written {
+            Ok(Some(raw)) => raw,
+            nothing => {
+                self.core.give_back(update);
+                nothing?;
+                return Ok(None);
+            }
         };
+        let record = std::mem::take(&mut update.record);
         let admitted = match record.admit(&raw, feed.device_prefix()) {
             Ok(Admission::Admitted(admitted)) => admitted,
             Ok(_) => {
@@ -286,7 +292,8 @@ impl Replica {
             }
             Err(refusal) => return Err(EngineError::OwnChangeRefused(refusal)),
         };
-        let change = record.apply(admitted)?;
+        let (record, change) = record.apply(admitted)?;
+        update.record = record;
         update.changes.push((change, raw));
         Ok(Some(update))
     }
