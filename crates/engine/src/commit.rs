@@ -155,7 +155,7 @@ impl Replica {
         Ok((key, stored.row))
     }
 
-    fn existing_row(
+    pub(crate) fn existing_row(
         &self,
         collection: &str,
         id: RecordId,

@@ -9,6 +9,7 @@ mod decide;
 mod explain;
 mod filter;
 mod insight;
+mod outlook;
 mod read;
 mod suggest;
 mod watch;
@@ -27,11 +28,12 @@ use crate::types::{ConflictView, DeviceName, RecordKey};
 
 pub use bulk::{BulkRule, BulkSkipped, BulkStep};
 pub use decide::Decision;
-pub use explain::{Deed, Explanation, Fate, Outlook};
+pub use explain::Explanation;
 pub use filter::{
     ConflictFilter, ConflictPage, ConflictPosition, ConflictPositionError, came_about_ms,
 };
 pub use insight::{HotField, Insight, InsightCount};
+pub use outlook::{Deed, Fate, Outlook};
 pub use read::MemberPage;
 pub use suggest::Suggestion;
 pub use watch::{ConflictChange, ConflictNews, ConflictWatch};

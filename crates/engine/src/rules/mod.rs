@@ -122,6 +122,16 @@ impl InForce {
         entry.verdict(policy, self).picked
     }
 
+    /// The rules themselves.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether the function of a custom policy is installed here.
+    pub(crate) fn has_custom(&self, name: &str) -> bool {
+        self.customs.has(name)
+    }
+
     fn not_installed(&self) -> Vec<String> {
         let asked = self.rules.customs().into_iter();
         asked

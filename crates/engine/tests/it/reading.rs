@@ -1,40 +1,11 @@
 //! Reading the conflict log: filters, pages, members.
 
-use driftless_document::{Kind, RecordId, Status};
+use driftless_document::{Kind, Status};
 use driftless_engine::{
     ConflictFilter, ConflictPosition, ConflictView, Decision, Millis, Replica, came_about_ms,
 };
 
-use crate::support::{Device, insert, set, sync, two};
-
-struct Log {
-    _devices: (Device, Device),
-    laptop: Replica,
-    phone: Replica,
-    records: Vec<RecordId>,
-}
-
-/// Some records of two devices, of which both gave each one's title and body another value.
-fn log(records: usize) -> Log {
-    let (a, mut laptop, b, mut phone) = two();
-    let records: Vec<_> = (0..records)
-        .map(|_| insert(&mut laptop, r#"{"title":"a","body":"b"}"#))
-        .collect();
-    sync(&mut phone, &mut laptop).unwrap();
-    for (replica, value) in [(&mut laptop, "of laptop"), (&mut phone, "of phone")] {
-        for &record in &records {
-            set(replica, record, "title", value);
-            set(replica, record, "body", value);
-        }
-    }
-    sync(&mut phone, &mut laptop).unwrap();
-    Log {
-        _devices: (a, b),
-        laptop,
-        phone,
-        records,
-    }
-}
+use crate::support::{Device, log, set, sync};
 
 fn pages(
     replica: &Replica,
