@@ -105,6 +105,11 @@ impl InForce {
         self.rules = read.unwrap_or_default();
     }
 
+    /// The role of a device whose grant stands.
+    pub(crate) fn role_of(&self, device: &DeviceId) -> Option<Role> {
+        self.roles.get(&device.prefix()).copied()
+    }
+
     /// The policy of an entry, the rule it comes from, and what follows.
     pub(crate) fn verdict(
         &self,
@@ -181,8 +186,8 @@ impl Replica {
         if self.core.log.has_unknown() {
             return Err(EngineError::peer(Code::MembershipTooNew, ""));
         }
-        let role = self.core.rules.roles.get(&self.device().prefix());
-        if role.is_none_or(|role| *role < Role::Admin) {
+        let role = self.core.rules.role_of(&self.device());
+        if role.is_none_or(|role| role < Role::Admin) {
             return Err(EngineError::NotAllowed {
                 action: "setting rules",
                 reason: "only the owner and admins of the workspace set them",
