@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use driftless_document::{DELETED, FieldType, Policy, RecordId, Shown, Status, value_to_json};
+use driftless_document::{
+    DELETED, FieldType, Policy, RecordId, Shown, Status, Value, value_to_json,
+};
 use driftless_engine::{ConflictView, Deed, Explanation, Fate, Outlook, Replica};
 use serde_json::{Value as Json, json};
 
@@ -198,7 +200,8 @@ fn told(explanation: &Explanation, conflict: &Conflict) -> Vec<String> {
     let what = if conflict.path() == DELETED {
         "The record".to_owned()
     } else {
-        format!("`{}`", conflict.path())
+        let index = conflict.index().map(|index| format!("[{index}]"));
+        format!("`{}{}`", conflict.path(), index.unwrap_or_default())
     };
     let base: Vec<_> = conflict.base().iter().map(ToString::to_string).collect();
     let mut sentences = vec![format!(
@@ -268,7 +271,10 @@ fn shows(explanation: &Explanation, conflict: &Conflict) -> String {
         }
         .to_owned();
     }
-    let shown = explanation.shown.as_ref();
+    let shown = match (&explanation.shown, conflict.index()) {
+        (Some(Value::List(elements)), Some(index)) => elements.get(index),
+        (shown, _) => shown.as_ref(),
+    };
     shown.map_or_else(absent, |value| value_to_json(value).to_string())
 }
 

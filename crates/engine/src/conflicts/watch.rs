@@ -209,7 +209,7 @@ impl Replica {
             news.push(ConflictNews {
                 what,
                 id,
-                view: Some(view),
+                view: Some(self.placed(view)?),
             });
         }
         if !now.is_empty() {

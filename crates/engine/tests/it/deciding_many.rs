@@ -255,6 +255,32 @@ fn a_third_side_changes_an_entry_whatever_its_id_becomes() {
 }
 
 #[test]
+fn what_a_policy_shows_is_what_is_confirmed_as_shown() {
+    // One of the two is not what Automerge picks.
+    for (policy, value) in [
+        ("\"prefer_owner\"", "of laptop"),
+        ("{ prefer_role = [\"editor\"] }", "of phone"),
+    ] {
+        let mut log = log(2);
+        let rules = format!("version = 1\n[[rule]]\npath = \"title\"\npolicy = {policy}\n");
+        log.laptop.set_rules(&Rules::read(&rules).unwrap()).unwrap();
+        log.laptop.commit_group().unwrap();
+        let filter = ConflictFilter {
+            status: Some(Status::AutoMerged),
+            ..ConflictFilter::default()
+        };
+        let (decided, skipped) = decide_all(&mut log.laptop, &filter, &BulkRule::Shown);
+        assert_eq!((decided.len(), skipped.len()), (2, 0));
+        log.laptop.set_rules(&Rules::default()).unwrap();
+        log.laptop.commit_group().unwrap();
+        for &record in &log.records {
+            let title = text(&log.laptop, record, "title");
+            assert_eq!(title, Some(string(value)), "without the rule as well");
+        }
+    }
+}
+
+#[test]
 fn other_rules_for_an_entry_that_stays_open_change_it() {
     let mut log = log(1);
     let mut watch = ConflictWatch::new(ConflictFilter {
