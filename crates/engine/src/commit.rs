@@ -5,7 +5,7 @@ use driftless_document::{
 };
 use driftless_protocol::{
     Body, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload, Meta, Payload,
-    Predecessor, Record as MemberRecord, RecordBody, commitment,
+    Predecessor, Record as MemberRecord, RecordBody, Role, commitment,
 };
 
 use crate::core::{Judgement, StoredRow, Update};
@@ -155,7 +155,7 @@ impl Replica {
         Ok((key, stored.row))
     }
 
-    fn existing_row(
+    pub(crate) fn existing_row(
         &self,
         collection: &str,
         id: RecordId,
@@ -216,6 +216,13 @@ impl Replica {
             return Err(EngineError::NotAllowed {
                 action: "writing",
                 reason: "the invite this device joined by was used more often than it allows",
+            });
+        }
+        let role = self.core.rules.role_of(&self.device());
+        if role.is_some_and(|role| role < Role::Editor) {
+            return Err(EngineError::NotAllowed {
+                action: "writing",
+                reason: "this device may read, and not write",
             });
         }
         self.merge_membership()?;
