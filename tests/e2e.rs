@@ -23,6 +23,9 @@ mod devices;
 mod disk;
 #[path = "e2e/engines.rs"]
 mod engines;
+#[cfg(unix)]
+#[path = "e2e/entries.rs"]
+mod entries;
 #[path = "e2e/fields.rs"]
 mod fields;
 #[path = "e2e/gate.rs"]

@@ -164,6 +164,27 @@ fn acknowledged_and_undone_on_one_device_is_so_on_the_other() {
     laptop.fails(2, ["conflicts", "acknowledge", &id, "--note", &long]);
 }
 
+/// The page on the log shows an entry as it is: each name in it, and no other.
+#[test]
+fn the_documented_entry_has_the_names_of_a_real_one() {
+    let page = include_str!("../../docs/conflict-log.md");
+    let example = page.split("```json").nth(1).unwrap();
+    let example = example.split("```").next().unwrap();
+    let documented: Json = serde_json::from_str(example).unwrap();
+    let (_world, laptop, _, id) = one_conflict();
+    let shown = laptop.json(["conflicts", "show", &id]);
+    let names = |object: &Json| -> Vec<String> {
+        object.as_object().unwrap().keys().cloned().collect()
+    };
+    assert_eq!(names(&documented), names(&shown));
+    for list in ["candidates", "members"] {
+        assert_eq!(names(&documented[list][0]), names(&shown[list][0]), "{list}");
+    }
+    for name in ["kind", "status", "policy", "rule", "provisional", "members_total"] {
+        assert_eq!(documented[name], shown[name], "{name}");
+    }
+}
+
 #[test]
 fn the_log_is_counted_and_a_field_is_explained_the_same_on_both() {
     let (_world, laptop, phone, id) = one_conflict();

@@ -103,6 +103,13 @@ fn a_text_is_printed_and_replaced_by_files_and_standard_input() {
         "from a pipe: \u{e9}"
     );
     assert_eq!(replace(b"\xff"), Some(2));
+    assert_eq!(replace(b""), Some(2), "what should have written it failed");
+    let large = world.file("large.txt", "x".repeat(16 * 1024 * 1024 + 1));
+    let refused = laptop.fails(2, ["text", "c", &id, "note", "--replace-file", &large]);
+    assert!(
+        text(&refused["message"]).contains("16,777,216"),
+        "{refused}"
+    );
     // The standard input is that of whoever types, wherever the folder is served.
     let serving = laptop.serve();
     assert_eq!(replace(b"through the server"), Some(0));
@@ -151,7 +158,7 @@ fn what_does_not_fit_is_refused_with_the_field_and_nothing_is_written() {
     let world = World::new();
     let (laptop, id) = typed(&world);
     let before = laptop.json(["get", "c", &id]);
-    let refusals: [(&[&str], &str, &str); 16] = [
+    let refusals: [(&[&str], &str, &str); 20] = [
         (&["increment", "c", &id, "views=1.5"], "usage", "`views`"),
         (&["increment", "c", &id, "views=++1"], "usage", "`views`"),
         (
@@ -188,6 +195,26 @@ fn what_does_not_fit_is_refused_with_the_field_and_nothing_is_written() {
             &["remove-at", "c", &id, "steps", "1", "--count", "2"],
             "out_of_range",
             "`steps`",
+        ),
+        (
+            &["put-at", "c", &id, "steps", "-1", "x"],
+            "usage",
+            "a whole number, from 0 on",
+        ),
+        (
+            &["remove-at", "c", &id, "steps", "-1"],
+            "usage",
+            "a whole number, from 0 on",
+        ),
+        (
+            &["push", "c", &id, "steps", "--at", "-1", "x"],
+            "usage",
+            "a whole number, from 0 on",
+        ),
+        (
+            &["text", "c", &id, "story", "--at", "-1", "--insert", "x"],
+            "usage",
+            "a whole number, from 0 on",
         ),
         (&["add", "c", &id, "tags=[1]"], "bad_value", "`tags`"),
         (&["add", "c", &id, "steps=1"], "other_type", "`steps`"),

@@ -113,6 +113,15 @@ fn a_bad_rule_is_refused_with_the_key_it_is_in() {
     laptop.fails(3, ["rules", "check", gone.to_str().unwrap()]);
     let large = world.file("large.toml", "#".repeat(70_000));
     laptop.fails(2, ["rules", "check", &large]);
+    let binary = world.file("binary.toml", [0xff, 0xfe]);
+    let refused = laptop.fails(2, ["rules", "set", &binary]);
+    assert!(text(&refused["message"]).contains("UTF-8"), "{refused}");
+    // No test has a standard input with anything in it.
+    let refused = laptop.fails(2, ["rules", "set", "-"]);
+    assert!(
+        text(&refused["message"]).starts_with("standard input: `version`"),
+        "{refused}"
+    );
     assert_eq!(laptop.json(["rules", "show"])["version"], Json::Null);
 }
 

@@ -221,6 +221,22 @@ pub(crate) struct RecordName {
     pub(crate) record: String,
 }
 
+/// One field of a record.
+#[derive(Debug, Args)]
+pub(crate) struct FieldName {
+    #[command(flatten)]
+    pub(crate) name: RecordName,
+    /// The field, as in address.city
+    #[arg(value_name = "FIELD")]
+    pub(crate) field: String,
+}
+
+/// Reads a number of things, or a place among them counted from 0.
+pub(crate) fn number(text: &str) -> Result<usize, &'static str> {
+    text.parse()
+        .map_err(|_| "write a whole number, from 0 on, such as 2")
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Get {
     #[command(flatten)]
@@ -246,7 +262,7 @@ pub(crate) struct History {
 pub(crate) struct Explain {
     #[command(flatten)]
     pub(crate) name: RecordName,
-    /// The field, or `$deleted` for the record as a whole
+    /// The field, as in address.city; `$deleted` for the record as a whole
     #[arg(value_name = "FIELD")]
     pub(crate) field: String,
 }

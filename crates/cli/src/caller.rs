@@ -17,6 +17,15 @@ use crate::standard_error::StandardError;
 /// Stands for standard input where a file is named.
 const STANDARD_INPUT: &str = "-";
 
+/// How a file is called to whoever named it.
+pub(crate) fn named(path: &Path) -> &Path {
+    if path == Path::new(STANDARD_INPUT) {
+        Path::new("standard input")
+    } else {
+        path
+    }
+}
+
 /// A file on its way.
 pub(crate) type FileContent = Pin<Box<dyn Future<Output = io::Result<Vec<u8>>> + Send>>;
 

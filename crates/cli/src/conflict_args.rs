@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use crate::args::number;
 use crate::duration;
 use crate::help;
 
@@ -60,7 +61,7 @@ pub(crate) struct ConflictsList {
     #[command(flatten)]
     pub(crate) filters: Filters,
     /// At most so many entries
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
     pub(crate) limit: Option<usize>,
     /// Only what comes after this entry: the last one of the page before
     #[arg(long, value_name = "ID")]
@@ -186,7 +187,7 @@ pub(crate) struct ConflictsWatch {
 #[derive(Debug, Args)]
 pub(crate) struct Insight {
     /// So many of the fields with the most conflicts
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = number, allow_negative_numbers = true)]
     pub(crate) fields: usize,
 }
 
@@ -209,7 +210,7 @@ pub(crate) struct Which {
     #[arg(long, requires = "all")]
     pub(crate) preview: bool,
     /// Only if so many writes take part, as `members_total` of the entry said
-    #[arg(long, value_name = "N", conflicts_with = "all")]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, conflicts_with = "all")]
     pub(crate) seen: Option<usize>,
 }
 
@@ -226,7 +227,7 @@ pub(crate) struct Resolve {
 #[group(required = true, multiple = false)]
 pub(crate) struct Decision {
     /// Keep candidate N, counted from 0; with --all also `shown` or `latest`
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) keep: Option<Keep>,
     /// With --all: keep what this device wrote; its name, or the beginning of its id
     #[arg(long, value_name = "DEVICE")]
@@ -260,7 +261,7 @@ impl FromStr for Keep {
             number => number
                 .parse()
                 .map(Self::Number)
-                .map_err(|_| "it is no number, nor `shown` or `latest`"),
+                .map_err(|_| "it is no number from 0 on, nor `shown` or `latest`"),
         }
     }
 }

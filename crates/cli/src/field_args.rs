@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::args::RecordName;
+use crate::args::{FieldName, RecordName, number};
 
 #[derive(Debug, Args)]
 pub(crate) struct Increment {
@@ -18,15 +18,12 @@ pub(crate) struct Increment {
 #[derive(Debug, Args)]
 pub(crate) struct Text {
     #[command(flatten)]
-    pub(crate) name: RecordName,
-    /// The field
-    #[arg(value_name = "FIELD")]
-    pub(crate) field: String,
+    pub(crate) named: FieldName,
     /// Where, in characters from the beginning [default: the end]
-    #[arg(long, value_name = "N", conflicts_with_all = ["replace", "replace_file"])]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, conflicts_with_all = ["replace", "replace_file"])]
     pub(crate) at: Option<usize>,
     /// Take so many characters out there
-    #[arg(long, value_name = "N", requires = "at")]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true, requires = "at")]
     pub(crate) delete: Option<usize>,
     /// Put these characters in there
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true, conflicts_with_all = ["replace", "replace_file"])]
@@ -47,27 +44,21 @@ pub(crate) struct Text {
 #[derive(Debug, Args)]
 pub(crate) struct Push {
     #[command(flatten)]
-    pub(crate) name: RecordName,
-    /// The field
-    #[arg(value_name = "FIELD")]
-    pub(crate) field: String,
+    pub(crate) named: FieldName,
     /// The new elements: JSON if the whole value is JSON, else text
     #[arg(value_name = "VALUE", required = true, allow_negative_numbers = true)]
     pub(crate) values: Vec<String>,
     /// Before the element at this place, from 0 [default: at the end]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = number, allow_negative_numbers = true)]
     pub(crate) at: Option<usize>,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PutAt {
     #[command(flatten)]
-    pub(crate) name: RecordName,
-    /// The field
-    #[arg(value_name = "FIELD")]
-    pub(crate) field: String,
+    pub(crate) named: FieldName,
     /// Which element, from 0
-    #[arg(value_name = "N")]
+    #[arg(value_name = "N", value_parser = number, allow_negative_numbers = true)]
     pub(crate) at: usize,
     /// Its new value: JSON if the whole value is JSON, else text
     #[arg(value_name = "VALUE", allow_negative_numbers = true)]
@@ -77,15 +68,12 @@ pub(crate) struct PutAt {
 #[derive(Debug, Args)]
 pub(crate) struct RemoveAt {
     #[command(flatten)]
-    pub(crate) name: RecordName,
-    /// The field
-    #[arg(value_name = "FIELD")]
-    pub(crate) field: String,
+    pub(crate) named: FieldName,
     /// The first element, from 0
-    #[arg(value_name = "N")]
+    #[arg(value_name = "N", value_parser = number, allow_negative_numbers = true)]
     pub(crate) at: usize,
     /// How many go
-    #[arg(long, value_name = "K", default_value_t = 1)]
+    #[arg(long, value_name = "K", default_value_t = 1, value_parser = number, allow_negative_numbers = true)]
     pub(crate) count: usize,
 }
 

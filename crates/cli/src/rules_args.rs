@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use crate::args::RecordName;
+use crate::args::Explain;
 use crate::help;
 
 #[derive(Debug, Args)]
@@ -27,21 +27,12 @@ pub(crate) enum RulesAction {
     Show,
     /// Say which rule decides about a field, and why
     #[command(after_help = help::RULES_EXPLAIN)]
-    Explain(RulesExplain),
+    Explain(Explain),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct RulesFile {
-    /// The file, TOML or JSON
+    /// The file, TOML or JSON; - is standard input
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct RulesExplain {
-    #[command(flatten)]
-    pub(crate) name: RecordName,
-    /// The field, as in address.city; `$deleted` for the record as a whole
-    #[arg(value_name = "FIELD")]
-    pub(crate) field: String,
 }

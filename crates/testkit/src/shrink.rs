@@ -1,33 +1,43 @@
 //! A failing case made smaller: steps are left out for as long as it still fails.
 
-use crate::histories::{Plan, REPLICAS};
-use crate::schedule::{DEVICES, Schedule};
+use crate::histories::{self, Plan, REPLICAS};
+use crate::schedule::{self, DEVICES, Schedule};
 
 /// Cases that are tried, at most: what is left by then is small enough to be read.
 const ATTEMPTS: usize = 2_000;
 
 /// A case that can be made smaller.
 pub trait Shrinks: Clone + PartialEq {
-    /// How many steps it has.
-    fn length(&self) -> usize;
+    /// What it is made of.
+    type Step;
 
-    /// The same without some steps.
-    #[must_use]
-    fn without(&self, steps: std::ops::Range<usize>) -> Self;
+    /// Its steps.
+    fn steps(&self) -> &[Self::Step];
+
+    /// Its steps, to take some out.
+    fn steps_mut(&mut self) -> &mut Vec<Self::Step>;
 
     /// The same for fewer, the smallest first.
     fn for_fewer(&self) -> Vec<Self>;
+
+    /// The same without some steps.
+    #[must_use]
+    fn without(&self, steps: std::ops::Range<usize>) -> Self {
+        let mut smaller = self.clone();
+        smaller.steps_mut().drain(steps);
+        smaller
+    }
 }
 
 impl Shrinks for Schedule {
-    fn length(&self) -> usize {
-        self.steps.len()
+    type Step = schedule::Step;
+
+    fn steps(&self) -> &[Self::Step] {
+        &self.steps
     }
 
-    fn without(&self, steps: std::ops::Range<usize>) -> Self {
-        let mut smaller = self.clone();
-        smaller.steps.drain(steps);
-        smaller
+    fn steps_mut(&mut self) -> &mut Vec<Self::Step> {
+        &mut self.steps
     }
 
     fn for_fewer(&self) -> Vec<Self> {
@@ -40,14 +50,14 @@ impl Shrinks for Schedule {
 }
 
 impl Shrinks for Plan {
-    fn length(&self) -> usize {
-        self.steps.len()
+    type Step = histories::Step;
+
+    fn steps(&self) -> &[Self::Step] {
+        &self.steps
     }
 
-    fn without(&self, steps: std::ops::Range<usize>) -> Self {
-        let mut smaller = self.clone();
-        smaller.steps.drain(steps);
-        smaller
+    fn steps_mut(&mut self) -> &mut Vec<Self::Step> {
+        &mut self.steps
     }
 
     fn for_fewer(&self) -> Vec<Self> {
@@ -69,11 +79,11 @@ pub fn shrink<C: Shrinks>(case: &C, fails: &mut dyn FnMut(&C) -> bool) -> C {
     let mut smallest = case.clone();
     loop {
         let before = smallest.clone();
-        let mut length = smallest.length().div_ceil(2).max(1);
+        let mut length = smallest.steps().len().div_ceil(2).max(1);
         loop {
             let mut at = 0;
-            while at < smallest.length() {
-                let smaller = smallest.without(at..(at + length).min(smallest.length()));
+            while at < smallest.steps().len() {
+                let smaller = smallest.without(at..(at + length).min(smallest.steps().len()));
                 if still_fails(&smaller) {
                     smallest = smaller;
                 } else {

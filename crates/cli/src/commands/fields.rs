@@ -1,14 +1,15 @@
 //! The commands that change counters, texts, lists and sets.
 
+use std::io;
 use std::path::Path;
 
 use driftless::{Edit, FieldPath, Value};
 use serde_json::json;
 
 use super::records::{edit, write};
-use crate::args::RecordName;
+use crate::args::{FieldName, RecordName};
 use crate::assign;
-use crate::caller::Caller;
+use crate::caller::{Caller, named};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::field_args::{Increment, Members, Push, PutAt, RemoveAt, Text};
@@ -43,8 +44,7 @@ pub(crate) async fn increment(context: &mut Context, arguments: &Increment) -> R
 /// `driftless text`: edits a text, or prints it.
 pub(crate) async fn text(context: &mut Context, arguments: Text) -> Result<(), Failure> {
     let Text {
-        name,
-        field,
+        named: FieldName { name, field },
         at,
         delete,
         insert,
@@ -140,54 +140,70 @@ fn type_of(value: &Value) -> &'static str {
     }
 }
 
-/// A whole file as whoever typed the command finds it.
+/// A whole file as whoever typed the command finds it. Standard input with nothing in it is refused: it may be closed,
+/// or what should write it has failed, and the text would be gone.
 async fn read_text(caller: &dyn Caller, file: &Path) -> Result<String, Failure> {
+    let usage = |what: &str, remedy: &str| Failure::Usage {
+        message: format!("{} {what}", named(file).display()),
+        remedy: remedy.to_owned(),
+    };
     let content = caller.read_file(file, TEXT_BYTES_MAX).await;
-    let bytes = content.map_err(|source| Failure::File {
-        action: "read",
-        path: file.to_owned(),
-        source,
-    })?;
-    String::from_utf8(bytes).map_err(|error| Failure::Usage {
-        message: format!(
-            "{} is not UTF-8 at byte {}",
-            file.display(),
-            error.utf8_error().valid_up_to()
+    let bytes = content.map_err(|source| match source.kind() {
+        io::ErrorKind::FileTooLarge => usage(
+            &format!("does not fit: {source}"),
+            "Give a shorter text; nothing was written.",
         ),
-        remedy: "Give a text as UTF-8.".into(),
+        _ => Failure::File {
+            action: "read",
+            path: named(file).to_owned(),
+            source,
+        },
+    })?;
+    if bytes.is_empty() && named(file) != file {
+        return Err(usage(
+            "has nothing in it",
+            "Give it the text; --replace \"\" empties the field.",
+        ));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        usage(
+            &format!("is not UTF-8 at byte {at}"),
+            "Give a text as UTF-8.",
+        )
     })
 }
 
 /// `driftless push`: new elements, in the order they are given.
 pub(crate) async fn push(context: &mut Context, arguments: &Push) -> Result<(), Failure> {
     let values = arguments.values.iter();
-    let values = values.map(|value| assign::parse_element(&arguments.field, value));
+    let values = values.map(|value| assign::parse_element(&arguments.named.field, value));
     let edit_of = Edit::InsertElements {
-        path: assign::parse_field(&arguments.field)?,
+        path: assign::parse_field(&arguments.named.field)?,
         at: arguments.at,
         values: values.collect::<Result<_, _>>()?,
     };
-    edit(context, &arguments.name, vec![edit_of]).await
+    edit(context, &arguments.named.name, vec![edit_of]).await
 }
 
 /// `driftless put-at`: another value for an element.
 pub(crate) async fn put_at(context: &mut Context, arguments: &PutAt) -> Result<(), Failure> {
     let edit_of = Edit::PutElement {
-        path: assign::parse_field(&arguments.field)?,
+        path: assign::parse_field(&arguments.named.field)?,
         at: arguments.at,
-        value: assign::parse_element(&arguments.field, &arguments.value)?,
+        value: assign::parse_element(&arguments.named.field, &arguments.value)?,
     };
-    edit(context, &arguments.name, vec![edit_of]).await
+    edit(context, &arguments.named.name, vec![edit_of]).await
 }
 
 /// `driftless remove-at`: elements go.
 pub(crate) async fn remove_at(context: &mut Context, arguments: &RemoveAt) -> Result<(), Failure> {
     let edit_of = Edit::RemoveElements {
-        path: assign::parse_field(&arguments.field)?,
+        path: assign::parse_field(&arguments.named.field)?,
         at: arguments.at,
         count: arguments.count,
     };
-    edit(context, &arguments.name, vec![edit_of]).await
+    edit(context, &arguments.named.name, vec![edit_of]).await
 }
 
 /// `driftless add`: one change, however many members.

@@ -9,11 +9,13 @@ use driftless::{
 };
 use serde_json::json;
 
-use crate::caller::Caller;
+use crate::args::Explain;
+use crate::caller::{Caller, named};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Output, clean, count};
-use crate::rules_args::{self, RulesAction, RulesExplain};
+use crate::rules_args::{self, RulesAction};
+use crate::sides::{COLUMNS_OF_NO_TERMINAL, paragraph};
 
 /// What is read of a file of rules: what rules may have, and a byte to see that there is more.
 const FILE_BYTES: u64 = 64 * 1024 + 1;
@@ -54,20 +56,20 @@ async fn read(caller: &dyn Caller, path: &Path) -> Result<Rules, Failure> {
         io::ErrorKind::FileTooLarge => malformed(path, &source.to_string()),
         _ => Failure::File {
             action: "read",
-            path: path.to_owned(),
+            path: named(path).to_owned(),
             source,
         },
     })?;
     let text = String::from_utf8(bytes).map_err(|_| malformed(path, "it is not UTF-8 text"))?;
     Rules::read(&text).map_err(|error| Failure::Rules {
-        path: path.to_owned(),
+        path: named(path).to_owned(),
         error,
     })
 }
 
 fn malformed(path: &Path, reason: &str) -> Failure {
     Failure::Usage {
-        message: format!("{}: {reason}", path.display()),
+        message: format!("{}: {reason}", named(path).display()),
         remedy: "Give a file of rules, TOML or JSON, of at most 64 KiB.".into(),
     }
 }
@@ -140,11 +142,7 @@ async fn show(database: &Database, output: &mut Output) -> Result<(), Failure> {
     Ok(())
 }
 
-async fn explain(
-    database: &Database,
-    output: &mut Output,
-    named: &RulesExplain,
-) -> Result<(), Failure> {
+async fn explain(database: &Database, output: &mut Output, named: &Explain) -> Result<(), Failure> {
     let collection = &named.name.collection;
     let record = database
         .collection(collection)
@@ -160,15 +158,24 @@ async fn explain(
     if told.by_type.is_none() {
         for step in &told.walk.steps {
             let name = step.name.as_deref();
-            let name = name.map_or_else(String::new, |name| format!(" ({})", clean(name)));
+            let name = name.map_or_else(String::new, |name| format!(" ({name})"));
             let mark = match step.fit {
                 Fit::Matches => "*",
                 Fit::Depends => "?",
                 _ => " ",
             };
-            let words = clean(&step.words);
-            output.line(&format!("{mark} rule {}{name}: {words}", step.rule))?;
+            say(
+                output,
+                &format!("{mark} rule {}{name}: {}", step.rule, step.words),
+            )?;
         }
     }
-    output.line(&clean(&rules_explanation_in_words(&told)))
+    say(output, &rules_explanation_in_words(&told))
+}
+
+/// Prints a sentence, in lines that fit the terminal.
+fn say(output: &mut Output, sentence: &str) -> Result<(), Failure> {
+    let columns = output.width().unwrap_or(COLUMNS_OF_NO_TERMINAL);
+    let lines = paragraph(sentence, columns);
+    lines.iter().try_for_each(|line| output.line(line))
 }

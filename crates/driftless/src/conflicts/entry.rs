@@ -186,7 +186,7 @@ impl Conflict {
             .collect()
     }
 
-    /// Of a text: where each candidate differs from what all sides knew, in the text that it shows.
+    /// Of a text: where in each candidate's text the members lie that it is, or knew of.
     pub fn spans(&self) -> &[Span] {
         &self.view.entry.spans
     }

@@ -1,14 +1,16 @@
 //! The conflict log as a program uses it.
 
 use driftless::{
-    BulkRule, ConflictChange, ConflictFilter, ErrorKind, Progress, RecordId, Resolution, Rules,
-    Status, blocking,
+    BulkRule, ConflictChange, ConflictFilter, CustomInput, ErrorKind, Progress, RecordId,
+    Resolution, Rules, Status, blocking,
 };
 use futures_util::FutureExt as _;
 use serde_json::{Value as Json, json};
 use std::sync::{Arc, Mutex};
 
-use crate::support::{Two, assert_equal, note, open_conflicts, opened, retitle, two};
+use crate::support::{
+    Two, assert_equal, networked, note, open_conflicts, opened, retitle, two, two_with,
+};
 
 /// Notes that both devices gave another title, after they met.
 async fn contested(two: &Two, count: usize) -> Vec<RecordId> {
@@ -314,6 +316,57 @@ async fn an_explanation_names_the_rule_in_force_and_what_it_shows() {
     assert_eq!(named(&object), (json!(0), json!("longest")));
     assert_eq!(named(&object["before"][5]), (json!(1), json!("edit_wins")));
     assert_eq!(named(&object["before"][1]), (Json::Null, Json::Null));
+    two.server.stop().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_export_is_the_same_whether_the_programs_function_is_installed_or_not() {
+    let first = |_: &CustomInput<'_>| Some(0);
+    let two = two_with(networked("a").with_policy("first", first), networked("b")).await;
+    let rules = r#"{"version":1,"rule":[{"name":"Ours","policy":{"custom":"first"}}]}"#;
+    two.a
+        .rules()
+        .set(Rules::read(rules).unwrap())
+        .await
+        .unwrap();
+    let ids = contested(&two, 2).await;
+    let all = || ConflictFilter::default();
+    let on_a = two.a.conflicts().list(all()).await.unwrap();
+    let on_b = two.b.conflicts().list(all()).await.unwrap();
+    assert_eq!(
+        [on_a[0].status(), on_b[0].status()],
+        [Status::AutoMerged, Status::Open]
+    );
+    assert_eq!(
+        on_a[0].picked(),
+        Some(on_a[0].candidates()[0].value.clone())
+    );
+    // A person decides one of them: that is everywhere alike.
+    let decided = on_b.iter().find(|entry| entry.record() == ids[0]).unwrap();
+    let keep = Resolution::Keep(1);
+    two.b.conflicts().resolve(decided, keep).await.unwrap();
+    two.b.sync().again().await.unwrap();
+
+    let exported = two.a.conflicts().export().await.unwrap();
+    assert_eq!(exported, two.b.conflicts().export().await.unwrap());
+    let lines = exported
+        .iter()
+        .map(|line| serde_json::from_str::<Json>(line));
+    let lines: Vec<_> = lines.collect::<Result<_, _>>().unwrap();
+    let of = |id: RecordId| {
+        let id = json!(id.to_string());
+        lines.iter().find(|line| line["record"] == id).unwrap()
+    };
+    assert_eq!(of(ids[0])["status"], "resolved");
+    let open = of(ids[1]);
+    let named = json!({
+        "status": "open", "rule": 0, "rule_name": "Ours", "policy": "custom", "function": "first",
+        "picked_value": null, "provisional": true,
+    });
+    for (key, value) in named.as_object().unwrap() {
+        assert_eq!(&open[key], value, "{key}");
+    }
+    assert_eq!(two.a.digest().await.unwrap(), two.b.digest().await.unwrap());
     two.server.stop().await;
 }
 

@@ -126,6 +126,7 @@ fn assert_reads_as_agreed(entry: &Conflict, a: &Database, b: &Database) {
         "status": "open",
         "policy": "review",
         "rule": null,
+        "rule_name": null,
         "picked_value": null,
         "provisional": false,
         "base": ["base"],
