@@ -155,7 +155,7 @@ impl Record {
             objects: objects_of(&document, &graph)?,
             document: Arc::new(document),
             sequences: OnceLock::new(),
-            ledger: Arc::new(Ledger::starting_at(graph.len())),
+            ledger: Arc::new(Ledger::starting_at(graph.len(), graph.heads())),
             graph: Arc::new(graph),
         })
     }
@@ -470,7 +470,8 @@ impl Record {
         }
     }
 
-    /// Takes apart its changes from a place in the graph on, so that the ledger reaches back to there.
+    /// Takes apart its changes from a place in the graph on, so that the ledger reaches back to there. Before it
+    /// stands nothing, or a change that knew of all the rest.
     pub(crate) fn take_down(&mut self, from: usize) -> Result<(), LoadError> {
         let until = self.ledger.from();
         if from >= until {
@@ -478,7 +479,7 @@ impl Record {
         }
         let genesis = self.genesis_places();
         let places = (from..until).filter(|place| !genesis.contains(place));
-        let mut ledger = Ledger::starting_at(from);
+        let mut ledger = Ledger::starting_at(from, self.heads_before(from));
         for (place, change) in self.changes_at(&places.collect(), from)? {
             ledger.push(place, &change);
         }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::reviews::{self, ReviewStep};
 use crate::change::{Action, Change};
-use crate::ids::{EntryId, OpId};
+use crate::ids::{ChangeHash, EntryId, OpId};
 use crate::path::DELETED;
 use crate::value::Value;
 
@@ -22,6 +22,8 @@ pub(super) const TEXT: &str = "#text";
 #[derive(Clone, Default)]
 pub(crate) struct Ledger {
     from: usize,
+    /// The heads of what stands before that.
+    heads: Vec<ChangeHash>,
     /// Per key of a field, set member or `$deleted`, in the order of the graph.
     writes: BTreeMap<String, Vec<Write>>,
     /// Per text the changes that edit it, in the order of the graph.
@@ -92,12 +94,18 @@ impl Edit {
 }
 
 impl Ledger {
-    /// One that has nothing yet and begins at this place.
-    pub(crate) fn starting_at(from: usize) -> Self {
+    /// One that has nothing yet and begins at this place, before which these are the heads, sorted.
+    pub(crate) fn starting_at(from: usize, heads: Vec<ChangeHash>) -> Self {
         Self {
             from,
+            heads,
             ..Self::default()
         }
+    }
+
+    /// The heads of what stands before the place it begins at, sorted.
+    pub(crate) fn heads_before(&self) -> &[ChangeHash] {
+        &self.heads
     }
 
     /// The place from which on it has everything.

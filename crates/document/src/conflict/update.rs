@@ -48,10 +48,7 @@ impl Record {
         let forks = scan.forks_from(window);
         self.take_down(window)?;
         let ledger = self.ledger();
-        let beside = Beside {
-            record: self,
-            heads: self.heads_before(ledger.from()),
-        };
+        let beside = Beside(self);
         let update = Update {
             record: self,
             place,
@@ -252,21 +249,18 @@ impl Update<'_> {
 }
 
 /// A record as what lies beside its ledger.
-struct Beside<'a> {
-    record: &'a Record,
-    /// The heads where the ledger begins.
-    heads: Vec<ChangeHash>,
-}
+struct Beside<'a>(&'a Record);
 
 impl Source for Beside<'_> {
     fn sequence(&self, key: &str) -> Option<&Sequence> {
-        self.record.sequence(key)
+        self.0.sequence(key)
     }
 
     fn live_before(&self, key: &str) -> Vec<(OpId, Value)> {
-        if self.heads.is_empty() {
+        let heads = self.0.ledger().heads_before();
+        if heads.is_empty() {
             return Vec::new();
         }
-        self.record.live_at(key, &self.heads)
+        self.0.live_at(key, heads)
     }
 }

@@ -14,8 +14,10 @@ use crate::quarantine::EnvelopeId;
 use crate::space::Space;
 use crate::types::RecordKey;
 
-/// Loose changes behind a saved document before it is compacted.
-const LOOSE_CHANGES: u8 = 16;
+/// Loose changes behind a saved document before it is compacted, where the document is small.
+const LOOSE_CHANGES: usize = 16;
+/// Of a large one it is a part of its changes: then saving it again and again costs in proportion to the changes.
+const LOOSE_PART: usize = 64;
 /// Of a record with at most so many changes it is not noted where overlaps are merely agreed: the whole is read
 /// again instead, which takes less than a millisecond.
 const REREAD_CHANGES: usize = 64;
@@ -208,7 +210,8 @@ impl Core {
         }
         let row = record.row();
         let (changes, raw): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
-        if usize::from(loose) + raw.len() > usize::from(LOOSE_CHANGES) {
+        let most = LOOSE_CHANGES.max(record.change_count() / LOOSE_PART);
+        if usize::from(loose) + raw.len() > most.min(usize::from(u8::MAX)) {
             self.compact(&key, &record, loose)?;
             loose = 0;
         } else {
