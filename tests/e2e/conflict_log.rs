@@ -173,14 +173,24 @@ fn the_documented_entry_has_the_names_of_a_real_one() {
     let documented: Json = serde_json::from_str(example).unwrap();
     let (_world, laptop, _, id) = one_conflict();
     let shown = laptop.json(["conflicts", "show", &id]);
-    let names = |object: &Json| -> Vec<String> {
-        object.as_object().unwrap().keys().cloned().collect()
-    };
+    let names =
+        |object: &Json| -> Vec<String> { object.as_object().unwrap().keys().cloned().collect() };
     assert_eq!(names(&documented), names(&shown));
     for list in ["candidates", "members"] {
-        assert_eq!(names(&documented[list][0]), names(&shown[list][0]), "{list}");
+        assert_eq!(
+            names(&documented[list][0]),
+            names(&shown[list][0]),
+            "{list}"
+        );
     }
-    for name in ["kind", "status", "policy", "rule", "provisional", "members_total"] {
+    for name in [
+        "kind",
+        "status",
+        "policy",
+        "rule",
+        "provisional",
+        "members_total",
+    ] {
         assert_eq!(documented[name], shown[name], "{name}");
     }
 }
