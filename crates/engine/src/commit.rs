@@ -5,7 +5,7 @@ use driftless_document::{
 };
 use driftless_protocol::{
     Body, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload, Meta, Payload,
-    Predecessor, Record as MemberRecord, RecordBody, commitment,
+    Predecessor, Record as MemberRecord, RecordBody, Role, commitment,
 };
 
 use crate::core::{Judgement, StoredRow, Update};
@@ -212,12 +212,7 @@ impl Replica {
         atomic: bool,
     ) -> Result<usize, EngineError> {
         self.check_usable()?;
-        if !self.core.is_granted(&self.device()) {
-            return Err(EngineError::NotAllowed {
-                action: "writing",
-                reason: "the invite this device joined by was used more often than it allows",
-            });
-        }
+        self.check_may_write()?;
         self.merge_membership()?;
         let incarnation = self.incarnation();
         let time = {
@@ -253,6 +248,19 @@ impl Replica {
         self.stage(&envelope, Judgement::Apply(updates))?;
         self.advance(incarnation, &envelope);
         Ok(count)
+    }
+
+    /// What would be refused everywhere is not written here.
+    fn check_may_write(&self) -> Result<(), EngineError> {
+        let reason = match self.core.log.standing().active(&self.device()) {
+            None => self.why_not_in(),
+            Some(member) if member.role < Role::Editor => "its role lets this device read only",
+            Some(_) => return Ok(()),
+        };
+        Err(EngineError::NotAllowed {
+            action: "writing",
+            reason,
+        })
     }
 
     /// This process's feed ends with this envelope now.
