@@ -155,7 +155,7 @@ impl Replica {
         Ok((key, stored.row))
     }
 
-    fn existing_row(
+    pub(crate) fn existing_row(
         &self,
         collection: &str,
         id: RecordId,
@@ -254,7 +254,7 @@ impl Replica {
     fn check_may_write(&self) -> Result<(), EngineError> {
         let reason = match self.core.log.standing().active(&self.device()) {
             None => self.why_not_in(),
-            Some(member) if member.role < Role::Editor => "its role lets this device read only",
+            Some(member) if member.role < Role::Editor => "this device may read, and not write",
             Some(_) => return Ok(()),
         };
         Err(EngineError::NotAllowed {
@@ -281,10 +281,16 @@ impl Replica {
         time: i64,
     ) -> Result<Option<Update>, EngineError> {
         let mut update = self.core.update_of(key.clone())?;
-        let record = &mut update.record;
-        let Some(raw) = record.write(ActorId(feed.0), time, intents)? else {
-            return Ok(None);
+        let written = update.record.write(ActorId(feed.0), time, intents);
+        let raw = match written {
+            Ok(Some(raw)) => raw,
+            nothing => {
+                self.core.give_back(update);
+                nothing?;
+                return Ok(None);
+            }
         };
+        let record = std::mem::take(&mut update.record);
         let admitted = match record.admit(&raw, feed.device_prefix()) {
             Ok(Admission::Admitted(admitted)) => admitted,
             Ok(_) => {
@@ -294,7 +300,8 @@ impl Replica {
             }
             Err(refusal) => return Err(EngineError::OwnChangeRefused(refusal)),
         };
-        let change = record.apply(admitted)?;
+        let (record, change) = record.apply(admitted)?;
+        update.record = record;
         update.changes.push((change, raw));
         Ok(Some(update))
     }

@@ -22,6 +22,13 @@ pub(crate) struct Documents {
 }
 
 impl Documents {
+    /// Takes one out: who changes it is then the only one to hold it, and nothing of it is copied.
+    pub(crate) fn take(&mut self, key: &RecordKey) -> Option<Record> {
+        let (record, _) = self.cached.remove(key)?;
+        self.bytes -= estimate(&record);
+        Some(record)
+    }
+
     pub(crate) fn get(&self, key: &RecordKey) -> Option<&Record> {
         self.cached.get(key).map(|(record, _)| record)
     }
@@ -38,9 +45,7 @@ impl Documents {
     }
 
     pub(crate) fn remove(&mut self, key: &RecordKey) {
-        if let Some((record, _)) = self.cached.remove(key) {
-            self.bytes -= estimate(&record);
-        }
+        self.take(key);
     }
 
     pub(crate) fn clear(&mut self) {

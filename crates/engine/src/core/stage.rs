@@ -306,9 +306,9 @@ impl Core {
         self.base
             .put(self.keys.record(Space::Row, &key), stored.encode());
         if keep {
-            self.documents.put(key, record);
+            self.documents.borrow_mut().put(key, record);
         } else {
-            self.documents.remove(&key); // what is loaded of it is not what it is now
+            self.documents.borrow_mut().remove(&key); // what is loaded of it is not what it is now
         }
         Ok(())
     }
@@ -370,16 +370,8 @@ impl Core {
         contested: &Contested,
     ) -> Result<(Evidence, Evidence, bool), EngineError> {
         let row = self.stored_row(key)?;
-        let heads = row.as_ref().map(|stored| stored.row.heads.as_slice());
-        let cached = self.documents.get(key);
-        let loaded; // only where it is not at hand: a copy of a long record takes longer than looking at it
-        let is_current = |record: &&Record| heads.is_some_and(|heads| record.heads() == heads);
-        let record = if let Some(record) = cached.filter(is_current) {
-            record
-        } else {
-            loaded = self.record_of(key, row.as_ref())?;
-            &loaded
-        };
+        let is_kept = self.documents.borrow().get(key).is_some(); // not after a bulk
+        let mut record = self.take_record(key, row.as_ref())?;
         let before = self.stored_evidence(key)?;
         let found = if row.as_ref().is_some_and(|row| row.void) {
             let changes = counting(record.changes()?, &self.void_changes(key)?);
@@ -392,6 +384,9 @@ impl Core {
             record.evidence_after(&key.collection, key.record, before, &contested.came)?
         };
         let is_noted = !found.agreed.is_empty() && record.change_count() > REREAD_CHANGES;
+        if is_kept {
+            self.documents.borrow_mut().put(key.clone(), record);
+        }
         Ok((before.unwrap_or_default(), found, is_noted))
     }
 

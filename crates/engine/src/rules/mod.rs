@@ -108,6 +108,11 @@ impl InForce {
         self.rules = read.unwrap_or_default();
     }
 
+    /// The role of a device whose grant stands.
+    pub(crate) fn role_of(&self, device: &DeviceId) -> Option<Role> {
+        self.roles.get(&device.prefix()).copied()
+    }
+
     /// The policy of an entry, the rule it comes from, and what follows.
     pub(crate) fn verdict(
         &self,
@@ -123,6 +128,16 @@ impl InForce {
     fn common_pick(&self, collection: &str, entry: &Entry) -> Option<Shown> {
         let (_, policy) = self.rules.decide(collection, entry, self);
         entry.verdict(policy, self).picked
+    }
+
+    /// The rules themselves.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether the function of a custom policy is installed here.
+    pub(crate) fn has_custom(&self, name: &str) -> bool {
+        self.customs.has(name)
     }
 
     fn not_installed(&self) -> Vec<String> {
@@ -174,9 +189,9 @@ impl Replica {
         if self.core.log.has_unknown() {
             return Err(EngineError::peer(Code::MembershipTooNew, ""));
         }
-        let role = self.core.rules.roles.get(&self.device().prefix());
+        let role = self.core.rules.role_of(&self.device());
         let granted = self.core.is_granted(&self.device());
-        if !granted || role.is_none_or(|role| *role < Role::Admin) {
+        if !granted || role.is_none_or(|role| role < Role::Admin) {
             return Err(EngineError::NotAllowed {
                 action: "setting rules",
                 reason: "only the owner and admins of the workspace set them",

@@ -397,7 +397,7 @@ fn work_that_knows_of_a_removal_by_what_it_builds_on_is_refused_for_good() {
                 let Ok(Admission::Admitted(admitted)) = record.admit(raw, prefix) else {
                     panic!("an honest change");
                 };
-                record.apply(admitted).unwrap();
+                record = record.apply(admitted).unwrap().0;
             }
         }
     }
