@@ -241,9 +241,10 @@ impl Replica {
         let judgement = self.core.judge(&envelope).map_err(stop_of)?;
         let refused = match &judgement {
             Judgement::Missing(code, detail) => return Err((*code, detail.clone())),
-            Judgement::Apply(_) => None,
+            Judgement::Apply(_) | Judgement::Void(_) => None,
             Judgement::Hold => Some(Code::NeedsNewerVersion),
-            Judgement::Quarantine(code, ..) => Some(*code),
+            Judgement::Rests(..) => Some(Code::ChangeRefused),
+            Judgement::Quarantine(code, ..) | Judgement::NotCurrent(code, _) => Some(*code),
         };
         if let Some((body, _)) = envelope.known() {
             let ahead = self.core.state.clock.observe(body.meta.time, now);
