@@ -37,7 +37,9 @@ impl Replica {
     fn send_cursor(&mut self, session: &mut Session) {
         let level = session.membership.sent && session.membership.received;
         if !level || session.same_cursor() || session.cursor_sent.is_some() {
-            if level && session.same_cursor() && !session.same_membership() {
+            // Membership may come in several messages: what waits by then stays.
+            let is_first = session.plan.is_none();
+            if level && session.same_cursor() && !session.same_membership() && is_first {
                 // Nothing but membership differed: both sides know that they are done.
                 session.plan = Some(std::mem::take(&mut session.fresh));
                 session.done.received = true;
