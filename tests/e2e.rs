@@ -40,6 +40,8 @@ mod import;
 mod json;
 #[path = "e2e/malformed.rs"]
 mod malformed;
+#[path = "e2e/members.rs"]
+mod members;
 #[path = "e2e/quarantine.rs"]
 mod quarantine;
 #[path = "e2e/races.rs"]

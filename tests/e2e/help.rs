@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 58] = [
+const COMMANDS: [&str; 62] = [
     "",
     "init",
     "import",
@@ -45,10 +45,14 @@ const COMMANDS: [&str; 58] = [
     "rules set",
     "rules show",
     "rules explain",
+    "members",
+    "members list",
+    "members remove",
     "quarantine",
     "quarantine list",
     "quarantine show",
     "quarantine retry",
+    "quarantine adopt",
     "quarantine export",
     "quarantine discard",
     "outbox",

@@ -34,8 +34,9 @@ const MEASURES: [&str; 15] = [
 /// Bytes in base64, which differ likewise.
 const BYTES: [&str; 3] = ["bytes", "salt", "signature"];
 /// Of some: not commands of their own but words for their list.
-const OTHER_NAMES: [(&str, &str); 4] = [
+const OTHER_NAMES: [(&str, &str); 5] = [
     ("conflicts", "conflicts list"),
+    ("members", "members list"),
     ("quarantine", "quarantine list"),
     ("outbox", "outbox list"),
     ("rules", "rules show"),
@@ -154,6 +155,7 @@ fn every_command_answers_with_the_shape_that_is_kept() {
     tell_of_conflicts(&mut answers, &laptop, &phone);
     tell_of_rules(&mut answers, &laptop);
     tell_of_what_is_refused(&mut answers);
+    tell_of_members(&mut answers);
     let demo = run(["demo", "--json"]).succeeded().lines();
     answers.take("demo", &demo);
 
@@ -300,6 +302,14 @@ fn tell_of_what_is_refused(answers: &mut Answers) {
     answers.of("quarantine retry", &laptop, &[&id]);
     answers.of("quarantine export", &laptop, &[&id]);
     answers.of("quarantine discard", &laptop, &[&id]);
+}
+
+fn tell_of_members(answers: &mut Answers) {
+    let world = World::new();
+    let (laptop, id) = crate::members::waiting(&world);
+    answers.of("members list", &laptop, &[]);
+    answers.of("quarantine adopt", &laptop, &[&id]);
+    answers.of("members remove", &laptop, &["phone"]);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::field_args::{Increment, Members, Push, PutAt, RemoveAt, Text};
 use crate::help;
 use crate::import::Format;
 use crate::item_args::{Outbox, Quarantine};
+use crate::member_args::WorkspaceMembers;
 use crate::rules_args::Rules;
 
 /// Where a device is met when nobody says otherwise.
@@ -133,7 +134,10 @@ pub(crate) enum Command {
     /// Say what a field shows that was edited apart, while nobody has decided
     #[command(after_help = help::RULES)]
     Rules(Rules),
-    /// Look at what is held and not applied: explain, retry, export or discard it
+    /// List the devices of the workspace, or remove one
+    #[command(after_help = help::MEMBERS)]
+    Members(WorkspaceMembers),
+    /// Look at what is held and not applied: explain, retry, adopt, export or discard it
     #[command(after_help = help::QUARANTINE)]
     Quarantine(Quarantine),
     /// Look at what no other device holds yet, or has refused

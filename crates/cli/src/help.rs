@@ -272,6 +272,23 @@ Examples:
   driftless rules explain --dir laptop tasks key:42 status
   driftless rules explain --dir laptop tasks key:42 '$deleted'";
 
+pub(crate) const MEMBERS: &str = "\
+Examples:
+  driftless members --dir laptop
+  driftless members remove --dir laptop tablet";
+
+pub(crate) const MEMBERS_LIST: &str = "\
+Example:
+  driftless members list --dir laptop --json";
+
+pub(crate) const MEMBERS_REMOVE: &str = "\
+For the owner and admins; the owner stays, and nobody removes itself. What this device holds of the
+removed one counts for ever. What comes of it later waits in the quarantine until somebody adopts it.
+It stays readable on the removed device itself, which gets nothing new from whoever has heard of it.
+
+Example:
+  driftless members remove --dir laptop tablet";
+
 pub(crate) const QUARANTINE: &str = "\
 What is refused is held and passed on, and stops nothing else.
 
@@ -293,6 +310,14 @@ after an update. A change in the list of members needs no command.
 
 Example:
   driftless quarantine retry --dir laptop 5b1f0c…:3";
+
+pub(crate) const QUARANTINE_ADOPT: &str = "\
+For the owner and admins. What a removed device had not sent counts on every device then, for good;
+what is refused because it breaks the rules cannot be adopted. Look at it first: show, or export.
+
+Examples:
+  driftless quarantine adopt --dir laptop 5b1f0c…:3
+  driftless quarantine adopt --dir laptop --all";
 
 pub(crate) const QUARANTINE_EXPORT: &str = "\
 Example:

@@ -24,12 +24,29 @@ pub(crate) enum QuarantineAction {
     /// Judge an item again
     #[command(after_help = help::QUARANTINE_RETRY)]
     Retry(ItemName),
+    /// Let an item count that a removed device had not sent
+    #[command(after_help = help::QUARANTINE_ADOPT)]
+    Adopt(QuarantineAdopt),
     /// Print everything there is of an item, as JSON
     #[command(after_help = help::QUARANTINE_EXPORT)]
     Export(ItemName),
     /// Take an item of this device back, or leave another's out of the list
     #[command(after_help = help::QUARANTINE_DISCARD)]
     Discard(ItemName),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineAdopt {
+    /// The item, as in `quarantine list`
+    #[arg(
+        value_name = "ITEM",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    pub(crate) item: Option<String>,
+    /// Every item that can be adopted
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, Default, Args)]

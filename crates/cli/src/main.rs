@@ -18,6 +18,7 @@ mod help;
 mod import;
 mod interrupt;
 mod item_args;
+mod member_args;
 mod output;
 mod progress;
 mod review;

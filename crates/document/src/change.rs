@@ -103,6 +103,15 @@ impl Change {
         keys.into_iter().filter(is_created).cloned().collect()
     }
 
+    /// The changes it directly knew of, without the genesis changes that travel with it.
+    pub fn known(&self) -> Vec<ChangeHash> {
+        let keys: BTreeSet<&String> = self.operations.iter().map(|o| &o.key).collect();
+        let created = keys.into_iter().filter_map(|key| Genesis::of(key));
+        let created: BTreeSet<ChangeHash> = created.map(|genesis| genesis.hash).collect();
+        let deps = self.deps.iter().filter(|hash| !created.contains(hash));
+        deps.copied().collect()
+    }
+
     /// Gives operations inside texts and lists their keys, where their genesis actors are known.
     pub(crate) fn name_objects(&mut self, keys: &BTreeMap<ActorId, &String>) {
         for operation in &mut self.operations {

@@ -33,6 +33,7 @@ mod row;
 mod rules;
 mod sequence;
 mod value;
+mod void;
 mod write;
 
 pub use admission::{Admission, Admitted, Refusal, read_change};
@@ -62,4 +63,5 @@ pub use rules::{
     ValueType, Writer, Writers, rules_schema,
 };
 pub use value::{Fields, Value};
+pub use void::counting;
 pub use write::{Intent, WriteError};

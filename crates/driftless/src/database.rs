@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::join;
 use crate::limits::{INVITE_USES, INVITE_VALID_FOR, SUSPEND_TIMEOUT};
 use crate::live_store::StoreReport;
+use crate::members::Members;
 use crate::net::{Network, checked_address};
 use crate::new_folder::NewFolder;
 use crate::opening::{self, Held, Opening};
@@ -227,6 +228,11 @@ impl Database {
     pub fn conflicts(&self) -> Conflicts {
         let progress = self.shared.options.progress.clone();
         Conflicts::new(self.shared.actor.clone(), progress)
+    }
+
+    /// The devices of the workspace.
+    pub fn members(&self) -> Members {
+        Members::new(self.shared.actor.clone())
     }
 
     /// What is held of other devices, and of this one, and not applied.

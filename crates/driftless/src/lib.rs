@@ -47,6 +47,7 @@
 //! | who did what, and the past | [`History`], [`Collection::history`], [`Collection::get_at`] |
 //! | what a contested field shows | [`WorkspaceRules`], [`Rules`], [`Options::with_policy`] |
 //! | overlaps | [`Conflicts`], [`Conflict`], [`Resolution`], [`ConflictWatch`] |
+//! | which devices are in, and removing one | [`Members`] |
 //! | what is refused, what is not sent yet | [`Quarantine`], [`Outbox`], [`Draft`] |
 //! | other devices | [`Sync`], [`Server`], [`Connection`], [`Database::invite`], [`Database::join`] |
 //! | how it stands | [`Database::watch_status`], [`Collection::sync_state`], [`Commit::reached`], [`Database::ended`] |
@@ -74,6 +75,7 @@ mod join;
 mod keys;
 mod limits;
 mod live_store;
+mod members;
 mod net;
 mod new_folder;
 mod opening;
@@ -104,6 +106,7 @@ pub use fields::IntoElement;
 pub use history::{History, HistoryEntry};
 pub use keys::{FileKeys, KeyPlace, KeyStore, MemoryKeys};
 pub use live_store::StoreReport;
+pub use members::Members;
 pub use net::connection::{ConnectOptions, Connection, SyncTrigger};
 pub use net::server::Server;
 pub use net::state::{ConnectionState, ConnectionStatus, Direction, SyncStage};
@@ -133,13 +136,13 @@ pub use driftless_document::{
     parse_node, parse_record, read_json, rules_schema, value_to_json,
 };
 pub use driftless_engine::{
-    BulkRule, ChangeEvent, Clock, ConflictChange, ConflictFilter, ConflictPosition,
+    Adopted, BulkRule, ChangeEvent, Clock, ConflictChange, ConflictFilter, ConflictPosition,
     ConflictPositionError, ConflictView, Deed, DeviceName, DigestReport, Discarded, Draft,
     DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError,
-    Explanation, Fate, Filter, HotField, ImportCounts, Insight, ItemPage, ItemState, MemberView,
-    Millis, OutboxItem, OutboxPeer, Outlook, PeerState, PeerView, QuarantineItem, RecordKey,
-    RecordSync, Retried, RulesExplanation, RulesReport, RulesSummary, StatusReport, Suggestion,
-    SyncState, VerifyReport, WaitsFor,
+    Explanation, Fate, Filter, HotField, ImportCounts, Insight, ItemPage, ItemState, MemberState,
+    MemberView, Millis, OutboxItem, OutboxPeer, Outlook, PeerState, PeerView, QuarantineItem,
+    RecordKey, RecordSync, Retried, RulesExplanation, RulesReport, RulesSummary, StatusReport,
+    Suggestion, SyncState, VerifyReport, WaitsFor,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

@@ -1,7 +1,7 @@
 //! [`Quarantine`]: what is held and passed on, and not applied.
 
 use driftless_engine::{
-    Discarded, EnvelopeId, ItemPage, QuarantineItem, RecordKey, Replica, Retried, WaitsFor,
+    Adopted, Discarded, EnvelopeId, ItemPage, QuarantineItem, RecordKey, Replica, Retried, WaitsFor,
 };
 use serde_json::{Value as Json, json};
 
@@ -44,6 +44,19 @@ impl Quarantine {
             .await
     }
 
+    /// Adopts items: they count on every device, though their device was removed or its admission does not stand.
+    ///
+    /// Only the owner and admins may, and what is refused for another reason cannot be adopted: errors of kind
+    /// `Refused`.
+    pub async fn adopt(&self, ids: Vec<EnvelopeId>) -> Result<Adopted, Error> {
+        self.actor.write(move |replica| replica.adopt(&ids)).await
+    }
+
+    /// Adopts every open item that can be adopted.
+    pub async fn adopt_all(&self) -> Result<Adopted, Error> {
+        self.actor.write(Replica::adopt_all).await
+    }
+
     /// Everything there is of an item, as JSON: to be kept before it is discarded.
     pub async fn export(&self, id: EnvelopeId) -> Result<Json, Error> {
         self.actor.read(move |replica| replica.export(id)).await
@@ -61,6 +74,7 @@ impl Quarantine {
         let waits_for = match &item.waits_for {
             WaitsFor::NewerVersion => json!("newer_version"),
             WaitsFor::Admission => json!("admission"),
+            WaitsFor::Adoption => json!("adoption"),
             WaitsFor::Refused(id) => json!({ "refused": id.to_string() }),
             _ => Json::Null,
         };

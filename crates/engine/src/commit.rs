@@ -212,19 +212,7 @@ impl Replica {
         atomic: bool,
     ) -> Result<usize, EngineError> {
         self.check_usable()?;
-        if !self.core.is_granted(&self.device()) {
-            return Err(EngineError::NotAllowed {
-                action: "writing",
-                reason: "the invite this device joined by was used more often than it allows",
-            });
-        }
-        let role = self.core.rules.role_of(&self.device());
-        if role.is_some_and(|role| role < Role::Editor) {
-            return Err(EngineError::NotAllowed {
-                action: "writing",
-                reason: "this device may read, and not write",
-            });
-        }
+        self.check_may_write()?;
         self.merge_membership()?;
         let incarnation = self.incarnation();
         let time = {
@@ -260,6 +248,19 @@ impl Replica {
         self.stage(&envelope, Judgement::Apply(updates))?;
         self.advance(incarnation, &envelope);
         Ok(count)
+    }
+
+    /// What would be refused everywhere is not written here.
+    fn check_may_write(&self) -> Result<(), EngineError> {
+        let reason = match self.core.log.standing().active(&self.device()) {
+            None => self.why_not_in(),
+            Some(member) if member.role < Role::Editor => "this device may read, and not write",
+            Some(_) => return Ok(()),
+        };
+        Err(EngineError::NotAllowed {
+            action: "writing",
+            reason,
+        })
     }
 
     /// This process's feed ends with this envelope now.

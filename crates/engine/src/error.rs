@@ -154,6 +154,14 @@ pub enum EngineError {
         /// Why not.
         reason: &'static str,
     },
+    /// What was to be adopted cannot be.
+    #[error("{id} cannot be adopted: it is refused for what it is ({code})")]
+    NotAdoptable {
+        /// The envelope.
+        id: EnvelopeId,
+        /// Why it is refused.
+        code: Code,
+    },
     /// A local change that we made does not pass our own admission: a bug.
     #[error("a change made here was refused here: {0}")]
     OwnChangeRefused(#[source] Refusal),

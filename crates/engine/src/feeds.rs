@@ -4,10 +4,11 @@
 //! newest feed of a device means holding the chain behind it: the cursor has one entry a device, however often
 //! the device was restarted. A copied folder shows as two feeds that name one predecessor: both stay listed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use driftless_protocol::{
-    Cursor, CursorEntry, CursorMark, FeedId, Hash, Header, Predecessor, RunSet,
+    Cursor, CursorEntry, CursorMark, DeviceId, EnvelopeName, FeedId, Hash, Header, Predecessor,
+    RunSet,
 };
 use driftless_store::{KeyBuilder, KeyError, KeyReader};
 
@@ -195,6 +196,25 @@ impl Feeds {
             }
         }
         marks
+    }
+
+    /// The last envelope of each feed of a device, at most so many feeds: first those that no later one goes on from,
+    /// then the feeds before them.
+    pub(crate) fn cut_of(&self, device: &DeviceId, most: usize) -> Vec<EnvelopeName> {
+        let mut named = BTreeMap::new();
+        let leaves = self.of_device(device.prefix()).map(|(id, _)| *id);
+        let leaves = leaves.filter(|id| self.leaves.contains(id));
+        let mut open: VecDeque<FeedId> = leaves.collect();
+        while let Some(id) = open.pop_front().filter(|_| named.len() < most) {
+            if let Some(feed) = self.known.get(&id)
+                && !named.contains_key(&id)
+            {
+                let (n, hash) = (feed.last, feed.head);
+                named.insert(id, EnvelopeName { feed: id, n, hash });
+                open.extend(feed.predecessor.map(|before| before.feed));
+            }
+        }
+        named.into_values().collect()
     }
 
     /// What is known of a peer, without the feeds that a later one in it covers.

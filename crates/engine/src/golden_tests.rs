@@ -6,24 +6,24 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use driftless_document::{Evidence, FieldPath, Node, RecordId, Value, parse_record};
+use driftless_document::{ChangeHash, Evidence, FieldPath, Node, RecordId, Value, parse_record};
 use driftless_golden::Goldens;
 use driftless_protocol::{Code, DeviceKey, Envelope, FeedId, Randomness};
 use driftless_store::{Batch, Journal, Kv as _, MemoryFiles, MemoryKv, Visit};
 
 use crate::clock::{Clock, Millis};
 use crate::conflicts::ConflictFilter;
-use crate::core::{EnvelopePlace, Judgement, NOTE_FRAME, State, StoredRow, encode_note};
+use crate::core::{EnvelopePlace, Judgement, NOTE_FRAME, State, StoredRow, Verdict, encode_note};
 use crate::feeds::Feed;
 use crate::peers::Peer;
 use crate::quarantine::EnvelopeId;
 use crate::replica::{Parts, Replica};
 use crate::space::Space;
-use crate::types::Edit;
+use crate::types::{Edit, RecordKey};
 
 const GOLDEN: Goldens = Goldens::of("engine");
 
-const SPACES: [Space; 13] = [
+const SPACES: [Space; 16] = [
     Space::State,
     Space::Member,
     Space::Feed,
@@ -37,6 +37,9 @@ const SPACES: [Space; 13] = [
     Space::RefusedChange,
     Space::Note,
     Space::TakeBack,
+    Space::Void,
+    Space::VoidChanges,
+    Space::Known,
 ];
 
 /// The golden file of a space; a space that is added has none until it is named here and above.
@@ -57,6 +60,9 @@ fn file_of(space: Space) -> &'static str {
         Space::PackedEnvelopes => "space_13_packed_envelopes",
         Space::PackedCommits => "space_14_packed_commits",
         Space::TakeBack => "space_15_take_back",
+        Space::Void => "space_16_void",
+        Space::VoidChanges => "space_17_void_changes",
+        Space::Known => "space_18_known",
     }
 }
 
@@ -153,6 +159,26 @@ fn history() -> (MemoryFiles, MemoryKv, Replica) {
     known.hold(FeedId([3; 16]), 300);
     known.refuse(FeedId([3; 16]), 299, Code::NotAllowed);
     replica.save_peer(&peer).expect("it is kept");
+    let void = replica
+        .core
+        .keys
+        .numbered(Space::Void, &FeedId([3; 16]), 298);
+    replica.core.base.put(void, vec![1]);
+    let elsewhere = RecordKey {
+        collection: "notes".into(),
+        record: RecordId([9; 16]),
+    };
+    let void = replica.core.keys.record(Space::VoidChanges, &elsewhere);
+    let mut hashes = vec![1];
+    hashes.extend([7; 32]);
+    replica.core.base.put(void, hashes.clone());
+    let known = replica
+        .core
+        .keys
+        .numbered(Space::Known, &FeedId([3; 16]), 298);
+    replica.core.base.put(known, hashes.clone());
+    let known = replica.core.keys.known_by(&ChangeHash([5; 32]));
+    replica.core.base.put(known, hashes);
     replica.commit_group().expect("it is durable");
     let discarded = replica.discard(EnvelopeId::of(&third));
     discarded.expect("it is taken back");
@@ -196,6 +222,7 @@ fn is_written_again(space: Space, value: &[u8]) -> bool {
         Space::Envelope => EnvelopePlace::decode(value).expect("a place").encode() == value,
         Space::Row => StoredRow::decode(value).expect("a row").encode() == value,
         Space::Conflict => Evidence::decode(value).expect("entries").encode() == value,
+        Space::Quarantine => Verdict::decode(value).expect("a verdict").encode() == value,
         Space::Note => value == b"dark" || Peer::decode(value).expect("a note").encode() == value,
         _ => true,
     }

@@ -24,6 +24,7 @@ mod golden_tests;
 mod history;
 mod invites;
 pub mod limits;
+mod members;
 mod membership;
 mod outbox;
 mod pack;
@@ -48,6 +49,7 @@ pub use discard::Discarded;
 pub use draft::{Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped};
 pub use draft_steps::DraftSteps;
 pub use error::EngineError;
+pub use members::Adopted;
 pub use outbox::{OutboxItem, OutboxPeer, PeerState};
 pub use pack::history_codec;
 pub use quarantine::{
@@ -61,6 +63,6 @@ pub use session::{
 };
 pub use types::{
     ChangeEvent, Commit, ConflictView, DeviceName, DigestReport, Edit, Filter, ImportCounts,
-    MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed, StatusReport, SyncState,
-    VerifyReport,
+    MemberState, MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed,
+    StatusReport, SyncState, VerifyReport,
 };

@@ -3,15 +3,21 @@
 //! Two questions are asked of it, and they are different ones. *At a head*: what may this device do, judged by
 //! that head's past alone; an envelope is authorised by this. *Resolved*: which grants stand when all records
 //! are looked at; an admission beyond its invite's uses is pending, wherever and whenever it was written.
-//! Both are functions of the set of records, never of the order they came in.
+//! Both are functions of the set of records, never of the order they came in; `standing` weighs either.
 
+mod standing;
+
+use std::cell::{OnceCell, RefCell};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use driftless_protocol::{
-    Code, DeviceId, Hash, Invite, Record as MemberRecord, RecordBody, Role, WorkspaceId, limits,
-    membership_digest,
+    Code, DeviceId, Hash, Invite, Record as MemberRecord, RecordBody, Remove, Role, WorkspaceId,
+    limits, membership_digest,
 };
+
+pub(crate) use standing::{Removal, Standing, State};
 
 use crate::clock::Millis;
 use crate::error::EngineError;
@@ -59,7 +65,17 @@ pub(crate) struct MembershipLog {
     workspace: WorkspaceId,
     records: BTreeMap<Hash, Placed>,
     heads: BTreeSet<Hash>,
+    /// The grants of each device, and how many removals there are.
+    grants: BTreeMap<DeviceId, BTreeSet<Hash>>,
+    removals: usize,
+    /// What all records come to, once it was asked for.
+    whole: OnceCell<Standing>,
+    /// What the past of some heads comes to: asked for again with each envelope, and it never changes.
+    at_heads: RefCell<BTreeMap<Vec<Hash>, Arc<Standing>>>,
 }
+
+/// How many heads the pasts are kept of.
+const KEPT_PASTS: usize = 16;
 
 impl MembershipLog {
     /// The log that a workspace begins with.
@@ -68,9 +84,14 @@ impl MembershipLog {
             return Err(invalid("the first record is no signed genesis"));
         }
         let hash = genesis.hash();
+        let grants = BTreeMap::from([(genesis.author(), BTreeSet::from([hash]))]);
         Ok(Self {
+            grants,
+            removals: 0,
             workspace: WorkspaceId::of_genesis(&hash),
             heads: BTreeSet::from([hash]),
+            whole: OnceCell::new(),
+            at_heads: RefCell::default(),
             records: BTreeMap::from([(
                 hash,
                 Placed {
@@ -180,7 +201,12 @@ impl MembershipLog {
             self.heads.remove(parent);
         }
         self.heads.insert(hash);
+        self.removals += usize::from(matches!(record.body(), RecordBody::Remove(_)));
         self.records.insert(hash, Placed { record, depth });
+        if let Some(member) = self.member_by(&hash) {
+            self.grants.entry(member.device).or_default().insert(hash);
+        }
+        self.whole.take();
         Ok(true)
     }
 
@@ -208,8 +234,8 @@ impl MembershipLog {
     }
 
     fn check_body(&self, record: &MemberRecord) -> Result<(), RecordRefusal> {
-        let past = self.past(record.parents());
-        let author = self.members_in(&past).remove(&record.author());
+        let parents = record.parents();
+        let author = self.active_at(&record.author(), parents);
         match record.body() {
             RecordBody::Genesis(_) => Err(invalid("a second genesis")),
             RecordBody::Join(join) => {
@@ -226,25 +252,37 @@ impl MembershipLog {
                 _ => Err(not_allowed("an invite by a device that may not invite")),
             },
             RecordBody::Admit(admit) => {
-                let joined = self.get(&admit.join).filter(|_| past.contains(&admit.join));
-                let Some(joined) = joined.filter(|j| matches!(j.body(), RecordBody::Join(_)))
-                else {
+                let joined = self.get(&admit.join);
+                let joined = joined.filter(|_| self.past(record.parents()).contains(&admit.join));
+                let joined = joined.and_then(|joined| match joined.body() {
+                    RecordBody::Join(join) => Some((joined.author(), join.invite)),
+                    _ => None,
+                });
+                let Some((device, invite)) = joined else {
                     return Err(invalid("an admission of no join"));
                 };
                 let Some(author) = author else {
                     return Err(not_allowed("an admission by a device that is no member"));
                 };
-                if author.device == joined.author() {
+                if author.device == device {
                     return Err(not_allowed("a device that admits itself"));
                 }
-                if self.prefix_is_taken(&joined.author(), &past) {
+                if self.prefix_is_taken(&device, parents) {
                     return Err(invalid("a device id too like that of a member"));
+                }
+                if self.removals > 0 && self.is_barred(&device, &invite, &self.at(parents)) {
+                    return Err(not_allowed("a removed device by an invite from before"));
                 }
                 Ok(())
             }
+            RecordBody::Remove(remove) => check_removal(author.as_ref(), remove, &self.at(parents)),
             RecordBody::SetRules(_) => match author {
                 Some(author) if author.role >= Role::Admin => Ok(()),
                 _ => Err(not_allowed("rules set by a device that may not set them")),
+            },
+            RecordBody::Adopt(_) => match author {
+                Some(author) if author.role >= Role::Admin => Ok(()),
+                _ => Err(not_allowed("changes adopted by a device that may not")),
             },
             RecordBody::Merge | RecordBody::Unknown { .. } => match author {
                 Some(_) => Ok(()),
@@ -254,11 +292,52 @@ impl MembershipLog {
         }
     }
 
-    fn prefix_is_taken(&self, device: &DeviceId, past: &BTreeSet<Hash>) -> bool {
-        let members = self.members_in(past);
-        members
-            .keys()
-            .any(|member| member != device && member.prefix() == device.prefix())
+    /// The member that a device is, at some heads.
+    fn active_at(&self, device: &DeviceId, heads: &[Hash]) -> Option<Member> {
+        if self.removals > 0 {
+            return self.at(heads).active(device).cloned();
+        }
+        // Where nobody was removed, whoever was let in is in: asked of every record that comes.
+        let grants = self.grants_at(heads, |of| of == device).into_iter();
+        let members = grants.filter_map(|hash| Some((self.member_by(&hash)?, hash)));
+        let best = members.min_by_key(|(member, hash)| {
+            let depth = self.records.get(hash).map(|placed| placed.depth);
+            (Reverse(member.role), depth, *hash)
+        });
+        best.map(|(member, _)| member)
+    }
+
+    /// The grants of some devices in the past of some heads.
+    fn grants_at(&self, heads: &[Hash], of: impl Fn(&DeviceId) -> bool) -> Vec<Hash> {
+        let is_all =
+            heads.len() == self.heads.len() && heads.iter().all(|head| self.heads.contains(head));
+        let of_devices = self.grants.iter().filter(|(device, _)| of(device));
+        let grants = of_devices.flat_map(|(_, grants)| grants).copied();
+        if is_all {
+            return grants.collect();
+        }
+        let past = self.past(heads);
+        grants.filter(|hash| past.contains(hash)).collect()
+    }
+
+    fn prefix_is_taken(&self, device: &DeviceId, heads: &[Hash]) -> bool {
+        let alike = |member: &DeviceId| member != device && member.prefix() == device.prefix();
+        self.grants.keys().any(alike) && !self.grants_at(heads, alike).is_empty()
+    }
+
+    /// Whether a device was removed, and an invite was written by somebody who did not know of that.
+    fn is_barred(&self, device: &DeviceId, invite: &Hash, standing: &Standing) -> bool {
+        let mut removals = standing.removals_of(device).peekable();
+        if removals.peek().is_none() {
+            return false;
+        }
+        let before = self.past(&[*invite]);
+        removals.any(|removal| !before.contains(&removal.record))
+    }
+
+    /// Whether a device may not come back by this invite, as of the whole log.
+    pub(crate) fn is_removed_after(&self, device: &DeviceId, invite: &Hash) -> bool {
+        self.is_barred(device, invite, self.standing())
     }
 
     /// These records and all their ancestors; unknown hashes are left out.
@@ -275,13 +354,28 @@ impl MembershipLog {
         past
     }
 
-    fn members_in(&self, past: &BTreeSet<Hash>) -> BTreeMap<DeviceId, Member> {
-        let admitted = past.iter().filter_map(|hash| self.member_by(hash));
-        let mut members = BTreeMap::<DeviceId, Member>::new();
-        for member in admitted {
-            members.entry(member.device).or_insert(member);
+    /// What all records come to.
+    pub(crate) fn standing(&self) -> &Standing {
+        self.whole
+            .get_or_init(|| standing::weigh(self, self.records.keys().copied(), true))
+    }
+
+    /// What the past of some records, themselves included, comes to; hashes that are not here are left out.
+    pub(crate) fn at(&self, heads: &[Hash]) -> Arc<Standing> {
+        if let Some(known) = self.at_heads.borrow().get(heads) {
+            return known.clone();
         }
-        members
+        let past = self.past(heads).into_iter();
+        let found = Arc::new(standing::weigh(self, past, false));
+        // With a hash that is not here it may come to something else one day.
+        if heads.iter().all(|head| self.contains(head)) {
+            let mut kept = self.at_heads.borrow_mut();
+            if kept.len() >= KEPT_PASTS {
+                kept.clear();
+            }
+            kept.insert(heads.to_vec(), found.clone());
+        }
+        found
     }
 
     /// The member that a Genesis or Admit makes.
@@ -310,53 +404,32 @@ impl MembershipLog {
         }
     }
 
-    /// The member whose feeds and actors begin with `prefix`, judged at some heads; `None` also where one of
-    /// the heads is not here.
-    pub(crate) fn member_at(&self, prefix: [u8; 8], heads: &[Hash]) -> Option<Member> {
-        if heads.iter().any(|head| !self.contains(head)) {
-            return None;
-        }
-        let members = self.members_in(&self.past(heads));
-        members.into_values().find(|m| m.device.prefix() == prefix)
-    }
-
-    /// Every device that was ever let in, and whether its grant stands when all records are looked at.
+    /// Every device that was ever let in, and whether it is a member when all records are looked at.
     pub(crate) fn resolved(&self) -> Vec<(Member, bool)> {
-        let mut used = BTreeMap::<Hash, u32>::new();
-        let mut resolved = Vec::<(Member, bool)>::new();
-        for record in self.in_order() {
-            let Some(member) = self.member_by(&record.hash()) else {
-                continue;
-            };
-            let known = resolved
-                .iter()
-                .position(|(known, _)| known.device == member.device);
-            if known.is_some_and(|n| resolved[n].1) {
-                continue;
-            }
-            let granted = match self.invite_behind(record) {
-                None => true,
-                Some((hash, invite)) => {
-                    let used = used.entry(hash).or_insert(0);
-                    *used += 1;
-                    *used <= invite.uses
-                }
-            };
-            match known {
-                None => resolved.push((member, granted)),
-                // Another invite, with uses left, lets in whom the first one could not.
-                Some(n) if granted => resolved[n] = (member, true),
-                Some(_) => {}
-            }
-        }
-        resolved
+        let members = self.standing().members.iter();
+        members
+            .map(|(member, state)| (member.clone(), *state == State::Active))
+            .collect()
     }
 
     /// The member with this device key, as of the whole log.
     pub(crate) fn member(&self, device: &DeviceId) -> Option<(Member, bool)> {
-        self.resolved()
-            .into_iter()
-            .find(|(m, _)| m.device == *device)
+        let (member, state) = self.standing().state(device)?;
+        Some((member.clone(), *state == State::Active))
+    }
+
+    /// What a removal says.
+    pub(crate) fn removal(&self, record: &Hash) -> Option<&Remove> {
+        match self.get(record)?.body() {
+            RecordBody::Remove(remove) => Some(remove),
+            _ => None,
+        }
+    }
+
+    /// Whether a device was a member and was removed.
+    pub(crate) fn is_removed(&self, device: &DeviceId) -> bool {
+        let found = self.standing().state(device);
+        found.is_some_and(|(_, state)| *state == State::Removed)
     }
 
     fn invite_behind(&self, admit: &MemberRecord) -> Option<(Hash, &Invite)> {
@@ -384,6 +457,12 @@ impl MembershipLog {
         now: Millis,
     ) -> Result<(), Code> {
         let invite = self.invite(hash).ok_or(Code::InviteUnknown)?;
+        if self.standing().closed_invites.contains(hash) {
+            return Err(Code::InviteClosed);
+        }
+        if self.is_removed_after(device, hash) {
+            return Err(Code::DeviceRemoved);
+        }
         let admits = self.records.values().filter(|placed| {
             self.invite_behind(&placed.record)
                 .is_some_and(|(behind, _)| behind == *hash)
@@ -404,33 +483,18 @@ impl MembershipLog {
 
     /// The record whose rules hold, when all records are looked at.
     ///
-    /// One whose author's grant does not stand does not count. A later one takes the place of those in its past; of
-    /// some that were written apart the higher role's counts, then the earlier grant's, then the greatest hash's.
-    pub(crate) fn rules_record(&self, resolved: &[(Member, bool)]) -> Option<&MemberRecord> {
-        let counting: Vec<_> = self
-            .records
-            .values()
-            .map(|placed| &placed.record)
-            .filter(|record| matches!(record.body(), RecordBody::SetRules(_)))
-            .filter_map(|record| {
-                let is_author = |(member, granted): &&(Member, bool)| {
-                    *granted && member.device == record.author()
-                };
-                let (author, _) = resolved.iter().find(is_author)?;
-                let granted_at = self.records.get(&author.by)?.depth;
-                Some((author.role, Reverse(granted_at), record.hash()))
-            })
-            .collect();
+    /// One whose author's standing does not carry it does not count. A later one takes the place of those in its past;
+    /// of some that were written apart the higher role's counts, then the earlier grant's, then the greatest hash's.
+    pub(crate) fn rules_record(&self) -> Option<&MemberRecord> {
+        let counting = &self.standing().rules;
         let replaced: BTreeSet<Hash> = counting
-            .iter()
-            .filter_map(|(.., hash)| self.get(hash))
+            .keys()
+            .filter_map(|hash| self.get(hash))
             .flat_map(|record| self.past(record.parents()))
             .collect();
-        let last = counting
-            .into_iter()
-            .filter(|(.., hash)| !replaced.contains(hash))
-            .max();
-        self.get(&last?.2)
+        let standing = counting.iter().filter(|(hash, _)| !replaced.contains(hash));
+        let (_, last) = standing.map(|(hash, weight)| (*weight, *hash)).max()?;
+        self.get(&last)
     }
 
     /// The records that lead from genesis to a device's own admission, each after its parents.
@@ -451,6 +515,25 @@ impl MembershipLog {
     /// Whether the heads are more than an envelope may name.
     pub(crate) fn needs_merge(&self) -> bool {
         self.heads.len() > limits::MEMBERSHIP_HEADS
+    }
+}
+
+/// Whether somebody may remove a device, as of what both knew; the owner stays.
+fn check_removal(
+    author: Option<&Member>,
+    remove: &Remove,
+    before: &Standing,
+) -> Result<(), RecordRefusal> {
+    let Some(author) = author.filter(|author| author.role >= Role::Admin) else {
+        return Err(not_allowed("a removal by a device that may not remove"));
+    };
+    match before.active(&remove.device) {
+        None => Err(invalid("a removal of a device that is no member")),
+        Some(removed) if removed.role == Role::Owner => Err(not_allowed("a removal of an owner")),
+        Some(removed) if removed.device == author.device => {
+            Err(not_allowed("a device that removes itself"))
+        }
+        Some(_) => Ok(()),
     }
 }
 

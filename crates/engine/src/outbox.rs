@@ -137,7 +137,8 @@ impl Replica {
     fn outbox_ids(&self) -> Result<BTreeSet<EnvelopeId>, EngineError> {
         let unheld = self.own_unheld()?.into_iter();
         let mut ids: BTreeSet<_> = unheld.map(|(feed, n)| EnvelopeId { feed, n }).collect();
-        let refused = self.peers.values().flat_map(|peer| peer.refused.keys());
+        let present = self.present_peers();
+        let refused = present.flat_map(|(_, peer)| peer.refused.keys());
         for (feed, n) in refused.filter(|(feed, _)| feed.belongs_to(&self.device())) {
             let is_here = self.core.envelope_place(feed, *n)?.is_some();
             if is_here && !self.core.is_quarantined(feed, *n)? {
@@ -162,7 +163,8 @@ impl Replica {
             let member = members.iter().find(|(member, _)| member.device == *device);
             member.map(|(member, _)| member.name.clone())
         };
-        let peers = self.peers.keys().map(|device| OutboxPeer {
+        let present = self.present_peers();
+        let peers = present.map(|(device, _)| OutboxPeer {
             device: *device,
             name: name_of(device),
             state: self.peer_state(device, &id),

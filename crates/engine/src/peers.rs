@@ -27,6 +27,9 @@ const PEER_FORMAT: u8 = 2;
 /// What the notes of what a peer was told to be refused here begin with; its hex key, a slash and the envelope follow.
 const TOLD_NOTE: &str = "told/";
 
+/// What the notes begin with of whether a peer says that this device was removed; its hex key follows.
+const TOLD_REMOVED_NOTE: &str = "told-removed/";
+
 /// What is remembered of a peer.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Peer {
@@ -38,6 +41,8 @@ pub(crate) struct Peer {
     pub(crate) refused: BTreeMap<(FeedId, u64), Code>,
     /// What this device has told it to be refused here, each a note of its own.
     told: BTreeSet<(FeedId, u64)>,
+    /// Whether it has said that this device was removed, a note of its own.
+    pub(crate) told_removed: bool,
 }
 
 impl Peer {
@@ -82,6 +87,7 @@ impl Peer {
             held,
             refused,
             told: BTreeSet::new(),
+            told_removed: false,
         })
     }
 
@@ -141,6 +147,26 @@ impl Replica {
         self.set_setting(&format!("{TOLD_NOTE}{peer}/{id}"), &[1])
     }
 
+    /// Stages that a peer says that this device was removed, or that it takes it as a member again.
+    pub(crate) fn note_told_removed(
+        &mut self,
+        peer: &DeviceId,
+        removed: bool,
+    ) -> Result<(), EngineError> {
+        let known = self.peers.entry(*peer).or_default();
+        if known.told_removed == removed {
+            return Ok(());
+        }
+        known.told_removed = removed;
+        self.set_setting(&format!("{TOLD_REMOVED_NOTE}{peer}"), &[u8::from(removed)])
+    }
+
+    /// The peers that were not removed: what one that was holds is out of reach.
+    pub(crate) fn present_peers(&self) -> impl Iterator<Item = (&DeviceId, &Peer)> {
+        let peers = self.peers.iter();
+        peers.filter(|(device, _)| !self.core.log.is_removed(device))
+    }
+
     /// What a peer was told to be refused here, and is applied by now.
     pub(crate) fn applied_since(&self, peer: &DeviceId) -> Result<Vec<EnvelopeId>, EngineError> {
         let told = self.peers.get(peer).into_iter().flat_map(|peer| &peer.told);
@@ -165,7 +191,7 @@ impl Replica {
             lacks: self.lacking(peer).iter().map(Run::len).sum(),
             refused: self.refused_by(peer),
         };
-        self.peers.iter().map(view).collect()
+        self.present_peers().map(view).collect()
     }
 
     /// How much of what is applied here a peer has refused.
@@ -209,7 +235,7 @@ impl Replica {
     pub fn is_held_by_peer(&self, feed: &FeedId, n: u64) -> bool {
         let known = self.core.feeds.get(feed).is_some_and(|f| n <= f.last);
         known
-            && self.peers.values().any(|peer| {
+            && self.present_peers().any(|(_, peer)| {
                 !peer.refused.contains_key(&(*feed, n))
                     && !self.lacking(peer).iter().any(|run| run.contains(feed, n))
             })
@@ -219,7 +245,7 @@ impl Replica {
     pub(crate) fn own_unheld(&self) -> Result<Vec<(FeedId, u64)>, EngineError> {
         let prefix = self.device().prefix();
         let mut lacking: Option<BTreeSet<(FeedId, u64)>> = None;
-        for peer in self.peers.values() {
+        for (_, peer) in self.present_peers() {
             let runs = self.lacking(peer).into_iter();
             let own = runs.filter(|run| run.feed.device_prefix() == prefix);
             let mut lacks: BTreeSet<_> = own.flat_map(Run::numbers).collect();
@@ -276,7 +302,7 @@ impl Replica {
         }
         let mut peers = Vec::new();
         let mut refused = None;
-        for (device, peer) in &self.peers {
+        for (device, peer) in self.present_peers() {
             if let Some(code) = self.refused_of(&key, peer)? {
                 refused = refused.or(Some((*device, code)));
             } else if !self.lacks_some(&key, peer, &tips)? {
@@ -293,7 +319,7 @@ impl Replica {
             Some((peer, code)) => SyncState::Refused { peer, code },
             None if !peers.is_empty() => SyncState::Synced,
             None if in_flight() => SyncState::InTransit,
-            None if self.peers.values().all(|peer| peer.last_sync_ms.is_none()) => {
+            None if (self.present_peers()).all(|(_, peer)| peer.last_sync_ms.is_none()) => {
                 SyncState::LocalOnly
             }
             None => SyncState::Pending,
@@ -361,6 +387,7 @@ fn load_note(
         let told = std::mem::take(&mut peer.told);
         *peer = Peer {
             told,
+            told_removed: peer.told_removed,
             ..Peer::decode(value)?
         };
     } else if let Some((device, id)) = name
@@ -370,6 +397,10 @@ fn load_note(
     {
         let peer = peers.entry(device).or_default();
         peer.told.insert((id.feed, id.n));
+    } else if let Some(device) = name.strip_prefix(TOLD_REMOVED_NOTE)
+        && let Ok(device) = device.parse()
+    {
+        peers.entry(device).or_default().told_removed = value == [1];
     }
     Ok(())
 }

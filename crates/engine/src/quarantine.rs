@@ -9,10 +9,10 @@ use std::str::FromStr;
 
 use driftless_document::{RecordId, read_change};
 use driftless_protocol::{Code, DeviceId, Envelope, FeedId};
-use driftless_store::{KeyReader, Visit};
+use driftless_store::Visit;
 
 use crate::clock::Millis;
-use crate::core::Judgement;
+use crate::core::{Judgement, Verdict};
 use crate::error::EngineError;
 use crate::replica::Replica;
 use crate::space::{self, Space};
@@ -91,8 +91,10 @@ pub struct ItemPage {
 pub enum WaitsFor {
     /// A newer release of this program.
     NewerVersion,
-    /// That its author's standing as a member changes.
+    /// That its author's standing as a member changes, or that an owner or admin adopts it.
     Admission,
+    /// That an owner or admin adopts it: its device was removed.
+    Adoption,
     /// That what it rests on is applied.
     Refused(EnvelopeId),
     /// Nothing: its author has taken it back.
@@ -115,6 +117,11 @@ impl WaitsFor {
             }
             Self::Admission => {
                 "It is applied by itself once a member lets its device in again.".into()
+            }
+            Self::Adoption => {
+                "It is applied on every device once an owner or admin adopts it, here or elsewhere: `driftless \
+                 quarantine adopt`."
+                    .into()
             }
             Self::Refused(id) => format!("It is applied by itself once {id} is."),
             Self::TakenBack => {
@@ -297,12 +304,8 @@ impl Replica {
         let Some(bytes) = self.core.base.get(&key)? else {
             return Ok(None);
         };
-        let mut reader = KeyReader::new(&bytes);
-        reader.take_u8()?;
-        let code = u16::try_from(reader.take_u32()?).unwrap_or(u16::MAX);
-        let detail = reader.take_string()?;
-        reader.finish()?;
-        Ok(Some((Code::from_number(code), detail)))
+        let verdict = Verdict::decode(&bytes)?;
+        Ok(Some((verdict.code, verdict.detail)))
     }
 
     fn item_state(&self, envelope: &Envelope) -> Result<ItemState, EngineError> {
@@ -333,6 +336,7 @@ impl Replica {
         Ok(match code {
             Code::NeedsNewerVersion => WaitsFor::NewerVersion,
             Code::NotAllowed => WaitsFor::Admission,
+            Code::PastRemoval => WaitsFor::Adoption,
             _ if self.core.is_taken_back(envelope) => WaitsFor::TakenBack,
             _ => match self.rests_on(envelope)? {
                 Some(id) => WaitsFor::Refused(id),
@@ -366,8 +370,10 @@ fn is_verdict(item: &QuarantineItem, judgement: &Judgement) -> bool {
     match judgement {
         Judgement::Hold => item.code == Code::NeedsNewerVersion,
         Judgement::Quarantine(code, detail, _) => (*code, detail) == (item.code, &item.detail),
+        Judgement::Rests(detail, _) => (Code::ChangeRefused, detail) == (item.code, &item.detail),
+        Judgement::NotCurrent(code, detail) => (*code, *detail) == (item.code, &*item.detail),
         // What is held was taken once: if it cannot be judged now, the store is what has changed.
-        Judgement::Apply(_) | Judgement::Missing(..) => false,
+        Judgement::Apply(_) | Judgement::Void(_) | Judgement::Missing(..) => false,
     }
 }
 

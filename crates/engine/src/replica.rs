@@ -244,6 +244,7 @@ impl Replica {
             self.core.rederive(&self.journal)?;
             self.after_judging();
         }
+        self.end_removed();
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 //! Every key begins with the workspace's id. Values are tuples in the same order-preserving encoding, behind
 //! a format byte; rows and conflict entries have encodings of their own in `driftless-document`.
 
-use driftless_document::{EntryId, RecordId};
+use driftless_document::{ChangeHash, EntryId, RecordId};
 use driftless_protocol::{FeedId, Hash, WorkspaceId};
 use driftless_store::{KeyBuilder, KeyError, KeyReader};
 
@@ -45,6 +45,13 @@ pub(crate) enum Space {
     PackedCommits = 14,
     /// Whether a take-back counts, by the envelope that is taken back: feed, number, hash.
     TakeBack = 15,
+    /// Envelope that is applied for the sake of others and void, by feed and number.
+    Void = 16,
+    /// The hashes of a record's void changes, by collection and record.
+    VoidChanges = 17,
+    /// The membership heads that an envelope names, where they know of a removal: by feed and number, and by the hash of
+    /// each of its changes.
+    Known = 18,
 }
 
 /// The keys of one workspace.
@@ -111,6 +118,10 @@ impl Keys {
 
     pub(crate) fn refused_change(self, hash: &[u8; 32]) -> Vec<u8> {
         self.begin(Space::RefusedChange).push_fixed(hash).finish()
+    }
+
+    pub(crate) fn known_by(self, change: &ChangeHash) -> Vec<u8> {
+        self.begin(Space::Known).push_fixed(&change.0).finish()
     }
 
     pub(crate) fn note(self, name: &str) -> Vec<u8> {

@@ -11,7 +11,7 @@ use crate::error::EngineError;
 use crate::replica::Replica;
 use crate::rules::PickedBy;
 use crate::space::{self, Space};
-use crate::types::{DigestReport, MemberView, Replayed, StatusReport, VerifyReport};
+use crate::types::{DigestReport, Replayed, StatusReport, VerifyReport};
 
 impl Replica {
     /// How the replica stands.
@@ -33,15 +33,8 @@ impl Replica {
             pending_changes,
             conflicts_open: self.count_conflicts(&ConflictFilter::open())?,
             peers: self.peer_views(name_of),
-            members: resolved
-                .iter()
-                .map(|(member, granted)| MemberView {
-                    device: member.device,
-                    name: member.name.clone(),
-                    role: member.role,
-                    granted: *granted,
-                })
-                .collect(),
+            members: self.member_list(),
+            told_removed: self.told_removed(),
             cursor_entries: self.core.feeds.cursor().len() as u64,
             quarantined,
             journal_bytes: self.journal.bytes(),
@@ -135,6 +128,9 @@ impl Replica {
             (Space::Note, "setting"),
             (Space::RefusedChange, "refused change"),
             (Space::TakeBack, "envelope that was taken back"),
+            (Space::Void, "void envelope"),
+            (Space::VoidChanges, "record's list of void changes"),
+            (Space::Known, "note of what a change knew of removals"),
             (Space::PackedEnvelopes, "stretch of packed envelopes"),
             (Space::PackedCommits, "stretch of packed commits"),
         ];
@@ -162,12 +158,13 @@ impl Replica {
     fn verify_documents(&self, problems: &mut Vec<String>) -> Result<(), EngineError> {
         let mut keys = Vec::new();
         self.core.scan_rows(None, &mut |key, bytes| {
-            keys.push((key, StoredRow::decode(bytes)?.row));
+            let stored = StoredRow::decode(bytes)?;
+            keys.push((key, stored.row, stored.void));
             Ok(Visit::Continue)
         })?;
-        for (key, row) in keys {
+        for (key, row, void) in keys {
             match self.core.load_record(&key, &row.heads) {
-                Ok(record) if record.row() == row => {}
+                Ok(record) if self.core.row_of(&key, &record, void)? == row => {}
                 Ok(_) => problems.push(format!(
                     "the document of record {} of `{}` reads otherwise than its row",
                     key.record, key.collection

@@ -206,6 +206,7 @@ pub struct ConflictView {
 
 impl ConflictView {
     /// The entry as a device shows it on which no functions are installed: the same everywhere, whatever program asks.
+    #[must_use]
     pub fn without_customs(mut self) -> Self {
         if matches!(self.policy, Policy::Custom(_)) {
             // A custom policy picks nothing by itself, whoever the authors are.
@@ -317,8 +318,35 @@ pub struct MemberView {
     pub name: String,
     /// What it may do.
     pub role: Role,
-    /// False while its invite was used more often than it allows.
+    /// Whether it is a member now: [`MemberState::Active`].
     pub granted: bool,
+    /// How it stands.
+    pub state: MemberState,
+    /// Who removed it, where it was.
+    pub removed_by: Option<DeviceId>,
+}
+
+/// How a device that was let in stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MemberState {
+    /// It is a member.
+    Active,
+    /// Its invite was used more often than it allows, or who let it in was removed: what it writes waits.
+    Pending,
+    /// It was removed.
+    Removed,
+}
+
+impl MemberState {
+    /// The stable text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Pending => "pending",
+            Self::Removed => "removed",
+        }
+    }
 }
 
 /// How a replica stands; it says only what it knows.
@@ -340,8 +368,10 @@ pub struct StatusReport {
     pub conflicts_open: u64,
     /// The devices this replica has synced with.
     pub peers: Vec<PeerView>,
-    /// The members of the workspace.
+    /// Every device that was ever let in, with how it stands.
     pub members: Vec<MemberView>,
+    /// Members who say that this device was removed.
+    pub told_removed: Vec<DeviceName>,
     /// How many entries the cursor has: one a device, however often it was restarted.
     pub cursor_entries: u64,
     /// Envelopes that were refused, or wait for an admission, and that nobody has discarded.

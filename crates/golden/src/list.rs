@@ -141,7 +141,7 @@ pub const LIST: &[Entry] = &[
     engine(
         "space_10_quarantine",
         "an envelope that is not applied",
-        &[],
+        &["Verdict"],
     ),
     engine(
         "space_11_refused_change",
@@ -164,6 +164,17 @@ pub const LIST: &[Entry] = &[
         &[],
     ),
     engine("space_15_take_back", "what its author took back", &[]),
+    engine("space_16_void", "what is applied and void", &[]),
+    engine(
+        "space_17_void_changes",
+        "which changes of a record are void",
+        &[],
+    ),
+    engine(
+        "space_18_known",
+        "the membership heads that an envelope and a change name",
+        &[],
+    ),
     entry(
         "cli",
         "import_types",
@@ -239,6 +250,16 @@ pub const LIST: &[Entry] = &[
         "record_set_rules",
         "a membership record: set rules",
         &["SetRules"],
+    ),
+    protocol(
+        "record_remove",
+        "a membership record: remove, with a cut",
+        &["Remove", "EnvelopeName"],
+    ),
+    protocol(
+        "record_adopt",
+        "a membership record: adopt",
+        &["Adopt", "EnvelopeName"],
     ),
     protocol("membership_digest", "the digest of membership heads", &[]),
     protocol("link", "an invitation link", &["InviteLink"]),

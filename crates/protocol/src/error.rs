@@ -234,6 +234,18 @@ codes! {
     TooSlow = 25, "too_slow", Quota, true,
         "The other device takes less than there is to send.",
         "Try again later; it goes on where it ended.";
+    /// The device was a member and was removed.
+    DeviceRemoved = 26, "device_removed", Authorization, false,
+        "This device was removed from the workspace.",
+        "What it holds stays readable here. Ask an owner or admin to adopt what it had not sent, or for a new invitation.";
+    /// A change past the cut of its device's removal.
+    PastRemoval = 27, "past_removal", Authorization, false,
+        "A change was not known to whoever removed its device.",
+        "An owner or admin looks at it and adopts it, if it is to count.";
+    /// The invite's author was removed.
+    InviteClosed = 28, "invite_closed", Authorization, false,
+        "This invitation was made by a device that was removed since.",
+        "Ask another member for a new invitation.";
 }
 
 impl fmt::Display for Code {

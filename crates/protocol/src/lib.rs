@@ -45,8 +45,8 @@ pub use identity::{DeviceKey, Domain, Signature, verify};
 pub use ids::{DeviceId, FeedId, Hash, IdError, WorkspaceId};
 pub use link::{InviteLink, LinkError};
 pub use membership::{
-    Admit, Genesis, Invite, Join, RECORD_VERSION, Record, RecordBody, RecordError, Role, SetRules,
-    membership_digest, workspace_id_of,
+    Admit, Adopt, EnvelopeName, Genesis, Invite, Join, RECORD_VERSION, Record, RecordBody,
+    RecordError, Remove, Role, SetRules, membership_digest, workspace_id_of,
 };
 pub use message::{Hello, Message, MessageError, features, workspace_tag};
 pub use noise::{Channel, Handshake, NoiseError, PeerIdentity, Randomness, SecureChannel};

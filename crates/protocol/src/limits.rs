@@ -52,6 +52,13 @@ pub const MEMBERSHIP_HEADS: usize = 16;
 /// Bytes of the rules that a membership record sets: half of what a message holds.
 pub const RULES: usize = 32 * 1024;
 
+/// Feeds that one cut names: those that no later one goes on from, which are one for each copy of a folder, and as many of
+/// the others as there is room for.
+pub const CUT_FEEDS: usize = 256;
+
+/// Envelopes that one record adopts: what fits beside its parents; more take several.
+pub const ADOPTED: usize = 256;
+
 /// Bytes of one membership record: the largest sets rules and has sixteen parents.
 pub const RECORD: usize = RULES + 4 * 1024;
 

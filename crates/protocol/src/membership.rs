@@ -10,7 +10,9 @@ mod body;
 
 use thiserror::Error;
 
-pub use body::{Admit, Genesis, Invite, Join, RecordBody, Role, SetRules};
+pub use body::{
+    Admit, Adopt, EnvelopeName, Genesis, Invite, Join, RecordBody, Remove, Role, SetRules,
+};
 
 use crate::codec::{self, DecodeError, Encode, Encoder, ToBytesError, wire};
 use crate::identity::{self, DeviceKey, Domain, Signature};
@@ -48,6 +50,18 @@ pub enum RecordError {
     /// Rules that are empty, or larger than rules are.
     #[error("rules have 1 to {} bytes", limits::RULES)]
     Rules,
+    /// A cut that is out of order, too long, or names feeds of another device.
+    #[error(
+        "a cut names at most {} feeds of the device, each once and in order",
+        limits::CUT_FEEDS
+    )]
+    Cut,
+    /// Adopted envelopes that are none, too many, or out of order.
+    #[error(
+        "1 to {} envelopes are adopted at once, each once and in order",
+        limits::ADOPTED
+    )]
+    Adopted,
     /// The record is too large.
     #[error("a record of {length} bytes is too large")]
     TooLarge {

@@ -7,12 +7,14 @@
 //!   [`story`] tells one.
 //! * [`schedule`] is what may happen to a few devices, as data; [`world`] carries one out on real replicas, heals,
 //!   and checks. [`device`] and [`wire`] are what a world is made of.
+//! * [`members`] are random histories of devices that are removed, adopted and let back in, against an oracle of theirs.
 //! * [`shrink`] makes a failing plan or schedule smaller.
 
 pub mod device;
 pub mod differential;
 pub mod histories;
 pub mod known;
+pub mod members;
 pub mod oracle;
 pub mod past;
 pub mod plain;

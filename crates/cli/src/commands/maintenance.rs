@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use driftless::{
-    ConnectionStatus, Role, RulesSummary, StatusReport, StoreReport, rules_summary_to_json,
+    ConnectionStatus, MemberState, Role, RulesSummary, StatusReport, StoreReport,
+    rules_summary_to_json,
 };
 use serde_json::{Value as Json, json};
 
@@ -60,6 +61,7 @@ fn status_json(
                 "device": member.device.to_string(),
                 "name": member.name,
                 "role": role_name(member.role),
+                "state": member.state.as_str(),
             })
         })
         .collect();
@@ -75,6 +77,8 @@ fn status_json(
         "device": status.device.to_string(),
         "name": status.device_name,
         "members": members,
+        "removed": is_removed(status),
+        "removed_say": status.told_removed.iter().map(|d| d.name.as_str()).collect::<Vec<_>>(),
         "quarantined": status.quarantined,
         "journal_bytes": status.journal_bytes,
         "engine": store.engine.name(),
@@ -135,6 +139,7 @@ fn print_status(
     let name = clean(&status.device_name);
     output.line(&format!("device {name} ({})", status.device))?;
     output.line(&format!("workspace {}", status.workspace))?;
+    print_removed(output, status)?;
     output.line(&format!(
         "{}, {} open",
         count(status.records, "record"),
@@ -175,6 +180,25 @@ fn print_status(
     output.table(&members_table(status))
 }
 
+/// Whether this device was removed, as far as it has heard of it.
+fn is_removed(status: &StatusReport) -> bool {
+    let mut members = status.members.iter();
+    members.any(|m| m.device == status.device && m.state == MemberState::Removed)
+}
+
+fn print_removed(output: &mut Output, status: &StatusReport) -> Result<(), Failure> {
+    if is_removed(status) {
+        output.line("this device was removed from the workspace")?;
+    }
+    for by in &status.told_removed {
+        output.line(&format!(
+            "{} says that this device was removed from the workspace: what is written here stays here",
+            clean(&by.name)
+        ))?;
+    }
+    Ok(())
+}
+
 fn members_table(status: &StatusReport) -> Table {
     let mut table = Table::new(["MEMBER", "ROLE", "LAST SYNC", "ADDRESS"]);
     for member in &status.members {
@@ -185,6 +209,8 @@ fn members_table(status: &StatusReport) -> Table {
         let last_sync = match peer.and_then(|peer| peer.last_sync_ms) {
             Some(time_ms) => time_text::minutes(time_ms),
             None if member.device == status.device => "this device".into(),
+            None if member.state == MemberState::Removed => "removed".into(),
+            None if member.state == MemberState::Pending => "waits for an admission".into(),
             None => "never".into(),
         };
         let address = peer

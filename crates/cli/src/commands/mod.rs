@@ -10,6 +10,7 @@ mod init;
 mod invite;
 mod join;
 mod maintenance;
+mod members;
 mod outbox;
 mod quarantine;
 mod records;
@@ -110,6 +111,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<(), Failure
         Command::Explain(arguments) => explain::run(context, arguments).await,
         Command::Conflicts(arguments) => conflicts::run(context, arguments).await,
         Command::Rules(arguments) => rules::run(context, arguments).await,
+        Command::Members(arguments) => members::run(context, arguments).await,
         Command::Quarantine(arguments) => quarantine::run(context, arguments).await,
         Command::Outbox(arguments) => outbox::run(context, arguments).await,
         Command::Status => maintenance::status(context).await,

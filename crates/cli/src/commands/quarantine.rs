@@ -1,12 +1,14 @@
 //! `driftless quarantine`: what is held and not applied.
 
+use std::fmt::Write as _;
+
 use driftless::{Database, EnvelopeId, ItemPage, QuarantineItem, Retried};
 use serde_json::json;
 
 use crate::commands::outbox;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::item_args::{Page, Quarantine, QuarantineAction, QuarantineList};
+use crate::item_args::{Page, Quarantine, QuarantineAction, QuarantineAdopt, QuarantineList};
 use crate::output::{Output, clean, count};
 use crate::table::Table;
 use crate::time_text;
@@ -23,6 +25,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Quarantine) -> Result<
                 print(output, &item)
             }
             QuarantineAction::Retry(name) => retry(database, output, &name.item).await,
+            QuarantineAction::Adopt(named) => adopt(database, output, named).await,
             QuarantineAction::Export(name) => {
                 let item = database.quarantine().get(&name.item).await?;
                 let export = database.quarantine().export(item.id).await?;
@@ -116,6 +119,33 @@ async fn retry(database: &Database, output: &mut Output, name: &str) -> Result<(
         // Of a later library.
         _ => output.line("judged again"),
     }
+}
+
+async fn adopt(
+    database: &Database,
+    output: &mut Output,
+    named: QuarantineAdopt,
+) -> Result<(), Failure> {
+    let adopted = match named.item {
+        Some(name) => {
+            let item = database.quarantine().get(&name).await?;
+            database.quarantine().adopt(vec![item.id]).await?
+        }
+        None => database.quarantine().adopt_all().await?,
+    };
+    let refused = adopted.refused.iter();
+    let mut text = format!("adopted {}", count(adopted.applied.len() as u64, "item"));
+    for item in &adopted.refused {
+        // Writing to a string does not fail.
+        let _ = write!(text, "\nnot applied: {} {}", item.id, clean(&sentence(item)));
+    }
+    output.answer(
+        &json!({
+            "adopted": adopted.applied.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "refused": refused.map(driftless::Quarantine::to_json).collect::<Vec<_>>(),
+        }),
+        &text,
+    )
 }
 
 /// Why it is refused, with what is known besides.

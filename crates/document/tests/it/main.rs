@@ -19,3 +19,4 @@ mod rules;
 mod support;
 mod transactions;
 mod typed;
+mod void;

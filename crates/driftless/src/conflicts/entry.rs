@@ -159,6 +159,7 @@ impl Conflict {
     }
 
     /// The entry as a device shows it on which no functions are installed, the same everywhere: as it is exported.
+    #[must_use]
     pub fn without_customs(self) -> Self {
         Self::new(self.view.without_customs())
     }

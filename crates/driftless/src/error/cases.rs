@@ -113,6 +113,8 @@ cases! {
         "Give a draft as `driftless outbox discard` wrote it; only its values are to be edited.";
     NOT_DISCARDABLE = "not_discardable", Conflict, Refused, false,
         "Nothing was changed. To undo what a record says, edit the record.";
+    NOT_ADOPTABLE = "not_adoptable", Conflict, Refused, false,
+        "Nothing was changed. Adopted is what a removed device had not sent, or what waits for an admission.";
     NEWER_FORMAT = "needs_newer_version", Storage, Storage, false,
         "Update Driftless on this device.";
     KEY_MISSING = "device_key_missing", Storage, Storage, false,
@@ -333,7 +335,10 @@ fn kind_of(code: Code) -> ErrorKind {
         | Code::NotAllowed
         | Code::ChangeRefused
         | Code::NoCommonVersion
-        | Code::MembershipTooNew => ErrorKind::Refused,
+        | Code::MembershipTooNew
+        | Code::DeviceRemoved
+        | Code::PastRemoval
+        | Code::InviteClosed => ErrorKind::Refused,
         Code::Busy => ErrorKind::Busy,
         Code::StorageFailed => ErrorKind::Storage,
         Code::Timeout | Code::ShuttingDown | Code::HandshakeFailed => ErrorKind::Network,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use driftless_engine::{Millis, Wishes};
-use driftless_protocol::Class;
+use driftless_protocol::{Class, Code};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -173,7 +173,12 @@ impl Keeper {
         let attempt = self.backoff.failures();
         self.link.update(|status| {
             status.state = match &error {
-                Some(error) if error.class() == Class::Authentication => ConnectionState::NeedsAuth,
+                Some(error)
+                    if error.class() == Class::Authentication
+                        || error.code() == Code::DeviceRemoved.as_str() =>
+                {
+                    ConnectionState::NeedsAuth
+                }
                 _ => ConnectionState::Waiting {
                     until_ms,
                     attempt,

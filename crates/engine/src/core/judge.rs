@@ -44,11 +44,17 @@ impl Update {
 pub(crate) enum Judgement {
     /// It is admitted.
     Apply(Vec<Update>),
+    /// It is applied for the sake of what rests on it, and void: it does not count.
+    Void(Vec<Update>),
     /// It is held and passed on, not applied: a newer version may understand it.
     Hold,
     /// It is held and passed on, not applied, for this reason; the last is what it rests on that its author, or
     /// the author of what it rests on, has taken back.
     Quarantine(Code, String, BTreeSet<TakenBack>),
+    /// It counts, and rests on what is not applied; the last is what was taken back there.
+    Rests(String, BTreeSet<TakenBack>),
+    /// It does not count, by the whole membership log; that may change.
+    NotCurrent(Code, &'static str),
     /// It cannot be judged yet, or breaks what holds of every feed: it is not held.
     Missing(Code, String),
 }
@@ -75,10 +81,11 @@ impl Core {
                 "it names membership records that are not here".into(),
             ));
         }
-        let Some(member) = self
-            .log
-            .member_at(header.feed.device_prefix(), &header.membership)
-        else {
+        let at = self.log.at(&header.membership);
+        let prefix = header.feed.device_prefix();
+        let mut members = at.members.iter().map(|(member, _)| member.device);
+        let author = members.find(|device| device.prefix() == prefix);
+        let Some(member) = author.and_then(|device| at.active(&device)) else {
             return Ok(Judgement::Missing(
                 Code::UnknownDevice,
                 "its author is no member at the membership records it names".into(),
@@ -96,24 +103,49 @@ impl Core {
                 member.role.as_str()
             )));
         }
-        if !self.is_granted(&member.device) {
-            return Ok(not_allowed(
-                "its author's invite was used more often than it allows".into(),
+        if self.goes_back(envelope, &at)? {
+            return Ok(refused(
+                "it names membership records that are older than what it builds on",
             ));
         }
-        match envelope.body() {
-            BodyForm::Known { .. } => match self.judge_items(envelope)? {
-                Judgement::Apply(_) if self.is_taken_back(envelope) => {
-                    let taken = BTreeSet::from([TakenBack::of(envelope)]);
-                    let detail = "its author has taken it back".to_owned();
-                    Ok(Judgement::Quarantine(Code::ChangeRefused, detail, taken))
-                }
-                judgement => Ok(judgement),
-            },
-            BodyForm::Unknown(_) => Ok(Judgement::Hold),
+        let current = self.check_current(envelope, &member.device, &at);
+        match (envelope.body(), current) {
+            (BodyForm::Known { .. }, Ok(())) => self.judge_known(envelope),
+            (BodyForm::Known { .. }, Err(_)) if self.is_wanted(envelope) => {
+                Ok(match self.judge_known(envelope)? {
+                    Judgement::Apply(updates) => Judgement::Void(updates),
+                    judgement => judgement,
+                })
+            }
+            (BodyForm::Known { .. }, Err((code, why))) => {
+                self.if_held(envelope, Judgement::NotCurrent(code, why))
+            }
+            (BodyForm::Unknown(_), Ok(())) => Ok(Judgement::Hold),
+            (BodyForm::Unknown(_), Err((code, why))) => Ok(Judgement::NotCurrent(code, why)),
             // The signature does not cover which parts are left out: whoever passed it on may have cut them.
             _ => Ok(spoilt("parts of it were left out")),
         }
+    }
+
+    /// Judges what an envelope that is to be applied says.
+    fn judge_known(&self, envelope: &Envelope) -> Result<Judgement, EngineError> {
+        match self.judge_items(envelope)? {
+            Judgement::Apply(_) if self.is_taken_back(envelope) => {
+                let taken = BTreeSet::from([TakenBack::of(envelope)]);
+                let detail = "its author has taken it back".to_owned();
+                Ok(Judgement::Quarantine(Code::ChangeRefused, detail, taken))
+            }
+            rests @ Judgement::Rests(..) => self.if_held(envelope, rests),
+            judgement => Ok(judgement),
+        }
+    }
+
+    /// A verdict that may change one day is passed on what could be judged then.
+    fn if_held(&self, envelope: &Envelope, judgement: Judgement) -> Result<Judgement, EngineError> {
+        Ok(match self.check_held(envelope)? {
+            Ok(()) => judgement,
+            Err((code, detail)) => Judgement::Missing(code, detail),
+        })
     }
 
     /// Whether a header continues what is held of its feed and its device.
@@ -241,8 +273,7 @@ impl Core {
     /// A change whose past is not here: refused with what it rests on, or not to be judged yet.
     fn judge_missing(&self, hash: ChangeHash) -> Result<Result<(), Judgement>, EngineError> {
         Ok(Err(match self.refused_change(&hash)? {
-            Some(RefusedChange { taken_back, .. }) => Judgement::Quarantine(
-                Code::ChangeRefused,
+            Some(RefusedChange { taken_back, .. }) => Judgement::Rests(
                 format!("it rests on the change {hash}, which was refused"),
                 taken_back,
             ),

@@ -5,20 +5,24 @@
 //! `rebuild` and `verify` rest on that.
 
 mod check;
+mod current;
 mod judge;
+mod known;
 mod packed;
 mod rows;
 mod stage;
 mod take_back;
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
 use driftless_store::{
     Frame, FrameKind, Journal, KeyBuilder, KeyReader, Kv, Packs, Position, Visit,
 };
 
+use current::Currency;
+pub(crate) use current::Verdict;
 pub(crate) use judge::{Judgement, Update};
 pub(crate) use packed::PackedIndex;
 pub(crate) use rows::StoredRow;
@@ -32,7 +36,7 @@ use crate::clock::HybridClock;
 use crate::documents::Documents;
 use crate::error::EngineError;
 use crate::feeds::{Feed, Feeds};
-use crate::membership::{Member, MembershipLog, RecordRefusal};
+use crate::membership::{MembershipLog, RecordRefusal};
 use crate::rules::InForce;
 use crate::space::{self, Keys, Space};
 use crate::types::{RecordKey, Replayed};
@@ -63,8 +67,8 @@ pub(crate) struct Core {
     contested: BTreeMap<RecordKey, Contested>,
     /// The rules that hold, and whom they know.
     pub(crate) rules: InForce,
-    /// The devices whose grants stand, as of the log.
-    granted: BTreeSet<DeviceId>,
+    /// What of the log concerns envelopes.
+    currency: Currency,
     /// The envelopes whose authors took them back, each with whether it is kept all the same.
     take_backs: BTreeMap<TakenBack, bool>,
     /// Whether a take-back came to count, or no longer counts, since the last pass over the journal.
@@ -100,7 +104,7 @@ pub(crate) struct State {
     stale: bool,
 }
 
-const STATE_FORMAT: u8 = 4;
+const STATE_FORMAT: u8 = 5;
 
 impl Default for State {
     fn default() -> Self {
@@ -278,6 +282,8 @@ impl Core {
         core.packed_before = state.listed_packed;
         core.state = state;
         core.load_take_backs()?;
+        core.follow_log();
+        core.load_wanted()?;
         core.load_packed()?;
         Ok(core)
     }
@@ -294,13 +300,13 @@ impl Core {
             documents: RefCell::default(),
             contested: BTreeMap::new(),
             rules: InForce::of(&log),
-            granted: BTreeSet::new(),
+            currency: Currency::default(),
             take_backs: BTreeMap::new(),
             turned: false,
             log,
             derivations: 0,
         };
-        core.granted = granted_of(&core.log.resolved());
+        core.follow_log();
         core
     }
 
@@ -380,18 +386,14 @@ impl Core {
     /// Checks and stages a membership record; one that is here already is no error.
     pub(crate) fn stage_member(&mut self, record: MemberRecord) -> Result<(), RecordRefusal> {
         let (hash, bytes) = (record.hash(), record.encode());
-        self.log.insert(record)?;
-        self.base.put(self.keys.member(&hash), bytes);
-        let resolved = self.log.resolved();
-        let granted = granted_of(&resolved);
-        self.rules.follow(&self.log, &resolved);
-        if granted != self.granted {
-            let changed: Vec<_> = granted.symmetric_difference(&self.granted).collect();
-            self.state.stale |= changed
-                .iter()
-                .any(|device| self.feeds.of_device(device.prefix()).next().is_some());
-            self.granted = granted;
+        if !self.log.insert(record)? {
+            // Where all is derived the log is known from the beginning.
+            self.base.put(self.keys.member(&hash), bytes);
+            return Ok(());
         }
+        self.base.put(self.keys.member(&hash), bytes);
+        self.rules.follow(&self.log);
+        self.state.stale |= self.follow_log();
         Ok(())
     }
 
@@ -411,7 +413,7 @@ impl Core {
 
     /// Whether a device's admission stands when all membership records are looked at.
     pub(crate) fn is_granted(&self, device: &DeviceId) -> bool {
-        self.granted.contains(device)
+        self.log.standing().active(device).is_some()
     }
 
     pub(crate) fn is_stale(&self) -> bool {
@@ -423,6 +425,10 @@ impl Core {
     /// One pass, and another for each time that what somebody took back turns out to carry others' work: that
     /// only grows, so there is an end.
     pub(crate) fn rederive(&mut self, journal: &Journal) -> Result<(), EngineError> {
+        self.begin_currency();
+        if !self.log.standing().removals.is_empty() {
+            self.take_backs.clear(); // some may not count any more
+        }
         loop {
             self.turned = false;
             self.rederive_once(journal)?;
@@ -460,12 +466,6 @@ impl Core {
         self.contested.clear();
         self.documents.get_mut().clear();
     }
-}
-
-/// The devices whose grants stand.
-fn granted_of(resolved: &[(Member, bool)]) -> BTreeSet<DeviceId> {
-    let granted = resolved.iter().filter(|(_, granted)| *granted);
-    granted.map(|(member, _)| member.device).collect()
 }
 
 /// The bytes of a note frame.

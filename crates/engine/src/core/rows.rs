@@ -1,7 +1,9 @@
 //! What the store keeps of one record: its row, its document, its conflict entries.
 
-use driftless_document::{ChangeHash, Evidence, Record, RecordId, Row, evidence};
-use driftless_store::Visit;
+use std::collections::BTreeSet;
+
+use driftless_document::{ChangeHash, Evidence, Record, RecordId, Row, counting, evidence};
+use driftless_store::{KeyBuilder, KeyReader, Visit};
 
 use super::{Core, Update};
 use crate::error::EngineError;
@@ -20,6 +22,8 @@ pub(crate) struct StoredRow {
     pub(crate) entries: u32,
     /// Whether some of its changes were made without knowing of each other.
     pub(crate) forked: bool,
+    /// Whether some of its changes are void.
+    pub(crate) void: bool,
 }
 
 /// Shown a record's name and its stored row.
@@ -29,6 +33,7 @@ const FORMAT: u8 = 1;
 const DELETED_BIT: u8 = 1;
 const UNSETTLED_BIT: u8 = 2;
 const FORKED_BIT: u8 = 4;
+const VOID_BIT: u8 = 8;
 /// Format, flags, loose changes, number of conflict entries.
 const PREFIX_BYTES: usize = 7;
 
@@ -36,7 +41,8 @@ impl StoredRow {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let flags = if self.row.deleted { DELETED_BIT } else { 0 }
             | if self.unsettled { UNSETTLED_BIT } else { 0 }
-            | if self.forked { FORKED_BIT } else { 0 };
+            | if self.forked { FORKED_BIT } else { 0 }
+            | if self.void { VOID_BIT } else { 0 };
         let mut bytes = vec![FORMAT, flags, self.loose];
         bytes.extend(self.entries.to_le_bytes());
         bytes.extend(self.row.encode());
@@ -53,6 +59,7 @@ impl StoredRow {
             loose: prefix[2],
             unsettled: prefix[1] & UNSETTLED_BIT != 0,
             forked: prefix[1] & FORKED_BIT != 0,
+            void: prefix[1] & VOID_BIT != 0,
             entries: u32::from_le_bytes([prefix[3], prefix[4], prefix[5], prefix[6]]),
         })
     }
@@ -168,8 +175,56 @@ impl Core {
         if !self.contested.contains_key(key) {
             return self.evidence(key);
         }
-        let changes = self.record(key)?.changes()?;
+        let changes = counting(self.record(key)?.changes()?, &self.void_changes(key)?);
         Ok(evidence(&key.collection, key.record, &changes))
+    }
+
+    /// The changes of a record that are void.
+    pub(crate) fn void_changes(
+        &self,
+        key: &RecordKey,
+    ) -> Result<BTreeSet<ChangeHash>, EngineError> {
+        let bytes = self.base.get(&self.keys.record(Space::VoidChanges, key))?;
+        let Some(bytes) = bytes else {
+            return Ok(BTreeSet::new());
+        };
+        let mut reader = KeyReader::new(&bytes);
+        reader.take_u8()?;
+        let mut void = BTreeSet::new();
+        while !reader.rest().is_empty() {
+            void.insert(ChangeHash(reader.take_fixed()?));
+        }
+        Ok(void)
+    }
+
+    pub(super) fn stage_void_changes(
+        &mut self,
+        key: &RecordKey,
+        changes: impl Iterator<Item = ChangeHash>,
+    ) -> Result<(), EngineError> {
+        let mut void = self.void_changes(key)?;
+        void.extend(changes);
+        let value = KeyBuilder::new().push_u8(FORMAT);
+        let value = void
+            .iter()
+            .fold(value, |value, hash| value.push_fixed(&hash.0));
+        let place = self.keys.record(Space::VoidChanges, key);
+        self.base.put(place, value.finish());
+        Ok(())
+    }
+
+    /// What a record reads; `void`: whether some of its changes are.
+    pub(crate) fn row_of(
+        &self,
+        key: &RecordKey,
+        record: &Record,
+        void: bool,
+    ) -> Result<Row, EngineError> {
+        if void {
+            Ok(record.row_counting(&self.void_changes(key)?)?)
+        } else {
+            Ok(record.row())
+        }
     }
 
     /// Shows every row of a collection, or of all, in (collection, id) order.

@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use driftless_document::{
-    Change, Entry, EntryId, Evidence, REVIEW, Record, Row, change_hash, evidence,
+    Change, Entry, EntryId, Evidence, REVIEW, Record, Row, change_hash, counting, evidence,
 };
 use driftless_protocol::{Code, Envelope, FeedId, Hash, Header, check_commitment};
 use driftless_store::{KeyBuilder, KeyReader, Position};
 
-use super::{Core, Judgement, RefusedChange, StoredRow, TakenBack, Update};
+use super::{Core, Judgement, RefusedChange, StoredRow, TakenBack, Update, Verdict};
 use crate::error::EngineError;
 use crate::quarantine::EnvelopeId;
 use crate::space::Space;
@@ -108,6 +108,10 @@ impl Core {
         }
         let feed = self.feeds.push(header, envelope.hash()).encode();
         self.base.put(self.keys.feed(&header.feed), feed);
+        if header.predecessor.is_some() && self.follow_feed(&header.feed) {
+            self.turn();
+        }
+        self.stage_known(envelope);
         if header.feed.belongs_to(&self.device) {
             if self.continues_own(header) {
                 self.state.own_feed = Some(header.feed);
@@ -116,7 +120,13 @@ impl Core {
                 self.state.clock.last = self.state.clock.last.max(body.meta.time);
             }
         }
+        // What a removed device had not sent takes nothing back either.
+        let takes_back = !matches!(
+            judgement,
+            Judgement::Void(_) | Judgement::NotCurrent(Code::PastRemoval, _)
+        );
         match judgement {
+            Judgement::Void(updates) => self.stage_void(header, updates, packed_in)?,
             Judgement::Apply(updates) => {
                 let keep = updates.len() <= BULK_RECORDS;
                 for update in updates {
@@ -124,15 +134,41 @@ impl Core {
                 }
             }
             Judgement::Hold => {
-                let nothing = BTreeSet::new();
-                self.stage_quarantine(envelope, Code::NeedsNewerVersion, "", nothing)?;
+                self.stage_quarantine(envelope, Code::NeedsNewerVersion, "", BTreeSet::new())?;
             }
             Judgement::Quarantine(code, detail, taken_back) => {
                 self.stage_quarantine(envelope, code, &detail, taken_back)?;
             }
+            Judgement::Rests(detail, taken_back) => {
+                let below = self.refused_below(envelope)?;
+                self.stage_quarantine(envelope, Code::ChangeRefused, &detail, taken_back)?;
+                self.want(&below)?;
+            }
+            Judgement::NotCurrent(code, detail) => {
+                self.stage_not_current(envelope, code, detail)?;
+            }
             Judgement::Missing(code, detail) => return Err(EngineError::peer(code, detail)),
         }
-        self.stage_take_backs(envelope)
+        if takes_back {
+            self.stage_take_backs(envelope)?;
+        }
+        Ok(())
+    }
+
+    fn stage_void(
+        &mut self,
+        header: &Header,
+        updates: Vec<Update>,
+        packed_in: Option<u32>,
+    ) -> Result<(), EngineError> {
+        let key = self.keys.numbered(Space::Void, &header.feed, header.n);
+        self.base.put(key, vec![FORMAT]);
+        for update in updates {
+            let changes = update.changes.iter().map(|(change, _)| change.hash);
+            self.stage_void_changes(&update.key, changes)?;
+            self.stage_update(update, header.feed, false, packed_in)?;
+        }
+        Ok(())
     }
 
     /// Whether a feed of this device goes on from what this folder wrote; a copy's feeds may not.
@@ -154,17 +190,48 @@ impl Core {
         detail: &str,
         taken_back: BTreeSet<TakenBack>,
     ) -> Result<(), EngineError> {
+        self.keep_for_others(envelope.header().feed, &taken_back);
+        self.stage_verdict(envelope, code, detail, false)?;
+        self.stage_refused(envelope, taken_back)
+    }
+
+    fn stage_not_current(
+        &mut self,
+        envelope: &Envelope,
+        code: Code,
+        detail: &str,
+    ) -> Result<(), EngineError> {
+        self.stage_verdict(envelope, code, detail, true)?;
+        self.stage_refused(envelope, BTreeSet::new())
+    }
+
+    fn stage_verdict(
+        &mut self,
+        envelope: &Envelope,
+        code: Code,
+        detail: &str,
+        may_be_wanted: bool,
+    ) -> Result<(), EngineError> {
         let header = envelope.header();
-        let value = KeyBuilder::new()
-            .push_u8(FORMAT)
-            .push_u32(u32::from(code.number()))
-            .push_str(detail)
-            .finish();
-        let key = self
-            .keys
-            .numbered(Space::Quarantine, &header.feed, header.n);
-        self.base.put(key, value);
-        self.keep_for_others(header.feed, &taken_back);
+        let verdict = Verdict {
+            code,
+            detail: detail.to_owned(),
+            may_be_wanted,
+            rests_on: self.refused_below(envelope)?.into_values().collect(),
+        };
+        let space = Space::Quarantine;
+        let key = self.keys.numbered(space, &header.feed, header.n);
+        self.base.put(key, verdict.encode());
+        Ok(())
+    }
+
+    /// Notes which changes are not applied.
+    fn stage_refused(
+        &mut self,
+        envelope: &Envelope,
+        taken_back: BTreeSet<TakenBack>,
+    ) -> Result<(), EngineError> {
+        let header = envelope.header();
         let refused = RefusedChange {
             id: EnvelopeId::of(envelope),
             taken_back,
@@ -208,7 +275,9 @@ impl Core {
                 None => self.stage_commit(&key, change, feed),
             }
         }
-        let row = record.row();
+        let place = self.keys.record(Space::VoidChanges, &key);
+        let void = self.has_void() && self.base.get(&place)?.is_some();
+        let row = self.row_of(&key, &record, void)?;
         let (changes, raw): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
         let most = LOOSE_CHANGES.max(record.change_count() / LOOSE_PART);
         if usize::from(loose) + raw.len() > most.min(usize::from(u8::MAX)) {
@@ -220,7 +289,7 @@ impl Core {
                 self.base.put(self.keys.document(&key, loose), raw);
             }
         }
-        if forks || unsettled || changes.iter().any(|change| concerns_log(change, &row)) {
+        if forks || unsettled || void || changes.iter().any(|change| concerns_log(change, &row)) {
             let contested = self.contested.entry(key.clone());
             let contested = contested.or_insert_with(|| Contested {
                 was_unsettled: unsettled,
@@ -235,6 +304,7 @@ impl Core {
             unsettled,
             entries,
             forked,
+            void,
         };
         self.base
             .put(self.keys.record(Space::Row, &key), stored.encode());
@@ -306,7 +376,10 @@ impl Core {
         let is_kept = self.documents.borrow().get(key).is_some(); // not after a bulk
         let mut record = self.take_record(key, row.as_ref())?;
         let before = self.stored_evidence(key)?;
-        let found = if before.is_none() && contested.was_unsettled {
+        let found = if row.as_ref().is_some_and(|row| row.void) {
+            let changes = counting(record.changes()?, &self.void_changes(key)?);
+            evidence(&key.collection, key.record, &changes)
+        } else if before.is_none() && contested.was_unsettled {
             evidence(&key.collection, key.record, &record.changes()?)
         } else {
             let nothing = Evidence::default();

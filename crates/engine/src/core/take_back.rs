@@ -168,7 +168,7 @@ impl Core {
     }
 
     /// Everything is to be derived again.
-    fn turn(&mut self) {
+    pub(super) fn turn(&mut self) {
         self.turned = true;
         self.state.stale = true;
     }

@@ -20,7 +20,7 @@ use driftless_document::{
 use driftless_protocol::{Code, DeviceId, RecordBody, Role, SetRules};
 
 use crate::error::EngineError;
-use crate::membership::{Member, MembershipLog};
+use crate::membership::MembershipLog;
 use crate::replica::Replica;
 use crate::types::DeviceName;
 
@@ -79,17 +79,20 @@ impl Authors for InForce {
 impl InForce {
     pub(crate) fn of(log: &MembershipLog) -> Self {
         let mut rules = Self::default();
-        rules.follow(log, &log.resolved());
+        rules.follow(log);
         rules
     }
 
-    /// Looks at the log again, after a record came; `resolved` is what the log says of its members.
-    pub(crate) fn follow(&mut self, log: &MembershipLog, resolved: &[(Member, bool)]) {
-        let granted = resolved.iter().filter(|(_, granted)| *granted);
-        self.roles = granted
+    /// Looks at the log again, after a record came.
+    pub(crate) fn follow(&mut self, log: &MembershipLog) {
+        // What a removed device wrote while it was in is weighed as it was then.
+        let standing = log.standing();
+        let entitled = standing.members.iter();
+        let entitled = entitled.filter(|(member, _)| standing.entitled.contains(&member.device));
+        self.roles = entitled
             .map(|(member, _)| (member.device.prefix(), member.role))
             .collect();
-        let Some(record) = log.rules_record(resolved) else {
+        let Some(record) = log.rules_record() else {
             return;
         };
         let RecordBody::SetRules(SetRules { rules }) = record.body() else {
@@ -187,7 +190,8 @@ impl Replica {
             return Err(EngineError::peer(Code::MembershipTooNew, ""));
         }
         let role = self.core.rules.role_of(&self.device());
-        if role.is_none_or(|role| role < Role::Admin) {
+        let granted = self.core.is_granted(&self.device());
+        if !granted || role.is_none_or(|role| role < Role::Admin) {
             return Err(EngineError::NotAllowed {
                 action: "setting rules",
                 reason: "only the owner and admins of the workspace set them",

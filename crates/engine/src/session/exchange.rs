@@ -37,7 +37,9 @@ impl Replica {
     fn send_cursor(&mut self, session: &mut Session) {
         let level = session.membership.sent && session.membership.received;
         if !level || session.same_cursor() || session.cursor_sent.is_some() {
-            if level && session.same_cursor() && !session.same_membership() {
+            // Membership may come in several messages: what waits by then stays.
+            let is_first = session.plan.is_none();
+            if level && session.same_cursor() && !session.same_membership() && is_first {
                 // Nothing but membership differed: both sides know that they are done.
                 session.plan = Some(std::mem::take(&mut session.fresh));
                 session.done.received = true;
@@ -241,9 +243,10 @@ impl Replica {
         let judgement = self.core.judge(&envelope).map_err(stop_of)?;
         let refused = match &judgement {
             Judgement::Missing(code, detail) => return Err((*code, detail.clone())),
-            Judgement::Apply(_) => None,
+            Judgement::Apply(_) | Judgement::Void(_) => None,
             Judgement::Hold => Some(Code::NeedsNewerVersion),
-            Judgement::Quarantine(code, ..) => Some(*code),
+            Judgement::Rests(..) => Some(Code::ChangeRefused),
+            Judgement::Quarantine(code, ..) | Judgement::NotCurrent(code, _) => Some(*code),
         };
         if let Some((body, _)) = envelope.known() {
             let ahead = self.core.state.clock.observe(body.meta.time, now);

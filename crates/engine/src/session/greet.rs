@@ -82,6 +82,9 @@ impl Replica {
         if session.peer_hello.is_none() {
             return Err((Code::UnexpectedMessage, "a proof before the Hello".into()));
         }
+        if self.core.log.is_removed(&session.start.peer) {
+            return Err((Code::DeviceRemoved, String::new()));
+        }
         if self.core.log.member(&session.start.peer).is_some() {
             return self.take_records(session, records);
         }
@@ -121,8 +124,27 @@ impl Replica {
         }
     }
 
+    /// Ends the sessions with devices that are removed now: they get a code and nothing else.
+    pub(crate) fn end_removed(&mut self) {
+        if self.core.log.standing().removals.is_empty() {
+            return;
+        }
+        let mut sessions = std::mem::take(&mut self.sessions);
+        for (id, session) in &mut sessions {
+            let greeted = session.hello.is_some() && !session.closed;
+            if greeted && self.core.log.is_removed(&session.start.peer) {
+                session.fail((Code::DeviceRemoved, String::new()));
+                self.awakened.insert(*id);
+            }
+        }
+        self.sessions = sessions;
+    }
+
     fn check_member(&self, session: &Session) -> Result<(), Stop> {
         match self.core.log.member(&session.start.peer) {
+            Some(_) if self.core.log.is_removed(&session.start.peer) => {
+                Err((Code::DeviceRemoved, String::new()))
+            }
             Some(_) => Ok(()),
             None => Err((Code::UnknownDevice, String::new())),
         }

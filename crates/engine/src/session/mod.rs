@@ -346,7 +346,11 @@ impl Replica {
         self.next_session += 1;
         let mut session = Session::new(start);
         if start.side == Side::Dialer {
-            self.greet(&mut session);
+            if self.core.log.is_removed(&start.peer) {
+                session.fail((Code::DeviceRemoved, "the other device was removed".into()));
+            } else {
+                self.greet(&mut session);
+            }
         }
         self.sessions.insert(id, session);
         id
@@ -410,6 +414,12 @@ impl Replica {
             } => {
                 if code == Code::UnknownDevice {
                     self.forget_meeting(&session.start.peer);
+                }
+                if code == Code::DeviceRemoved
+                    && self.core.log.member(&session.start.peer).is_some()
+                {
+                    let noted = self.note_told_removed(&session.start.peer, true);
+                    noted.map_err(greet::stop_of)?;
                 }
                 session.end(SessionOutput::Failed(SessionFailure {
                     code,
@@ -512,6 +522,9 @@ impl Replica {
         };
         if session.stage == Stage::Greeting {
             return Ok(());
+        }
+        if session.stage == Stage::CaughtUp {
+            self.note_told_removed(&session.start.peer, false)?;
         }
         self.save_peer(&session.start.peer)
     }

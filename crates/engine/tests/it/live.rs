@@ -5,7 +5,7 @@ use driftless_engine::{
     Replica, SessionFailure, SessionId, SessionOutput, SessionStart, SessionSummary, Side,
     SyncState, Wishes,
 };
-use driftless_protocol::{Ack, Code, Message, Refusal, decode_batch, encode_batch};
+use driftless_protocol::{Ack, Code, Hello, Message, Refusal, decode_batch, encode_batch};
 
 use crate::support::{Device, assert_equal, insert, set, sync, text, two};
 
@@ -443,4 +443,53 @@ fn what_a_peer_refuses_is_neither_synced_nor_forgotten() {
     net.cut(0);
     net.replicas.remove(0).close().unwrap();
     check(&a.open());
+}
+
+#[test]
+fn what_is_written_while_two_greet_is_sent_though_membership_comes_in_two_messages() {
+    let (_, laptop, _, mut phone) = two();
+    let id = insert(&mut phone, r#"{"title":"a"}"#);
+    let start = SessionStart {
+        side: Side::Dialer,
+        peer: laptop.device(),
+        handshake_hash: [5; 32],
+        wishes: Wishes {
+            live: true,
+            ..Wishes::default()
+        },
+    };
+    let session = phone.start_session(start);
+    let say = |phone: &mut Replica, messages: &[Message]| {
+        phone.handle_frame(session, &encode_batch(messages).unwrap(), 0);
+        phone.commit_group().unwrap();
+    };
+    let hear = |phone: &mut Replica| {
+        let mut heard = Vec::new();
+        while let Some(output) = phone.poll_session(session) {
+            if let SessionOutput::Send(frame) = output {
+                heard.extend(decode_batch(&frame).unwrap());
+            }
+        }
+        heard
+    };
+    let Some(Message::Hello(hello)) = hear(&mut phone).into_iter().next() else {
+        panic!("the dialer greets");
+    };
+    set(&mut phone, id, "title", "b");
+    // The laptop has the same envelopes, and knows of another member.
+    let greeting = Message::Hello(Hello {
+        membership_digest: [7; 16],
+        ..hello
+    });
+    let have = Message::MembershipHave { prefixes: vec![] };
+    say(&mut phone, &[greeting, have]);
+    hear(&mut phone);
+    let membership = Message::Membership {
+        records: vec![],
+        last: true,
+    };
+    say(&mut phone, &[membership.clone(), membership]);
+    let heard = hear(&mut phone);
+    let sent = |message: &Message| matches!(message, Message::Envelope { n: 2, .. });
+    assert!(heard.iter().any(sent), "{heard:?}");
 }

@@ -20,6 +20,7 @@ mod packing_size;
 mod quarantine;
 mod reading;
 mod refused;
+mod removal;
 mod rules;
 mod support;
 mod trace;

@@ -152,9 +152,10 @@ fn as_an_older_release_left_it(laptop: &Replica, store: &MemoryKv, feed: FeedId,
         })
         .unwrap();
     let verdict = KeyBuilder::new()
-        .push_u8(1)
+        .push_u8(2)
         .push_u32(15)
-        .push_str("an old rule");
+        .push_str("an old rule")
+        .push_u8(0);
     batch.put(
         key(10).push_fixed(&feed.0).push_u64(n).finish(),
         verdict.finish(),
@@ -212,9 +213,10 @@ fn what_comes_again_is_refused_for_the_reason_it_was() {
     let key = KeyBuilder::new().push_fixed(&laptop.workspace().0);
     let key = key.push_u8(10).push_fixed(&feed.0).push_u64(n).finish();
     let verdict = KeyBuilder::new()
-        .push_u8(1)
+        .push_u8(2)
         .push_u32(u32::from(Code::NotAllowed.number()))
-        .push_str("it was not to write");
+        .push_str("it was not to write")
+        .push_u8(0);
     batch.put(key, verdict.finish());
     laptop.close().unwrap();
     a.kv.apply(&batch).unwrap();

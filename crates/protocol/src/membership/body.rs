@@ -2,7 +2,7 @@
 
 use crate::codec::{self, DecodeError, wire};
 use crate::identity::Signature;
-use crate::ids::{DeviceId, Hash};
+use crate::ids::{DeviceId, FeedId, Hash};
 use crate::limits;
 use crate::membership::RecordError;
 
@@ -157,6 +157,45 @@ wire!(SetRules {
     rules: bytes(limits::RULES)
 });
 
+/// One envelope, named so that no other can be meant: by its feed, its number and the hash of its header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EnvelopeName {
+    /// The feed.
+    pub feed: FeedId,
+    /// The number, from 1.
+    pub n: u64,
+    /// The hash of its header.
+    pub hash: Hash,
+}
+
+wire!(EnvelopeName { feed, n, hash });
+
+/// A device is no member from here on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remove {
+    /// The device.
+    pub device: DeviceId,
+    /// The last envelope of each of its feeds that counts, in the order of the feeds, at most 256; with it counts what
+    /// lies before it in its feed, and the feeds that this one goes on from.
+    pub cut: Vec<EnvelopeName>,
+}
+
+wire!(Remove {
+    device,
+    cut: list(limits::CUT_FEEDS),
+});
+
+/// Some envelopes count though they lie past a cut, or their device's admission does not stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adopt {
+    /// Which ones, sorted, 1 to 256.
+    pub envelopes: Vec<EnvelopeName>,
+}
+
+wire!(Adopt {
+    envelopes: list(limits::ADOPTED),
+});
+
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -173,6 +212,10 @@ pub enum RecordBody {
     Merge,
     /// The rules of the workspace change.
     SetRules(SetRules),
+    /// A device is removed.
+    Remove(Remove),
+    /// Envelopes are adopted.
+    Adopt(Adopt),
     /// A kind, or a role, of a newer release: kept and passed on.
     Unknown {
         /// The kind's number.
@@ -188,6 +231,8 @@ const JOIN: u8 = 3;
 const ADMIT: u8 = 4;
 const MERGE: u8 = 5;
 const SET_RULES: u8 = 6;
+const REMOVE: u8 = 7;
+const ADOPT: u8 = 8;
 
 impl RecordBody {
     pub(super) fn kind(&self) -> u8 {
@@ -198,6 +243,8 @@ impl RecordBody {
             Self::Admit(_) => ADMIT,
             Self::Merge => MERGE,
             Self::SetRules(_) => SET_RULES,
+            Self::Remove(_) => REMOVE,
+            Self::Adopt(_) => ADOPT,
             Self::Unknown { kind, .. } => *kind,
         }
     }
@@ -215,6 +262,8 @@ impl RecordBody {
             Self::Admit(admit) => codec::encode(admit),
             Self::Merge => Vec::new(),
             Self::SetRules(set) => codec::encode(set),
+            Self::Remove(remove) => codec::encode(remove),
+            Self::Adopt(adopt) => codec::encode(adopt),
             Self::Unknown { bytes, .. } => bytes.clone(),
         }
     }
@@ -240,6 +289,8 @@ impl RecordBody {
             MERGE if bytes.is_empty() => Self::Merge,
             MERGE => return Err(DecodeError::Trailing { left: bytes.len() }),
             SET_RULES => Self::SetRules(codec::decode(&bytes, limit)?),
+            REMOVE => Self::Remove(codec::decode(&bytes, limit)?),
+            ADOPT => Self::Adopt(codec::decode(&bytes, limit)?),
             _ => Self::Unknown { kind, bytes },
         })
     }
@@ -261,7 +312,29 @@ impl RecordBody {
             Self::SetRules(set) if !(1..=limits::RULES).contains(&set.rules.len()) => {
                 Err(RecordError::Rules)
             }
+            Self::Remove(remove) => remove.check(),
+            Self::Adopt(adopt) => {
+                let sorted = adopt.envelopes.is_sorted_by(|a, b| a < b);
+                let fits = (1..=limits::ADOPTED).contains(&adopt.envelopes.len());
+                if sorted && fits && adopt.envelopes.iter().all(|name| name.n > 0) {
+                    Ok(())
+                } else {
+                    Err(RecordError::Adopted)
+                }
+            }
             _ => Ok(()),
+        }
+    }
+}
+
+impl Remove {
+    fn check(&self) -> Result<(), RecordError> {
+        let own = |name: &EnvelopeName| name.n > 0 && name.feed.belongs_to(&self.device);
+        let fits = self.cut.len() <= limits::CUT_FEEDS && self.cut.iter().all(own);
+        if fits && self.cut.is_sorted_by(|a, b| a.feed < b.feed) {
+            Ok(())
+        } else {
+            Err(RecordError::Cut)
         }
     }
 }

@@ -4,9 +4,9 @@
 
 use driftless_golden::Goldens;
 use driftless_protocol::{
-    Admit, Chunk, Code, Cursor, CursorEntry, Domain, Envelope, FeedId, Handshake, Hash, InviteLink,
-    Keep, Message, Predecessor, Record, RecordBody, RunSet, SetRules, WorkspaceId, decode_batch,
-    encode_batch, membership_digest, workspace_tag,
+    Admit, Adopt, Chunk, Code, Cursor, CursorEntry, Domain, Envelope, EnvelopeName, FeedId,
+    Handshake, Hash, InviteLink, Keep, Message, Predecessor, Record, RecordBody, Remove, RunSet,
+    SetRules, WorkspaceId, decode_batch, encode_batch, membership_digest, workspace_tag,
 };
 
 use crate::common::{
@@ -132,6 +132,23 @@ fn membership_records() {
     )
     .unwrap();
     record("record_set_rules", &rules);
+    let name = |n: u64| EnvelopeName {
+        feed: FeedId::new(&key(2).device_id(), [4; 8]),
+        n,
+        hash: Hash([9; 32]),
+    };
+    let remove = RecordBody::Remove(Remove {
+        device: key(2).device_id(),
+        cut: vec![name(7)],
+    });
+    let adopt = RecordBody::Adopt(Adopt {
+        envelopes: vec![name(8), name(300)],
+    });
+    for (file, body) in [("record_remove", remove), ("record_adopt", adopt)] {
+        let workspace = Some(invite().workspace());
+        let signed = Record::sign(&key(1), workspace, vec![rules.hash()], body).unwrap();
+        record(file, &signed);
+    }
     golden(
         "membership_digest",
         &membership_digest(&[admit.hash(), merge.hash()]),

@@ -1,8 +1,8 @@
 //! Membership records: signed, linked, and open for kinds to come.
 
 use driftless_protocol::{
-    Admit, DecodeError, Genesis, Hash, Invite, Record, RecordBody, RecordError, Role, SetRules,
-    limits, membership_digest, workspace_id_of,
+    Admit, Adopt, DecodeError, EnvelopeName, FeedId, Genesis, Hash, Invite, Record, RecordBody,
+    RecordError, Remove, Role, SetRules, limits, membership_digest, workspace_id_of,
 };
 
 use crate::common::{genesis, invite, join, key, mutations};
@@ -232,6 +232,48 @@ fn records_that_cannot_be_are_refused_where_they_are_made() {
     let most = RecordBody::SetRules(SetRules { rules });
     let most = Record::sign(&key(1), workspace, parent, most).unwrap();
     assert_eq!(Record::decode(&most.encode()), Ok(most));
+}
+
+#[test]
+fn a_cut_names_feeds_of_its_device_and_adopted_envelopes_are_in_order() {
+    let device = key(2).device_id();
+    let name = |feed: u8, n| EnvelopeName {
+        feed: FeedId::new(&device, [feed; 8]),
+        n,
+        hash: Hash([feed; 32]),
+    };
+    let sign = |body| {
+        let workspace = Some(genesis().workspace());
+        Record::sign(&key(1), workspace, vec![genesis().hash()], body)
+    };
+    let remove = |cut| sign(RecordBody::Remove(Remove { device, cut }));
+    let adopt = |envelopes| sign(RecordBody::Adopt(Adopt { envelopes }));
+    let stranger = EnvelopeName {
+        feed: FeedId::new(&key(3).device_id(), [1; 8]),
+        ..name(1, 1)
+    };
+    let most = u8::try_from(limits::CUT_FEEDS - 1).unwrap();
+    for cut in [
+        vec![name(2, 1), name(1, 1)],
+        vec![name(1, 1), name(1, 2)],
+        vec![name(1, 0)],
+        vec![stranger],
+    ] {
+        assert_eq!(remove(cut), Err(RecordError::Cut));
+    }
+    for envelopes in [
+        vec![],
+        vec![name(1, 2), name(1, 1)],
+        vec![name(1, 1), name(1, 1)],
+        vec![name(1, 0)],
+    ] {
+        assert_eq!(adopt(envelopes), Err(RecordError::Adopted));
+    }
+    let all: Vec<_> = (0..=most).map(|feed| name(feed, u64::MAX)).collect();
+    for record in [remove(vec![]), remove(all.clone()), adopt(all)] {
+        let record = record.unwrap();
+        assert_eq!(Record::decode(&record.encode()), Ok(record));
+    }
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! What is written is read back, for all values there can be.
 
+use std::collections::BTreeMap;
+
 use driftless_protocol::{
-    Ack, Agreed, Body, Code, CursorMark, DeviceId, Envelope, FeedId, Genesis, Group, Hash,
-    HeaderDraft, HeldRun, Hello, Invite, InviteLink, Item, ItemPayload, Kind, Message, Meta,
-    Payload, Record, RecordBody, Refusal, Role, RunSet, SetRules, WireContext, WorkspaceId,
-    decode_batch, encode_batch,
+    Ack, Adopt, Agreed, Body, Code, CursorMark, DeviceId, Envelope, EnvelopeName, FeedId, Genesis,
+    Group, Hash, HeaderDraft, HeldRun, Hello, Invite, InviteLink, Item, ItemPayload, Kind, Message,
+    Meta, Payload, Record, RecordBody, Refusal, Remove, Role, RunSet, SetRules, WireContext,
+    WorkspaceId, decode_batch, encode_batch,
 };
 use proptest::prelude::*;
 
@@ -152,13 +154,35 @@ fn record() -> impl Strategy<Value = Record> {
         })),
         prop::collection::vec(any::<u8>(), 1..50)
             .prop_map(|rules| RecordBody::SetRules(SetRules { rules })),
-        (7_u8.., prop::collection::vec(any::<u8>(), 0..50))
+        (prop::collection::btree_map(any::<[u8; 8]>(), 1_u64.., 0..4)).prop_map(|feeds| {
+            let device = key(7).device_id();
+            RecordBody::Remove(Remove {
+                device,
+                cut: names(&device, feeds),
+            })
+        }),
+        (prop::collection::btree_map(any::<[u8; 8]>(), 1_u64.., 1..4)).prop_map(|feeds| {
+            let envelopes = names(&key(8).device_id(), feeds);
+            RecordBody::Adopt(Adopt { envelopes })
+        }),
+        (9_u8.., prop::collection::vec(any::<u8>(), 0..50))
             .prop_map(|(kind, bytes)| RecordBody::Unknown { kind, bytes }),
     ];
     let others = (any::<[u8; 16]>(), heads(), body).prop_map(|(workspace, parents, body)| {
         Record::sign(&key(2), Some(WorkspaceId(workspace)), parents, body).expect("a valid record")
     });
     prop_oneof![genesis, others]
+}
+
+fn names(device: &DeviceId, feeds: BTreeMap<[u8; 8], u64>) -> Vec<EnvelopeName> {
+    let feeds = feeds.into_iter();
+    feeds
+        .map(|(random, n)| EnvelopeName {
+            feed: FeedId::new(device, random),
+            n,
+            hash: Hash([random[0]; 32]),
+        })
+        .collect()
 }
 
 fn message() -> impl Strategy<Value = Message> {

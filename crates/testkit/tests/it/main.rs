@@ -5,5 +5,6 @@ mod convergence;
 mod history;
 mod kept_histories;
 mod laws;
+mod members;
 mod schedules;
 mod stories;

@@ -4,12 +4,15 @@
 //!   counted up from `S`, and prints one line for the ledger in docs/reliability.md. The first failure ends it: its
 //!   schedule is made small, told, and kept as a file of the temporary folder.
 //! * `soak conflicts`, likewise, holds the conflict log of random histories against the oracle.
+//! * `soak members`, likewise, carries out random histories of devices that are removed, adopted and let back in; a
+//!   failure is named by its seed.
 //! * `soak replay FILE...` carries out kept inputs and tells each; one that fails is made small likewise. A file
 //!   whose name begins with `conflicts` is a history, any other a schedule; `replay conflicts FILE...` and
 //!   `replay convergence FILE...` say it of all.
 
 mod conflicts;
 mod convergence;
+mod members;
 mod options;
 
 use std::path::Path;
@@ -18,7 +21,7 @@ use std::process::ExitCode;
 use options::Options;
 
 const USAGE: &str = "\
-usage: soak convergence|conflicts [--minutes N | --cases N] [--seed S] [--commit ID]
+usage: soak convergence|conflicts|members [--minutes N | --cases N] [--seed S] [--commit ID]
        soak replay [convergence|conflicts] FILE...";
 
 /// What can be soaked.
@@ -31,6 +34,9 @@ enum Harness {
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let done = match arguments.split_first() {
+        Some((first, rest)) if first == "members" => {
+            Options::of(rest).and_then(|options| members::soak(&options))
+        }
         Some((first, rest)) if first == "replay" && !rest.is_empty() => replay(rest),
         Some((first, rest)) => match harness(first) {
             Some(Harness::Convergence) => Options::of(rest).and_then(|o| convergence::soak(&o)),

@@ -1,0 +1,58 @@
+//! `driftless members`: which devices are in the workspace.
+
+use driftless::{Database, MemberState, MemberView, Members};
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::member_args::{MembersAction, WorkspaceMembers};
+use crate::output::{Output, clean};
+use crate::table::Table;
+
+pub(crate) async fn run(context: &mut Context, arguments: WorkspaceMembers) -> Result<(), Failure> {
+    let action = arguments.action.unwrap_or(MembersAction::List);
+    context
+        .with_database(async |database, output| match action {
+            MembersAction::List => list(database, output).await,
+            MembersAction::Remove(name) => remove(database, output, &name.member).await,
+        })
+        .await
+}
+
+async fn list(database: &Database, output: &mut Output) -> Result<(), Failure> {
+    let members = database.members().list().await?;
+    if output.json() {
+        let json = |member| Members::to_json(member);
+        return members.iter().try_for_each(|m| output.object(&json(m)));
+    }
+    let mut table = Table::new(["MEMBER", "ROLE", "STATE", "DEVICE"]).keep_whole(3);
+    for member in &members {
+        table.push([
+            member.name.as_str(),
+            member.role.as_str(),
+            &state(member, database),
+            &member.device.to_string(),
+        ]);
+    }
+    output.table(&table)
+}
+
+/// How a member stands, in a word or two.
+fn state(member: &MemberView, database: &Database) -> String {
+    match member.state {
+        MemberState::Active if member.device == database.device() => "this device".into(),
+        MemberState::Pending => "waits".into(),
+        state => state.as_str().to_owned(),
+    }
+}
+
+async fn remove(database: &Database, output: &mut Output, name: &str) -> Result<(), Failure> {
+    let member = database.members().get(name).await?;
+    let removed = database.members().remove(member.device).await?;
+    output.answer(
+        &Members::to_json(&removed),
+        &format!(
+            "removed {}: what this device holds of it stays, what comes of it later waits in the quarantine",
+            clean(&removed.name)
+        ),
+    )
+}
