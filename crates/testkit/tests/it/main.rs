@@ -7,3 +7,4 @@ mod kept_histories;
 mod laws;
 mod schedules;
 mod stories;
+mod worlds;

@@ -4,6 +4,8 @@
 //!   counted up from `S`, and prints one line for the ledger in docs/reliability.md. The first failure ends it: its
 //!   schedule is made small, told, and kept as a file of the temporary folder.
 //! * `soak conflicts`, likewise, holds the conflict log of random histories against the oracle.
+//! * `soak world`, likewise, carries out simulated worlds; a failure tells its seed, odds and last events, and
+//!   `soak world --cases 1 --seed SEED` is the same run again.
 //! * `soak replay FILE...` carries out kept inputs and tells each; one that fails is made small likewise. A file
 //!   whose name begins with `conflicts` is a history, any other a schedule; `replay conflicts FILE...` and
 //!   `replay convergence FILE...` say it of all.
@@ -11,6 +13,7 @@
 mod conflicts;
 mod convergence;
 mod options;
+mod world;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -18,7 +21,7 @@ use std::process::ExitCode;
 use options::Options;
 
 const USAGE: &str = "\
-usage: soak convergence|conflicts [--minutes N | --cases N] [--seed S] [--commit ID]
+usage: soak convergence|conflicts|world [--minutes N | --cases N] [--seed S] [--commit ID]
        soak replay [convergence|conflicts] FILE...";
 
 /// What can be soaked.
@@ -26,6 +29,7 @@ usage: soak convergence|conflicts [--minutes N | --cases N] [--seed S] [--commit
 enum Harness {
     Convergence,
     Conflicts,
+    World,
 }
 
 fn main() -> ExitCode {
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         Some((first, rest)) => match harness(first) {
             Some(Harness::Convergence) => Options::of(rest).and_then(|o| convergence::soak(&o)),
             Some(Harness::Conflicts) => Options::of(rest).and_then(|o| conflicts::soak(&o)),
+            Some(Harness::World) => Options::of(rest).and_then(|o| world::soak(&o)),
             None => Err(USAGE.to_owned()),
         },
         None => Err(USAGE.to_owned()),
@@ -52,6 +57,7 @@ fn harness(name: &str) -> Option<Harness> {
     match name {
         "convergence" => Some(Harness::Convergence),
         "conflicts" => Some(Harness::Conflicts),
+        "world" => Some(Harness::World),
         _ => None,
     }
 }
