@@ -12,6 +12,7 @@ use driftless_store::{
     Batch, Frame, Journal, JournalError, Kv, KvError, MemoryFiles, MemoryKv, Position, Visit,
 };
 
+use crate::ills::Ills;
 use crate::wire::start_of;
 
 /// Where the clock of a new device stands, in milliseconds: the autumn of 2026.
@@ -67,6 +68,8 @@ impl Randomness for Counted {
 pub struct Device {
     /// The journal's files.
     pub files: MemoryFiles,
+    /// What is wrong with the disk they lie on.
+    pub ills: Ills,
     /// The store.
     pub kv: MemoryKv,
     /// What its key and its randomness come from.
@@ -82,6 +85,7 @@ impl Device {
     pub fn new(n: u8) -> Self {
         Self {
             files: MemoryFiles::new(),
+            ills: Ills::default(),
             kv: MemoryKv::new(),
             seed: [n; 32],
             clock: Hand::at(START_MS),
@@ -119,6 +123,7 @@ impl Device {
     pub fn copy(&self) -> Self {
         Self {
             files: self.files.duplicate(),
+            ills: Ills::default(),
             kv: MemoryKv::new(),
             seed: self.seed,
             clock: self.clock.clone(),
@@ -132,7 +137,7 @@ impl Device {
     ///
     /// Where that fails.
     pub fn create(&self, name: &str) -> Replica {
-        let journal = Journal::create(Box::new(self.files.clone())).expect("the folder is empty");
+        let journal = Journal::create(self.ills.on(&self.files)).expect("the folder is empty");
         Replica::create(self.parts(journal), name).expect("nothing is in the way")
     }
 
@@ -153,7 +158,7 @@ impl Device {
     }
 
     fn journal(&self) -> Result<(Journal, driftless_store::Opening), JournalError> {
-        Journal::open(Box::new(self.files.clone()))
+        Journal::open(self.ills.on(&self.files))
     }
 
     /// The frames of the journal as it is on disk, packed or not.
@@ -219,7 +224,7 @@ impl Device {
                 }
                 Some(JoinOutput::Joined(records)) => {
                     let journal =
-                        Journal::create(Box::new(self.files.clone())).expect("the folder is empty");
+                        Journal::create(self.ills.on(&self.files)).expect("the folder is empty");
                     let replica = Replica::create_joined(self.parts(journal), records);
                     return Ok(replica.expect("what a member sent admits"));
                 }

@@ -6,13 +6,15 @@
 //!   and [`replicas`] on real records. [`differential`] holds the conflict log of one against the oracle's, and
 //!   [`story`] tells one.
 //! * [`schedule`] is what may happen to a few devices, as data; [`world`] carries one out on real replicas, heals,
-//!   and checks. [`device`] and [`wire`] are what a world is made of.
+//!   and checks. [`world::simulate`] lets everything fail instead, at random, in a time of its own. [`device`], its
+//!   disk's [`ills`] and [`wire`] are what a world is made of.
 //! * [`members`] are random histories of devices that are removed, adopted and let back in, against an oracle of theirs.
 //! * [`shrink`] makes a failing plan or schedule smaller.
 
 pub mod device;
 pub mod differential;
 pub mod histories;
+pub mod ills;
 pub mod known;
 pub mod members;
 pub mod oracle;

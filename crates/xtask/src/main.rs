@@ -18,7 +18,7 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: cargo xtask tidy | golden --check | golden --write\n       \
-                 cargo xtask soak convergence|conflicts|members [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak convergence|conflicts|members|world [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak devices [--minutes N | --steps N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak replay [convergence|conflicts] FILE...\n       \
                  cargo xtask fuzz TARGET [ARGUMENTS OF LIBFUZZER]"

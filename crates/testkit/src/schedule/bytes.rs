@@ -129,7 +129,7 @@ impl Schedule {
     }
 }
 
-fn kind_of(byte: u8) -> Kind {
+pub(super) fn kind_of(byte: u8) -> Kind {
     let mut left = u16::from(byte);
     for (kind, share) in KINDS {
         if left < share {

@@ -1,7 +1,7 @@
 //! Random schedules; each draws first what can happen in it at all.
 
-use super::bytes::{KINDS, Kind, step_of};
-use super::{STEPS, Schedule};
+use super::bytes::{KINDS, Kind, kind_of, step_of};
+use super::{STEPS, Schedule, Step, Write};
 use crate::histories::Dice;
 
 /// How many devices there are: few do more, at the same cost.
@@ -37,5 +37,16 @@ impl Schedule {
         });
         let steps = steps.collect();
         Self { devices, steps }
+    }
+
+    /// Something that a person does on a device.
+    pub fn random_write(dice: &mut Dice) -> Write {
+        loop {
+            let [first, a, b, c, ..] = dice.roll().to_le_bytes();
+            let b = if c & 8 == 0 { b & 0xf1 } else { b };
+            if let Step::Write { write, .. } = step_of(kind_of(first), [a, b, c]) {
+                return write;
+            }
+        }
     }
 }

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{Change, Record, RecordId, Status};
-use driftless_engine::{ConflictFilter, RecordKey};
+use driftless_engine::{ConflictFilter, EnvelopeId, ItemPage, RecordKey};
 use driftless_protocol::Envelope;
 use driftless_store::FrameKind;
 
 use super::place::Place;
-use super::{While, Wrong};
+use super::{While, Wrong, checks};
 use crate::oracle;
 use crate::past::Past;
 use crate::replicas::receive;
@@ -24,7 +24,10 @@ pub(super) fn check(place: &Place, unseen: bool) -> Result<(), Wrong> {
     let all = replica.conflicts(&ConflictFilter::default())?;
     let mut judged = 0;
     let applied: BTreeSet<_> = place.durable.iter().copied().collect();
-    for (key, mut changes) in changes_in(&envelopes_of(place, unseen)?) {
+    for (key, (record, mut changes)) in records_in(&applied_of(place, unseen)?) {
+        if !place.shrinks {
+            checks::loads(&record.save(), &record.heads())?;
+        }
         if place.shrinks {
             changes.retain(|change| applied.contains(&change.hash));
         }
@@ -96,22 +99,68 @@ pub(super) fn envelopes_of(place: &Place, unseen: bool) -> Result<Vec<Envelope>,
     envelopes.collect()
 }
 
-/// The changes of each record in some envelopes, each after its past.
-pub(super) fn changes_in(envelopes: &[Envelope]) -> BTreeMap<RecordKey, Vec<Change>> {
-    let mut records = BTreeMap::<RecordKey, (Record, Vec<Change>)>::new();
-    for envelope in envelopes {
-        let device = envelope.header().feed.device_prefix();
-        for (collection, item, payload) in envelope.items() {
+/// Those of them that are applied there.
+fn applied_of(place: &Place, unseen: bool) -> Result<Vec<Envelope>, Wrong> {
+    let all = ItemPage {
+        settled: true,
+        ..ItemPage::default()
+    };
+    let quarantined = place.seen()?.quarantine(&all)?;
+    let quarantined: BTreeSet<_> = quarantined.into_iter().map(|item| item.id).collect();
+    let mut envelopes = envelopes_of(place, unseen)?;
+    if !place.shrinks {
+        envelopes.retain(|envelope| {
+            let header = envelope.header();
+            let (feed, n) = (header.feed, header.n);
+            !quarantined.contains(&EnvelopeId { feed, n })
+        });
+    }
+    Ok(envelopes)
+}
+
+/// All changes that are applied at a place, in the order in which they stand in its journal.
+pub(super) fn all_changes(place: &Place) -> Result<Vec<Change>, Wrong> {
+    let mut changes = Vec::new();
+    let mut of_record = BTreeMap::<RecordKey, Record>::new();
+    for envelope in applied_of(place, false)? {
+        for (key, raw) in raw_of(&envelope) {
+            let record = of_record.entry(key).or_default();
+            let device = envelope.header().feed.device_prefix();
+            changes.push(receive(record, raw, device));
+        }
+    }
+    Ok(changes)
+}
+
+fn raw_of(envelope: &Envelope) -> Vec<(RecordKey, &[u8])> {
+    let mut all = Vec::new();
+    for (collection, item, payload) in envelope.items() {
+        for raw in &payload.changes {
             let key = RecordKey {
                 collection: collection.to_owned(),
                 record: RecordId(item.record),
             };
-            let (record, changes) = records.entry(key).or_default();
-            for raw in &payload.changes {
-                changes.push(receive(record, raw, device));
-            }
+            all.push((key, raw.as_slice()));
         }
     }
-    let records = records.into_iter();
+    all
+}
+
+/// The changes of each record in some envelopes, each after its past.
+pub(super) fn changes_in(envelopes: &[Envelope]) -> BTreeMap<RecordKey, Vec<Change>> {
+    let records = records_in(envelopes).into_iter();
     records.map(|(key, (_, changes))| (key, changes)).collect()
+}
+
+/// The same, with the records that they make.
+fn records_in(envelopes: &[Envelope]) -> BTreeMap<RecordKey, (Record, Vec<Change>)> {
+    let mut records = BTreeMap::<RecordKey, (Record, Vec<Change>)>::new();
+    for envelope in envelopes {
+        let device = envelope.header().feed.device_prefix();
+        for (key, raw) in raw_of(envelope) {
+            let (record, changes) = records.entry(key).or_default();
+            changes.push(receive(record, raw, device));
+        }
+    }
+    records
 }

@@ -98,7 +98,11 @@ impl World {
         }
     }
 
-    fn two(&mut self, a: usize, b: usize) -> Result<(&mut Replica, &mut Replica), Wrong> {
+    pub(super) fn two(
+        &mut self,
+        a: usize,
+        b: usize,
+    ) -> Result<(&mut Replica, &mut Replica), Wrong> {
         let (low, high) = (a.min(b), a.max(b));
         let (left, right) = self.places.split_at_mut(high);
         let (x, y) = (left[low].live()?, right[0].live()?);
@@ -192,7 +196,7 @@ impl World {
     }
 
     /// The changes of another place that a place has not.
-    fn lacking(&self, n: usize, other: usize) -> BTreeSet<ChangeHash> {
+    pub(super) fn lacking(&self, n: usize, other: usize) -> BTreeSet<ChangeHash> {
         let ours: BTreeSet<_> = self.places[n].durable.iter().collect();
         let theirs = self.places[other].durable.iter().copied();
         theirs.filter(|change| !ours.contains(change)).collect()

@@ -19,11 +19,13 @@
 //! The checks are checked: a [`Canary`] breaks something that no product code broke, and must be found.
 
 mod check;
+mod checks;
 mod faults;
 mod judge;
 mod links;
 mod place;
 mod refusals;
+mod sim;
 mod typed;
 mod writes;
 
@@ -37,6 +39,7 @@ use driftless_store::JournalError;
 use crate::schedule::{Schedule, Step, pick, pick_two};
 use links::Open;
 use place::Place;
+pub use sim::{Mischief, Odds, SimCanary, SimFailure, SimOutcome, simulate, simulate_with};
 
 /// Something broken on purpose, by the world and not by what it tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -167,6 +170,8 @@ struct World {
     /// What was ever refused, and what of it was taken back.
     refused: Vec<EnvelopeId>,
     taken_back: BTreeSet<EnvelopeId>,
+    /// Whether there may be envelopes that nobody here applies.
+    strange: bool,
     frames: u64,
     rests: u64,
     openings: u64,
@@ -178,17 +183,7 @@ impl World {
     fn new(devices: usize, canary: Option<Canary>) -> Result<Self, Wrong> {
         let mut world = Self {
             places: place::begin(devices)?,
-            links: Vec::new(),
-            records: Vec::new(),
-            arrived: VecDeque::new(),
-            handshakes: 0,
-            canary: None,
-            refused: Vec::new(),
-            taken_back: BTreeSet::new(),
-            frames: 0,
-            rests: 0,
-            openings: 0,
-            trace: blake3::Hasher::new(),
+            ..Self::empty()
         };
         world.write(0, crate::schedule::Write::Insert { collection: 0 })?;
         world.settle(0)?;
@@ -202,6 +197,25 @@ impl World {
         }
         world.canary = canary;
         Ok(world)
+    }
+
+    /// A world without devices.
+    fn empty() -> Self {
+        Self {
+            places: Vec::new(),
+            links: Vec::new(),
+            records: Vec::new(),
+            arrived: VecDeque::new(),
+            handshakes: 0,
+            canary: None,
+            refused: Vec::new(),
+            taken_back: BTreeSet::new(),
+            strange: false,
+            frames: 0,
+            rests: 0,
+            openings: 0,
+            trace: blake3::Hasher::new(),
+        }
     }
 
     // tidy: table

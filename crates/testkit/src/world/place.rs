@@ -6,7 +6,7 @@ use driftless_document::ChangeHash;
 use driftless_engine::{Clock as _, EngineError, RecordKey, Replica};
 use driftless_store::{MemoryFiles, MemoryKv};
 
-use super::{While, World, Wrong};
+use super::{While, World, Wrong, checks};
 use crate::device::{Device, Hand, copy_store};
 use crate::schedule::Jump;
 
@@ -24,6 +24,8 @@ pub(super) struct Place {
     pub(super) durable: Vec<ChangeHash>,
     /// What was acknowledged here and is not applied any more, since something was taken back.
     pub(super) dropped: BTreeSet<ChangeHash>,
+    /// How many of them the last group of commits brought.
+    pub(super) last_group: usize,
     /// Whether anything was taken back anywhere: then changes can go, and come again.
     pub(super) shrinks: bool,
     /// From the oldest to the newest, all from the past of what is there now.
@@ -69,6 +71,7 @@ pub(super) fn begin(devices: usize) -> Result<Vec<Place>, Wrong> {
             replica: Some(replica),
             durable: Vec::new(),
             dropped: BTreeSet::new(),
+            last_group: 0,
             shrinks: false,
             backups: Vec::new(),
         });
@@ -111,6 +114,9 @@ impl Place {
         }
         let known = self.durable.len() as u64;
         let news = self.seen()?.changes_since(known, usize::MAX)?;
+        if !news.is_empty() {
+            self.last_group = news.len();
+        }
         for event in news {
             if event.seq != self.durable.len() as u64 + 1 {
                 return Err(Wrong::new(format!(
@@ -177,6 +183,7 @@ impl Place {
             replica: None,
             durable: self.durable.clone(),
             dropped: self.dropped.clone(),
+            last_group: self.last_group,
             shrinks: self.shrinks,
             backups: Vec::new(),
         })
@@ -203,17 +210,8 @@ impl Place {
             .during(|| "reading the store as a whole".into())?;
         self.replica = Some(replica);
         let found = self.changes()?;
-        if !self.shrinks && !found.starts_with(&self.durable) {
-            let kept = found
-                .iter()
-                .zip(&self.durable)
-                .take_while(|(a, b)| a == b)
-                .count();
-            return Err(Wrong::new(format!(
-                "{} changes had been acknowledged here; of the {} found on opening the first {kept} are these",
-                self.durable.len(),
-                found.len()
-            )));
+        if !self.shrinks {
+            checks::kept(&self.durable, &found)?;
         }
         // What nobody acknowledged may be there all the same.
         self.take_over(found);

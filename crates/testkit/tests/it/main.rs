@@ -8,3 +8,4 @@ mod laws;
 mod members;
 mod schedules;
 mod stories;
+mod worlds;

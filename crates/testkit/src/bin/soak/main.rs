@@ -6,6 +6,8 @@
 //! * `soak conflicts`, likewise, holds the conflict log of random histories against the oracle.
 //! * `soak members`, likewise, carries out random histories of devices that are removed, adopted and let back in; a
 //!   failure is named by its seed.
+//! * `soak world`, likewise, carries out simulated worlds; a failure tells its seed, odds and last events, and
+//!   `soak world --cases 1 --seed SEED` is the same run again.
 //! * `soak replay FILE...` carries out kept inputs and tells each; one that fails is made small likewise. A file
 //!   whose name begins with `conflicts` is a history, any other a schedule; `replay conflicts FILE...` and
 //!   `replay convergence FILE...` say it of all.
@@ -14,6 +16,7 @@ mod conflicts;
 mod convergence;
 mod members;
 mod options;
+mod world;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -21,7 +24,7 @@ use std::process::ExitCode;
 use options::Options;
 
 const USAGE: &str = "\
-usage: soak convergence|conflicts|members [--minutes N | --cases N] [--seed S] [--commit ID]
+usage: soak convergence|conflicts|members|world [--minutes N | --cases N] [--seed S] [--commit ID]
        soak replay [convergence|conflicts] FILE...";
 
 /// What can be soaked.
@@ -29,6 +32,7 @@ usage: soak convergence|conflicts|members [--minutes N | --cases N] [--seed S] [
 enum Harness {
     Convergence,
     Conflicts,
+    World,
 }
 
 fn main() -> ExitCode {
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Some((first, rest)) => match harness(first) {
             Some(Harness::Convergence) => Options::of(rest).and_then(|o| convergence::soak(&o)),
             Some(Harness::Conflicts) => Options::of(rest).and_then(|o| conflicts::soak(&o)),
+            Some(Harness::World) => Options::of(rest).and_then(|o| world::soak(&o)),
             None => Err(USAGE.to_owned()),
         },
         None => Err(USAGE.to_owned()),
@@ -58,6 +63,7 @@ fn harness(name: &str) -> Option<Harness> {
     match name {
         "convergence" => Some(Harness::Convergence),
         "conflicts" => Some(Harness::Conflicts),
+        "world" => Some(Harness::World),
         _ => None,
     }
 }
