@@ -115,3 +115,49 @@ fn a_bad_rule_is_refused_with_the_key_it_is_in() {
     laptop.fails(2, ["rules", "check", &large]);
     assert_eq!(laptop.json(["rules", "show"])["version"], Json::Null);
 }
+
+/// A device of the laptop's workspace that joins with a role.
+fn joined(world: &World, laptop: &Device, role: &str) -> Device {
+    let serving = laptop.serve_on("127.0.0.1:0", &["--invite", "--role", role]);
+    let device = world.join(role, serving.link());
+    device.json(["sync", &serving.url]);
+    serving.stop();
+    device
+}
+
+#[test]
+fn an_admin_sets_the_rules_and_a_viewer_only_reads() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let id = laptop.insert("tasks", &["state=open"]);
+    let admin = joined(&world, &laptop, "admin");
+    let viewer = joined(&world, &laptop, "viewer");
+    assert_eq!(state(&viewer, &id), "open");
+    let file = world.file("rules.toml", RULES);
+    for arguments in [
+        vec!["rules", "set", &file],
+        vec!["set", "tasks", &id, "state=done"],
+        vec!["invite"],
+    ] {
+        let refused = viewer.fails(4, arguments);
+        assert_eq!(refused["code"], "not_allowed");
+        assert!(!text(&refused["remedy"]).is_empty(), "{refused}");
+    }
+    let set = admin.json(["rules", "set", &file]);
+    assert_eq!(set["changed"], true);
+    let serving = laptop.serve();
+    admin.json(["sync", &serving.url]);
+    viewer.json(["sync", &serving.url]);
+    serving.stop();
+    for device in [&laptop, &viewer] {
+        let rules = device.json(["rules"]);
+        assert_eq!(rules["version"], set["version"]);
+        assert_eq!(rules["set_by"]["device_name"], "admin");
+    }
+    let status = viewer.json(["status"]);
+    let members = status["members"].as_array().unwrap().iter();
+    let roles: Vec<_> = members.map(|member| text(&member["role"])).collect();
+    assert_eq!(roles, ["owner", "admin", "viewer"]);
+    let beyond = laptop.fails(2, ["invite", "--role", "owner"]);
+    assert!(text(&beyond["message"]).contains("viewer"), "{beyond}");
+}

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use driftless_document::{Evidence, Record, RecordId, evidence};
+use driftless_document::{Change, Evidence, Record, RecordId, evidence, read_change};
 
 use crate::records::{actor, edit, put, receive, write};
 
@@ -19,6 +19,12 @@ pub fn run() {
     }
 }
 
+/// The median of some runs.
+fn median(mut runs: Vec<Duration>) -> Duration {
+    runs.sort_unstable();
+    runs[runs.len() / 2]
+}
+
 fn micros(time: Duration, count: u32) -> f64 {
     time.as_secs_f64() * 1e6 / f64::from(count)
 }
@@ -30,14 +36,14 @@ fn alone() {
     let (mut applying, mut asking) = (Duration::ZERO, Duration::ZERO);
     for n in 0..CHANGES {
         let raw = write(&record, actor(1, 0), &[put(n % FIELDS, i64::from(n))]);
-        let before = record.clone();
-        let start = Instant::now();
-        let change = receive(&mut record, 1, &raw);
-        applying += start.elapsed();
+        let change = read_change(&raw).expect("an honest change");
         let start = Instant::now();
         // All that is done where nothing was made apart: nothing is computed, nothing is stored.
-        assert!(black_box(before.continues_heads(&change)));
+        assert!(black_box(record.continues_heads(&change)));
         asking += start.elapsed();
+        let start = Instant::now();
+        receive(&mut record, 1, &raw);
+        applying += start.elapsed();
     }
     println!(
         "a record nobody else edits: {:.2} us to admit and apply a change, {:.3} us for the log ({:.2} %)",
@@ -114,10 +120,12 @@ fn naive(document: &automerge::Automerge) -> usize {
     several.count()
 }
 
-/// A record with 10,000 changes of 1,000 process starts, and one edit made `behind` changes before the last.
+/// A record with 10,000 changes of 1,000 process starts, and one edit made `behind` changes before the last: in a
+/// record that is in memory since it began, and in one that was loaded just before.
 fn long_record(behind: u32) {
     const STARTS: u32 = 1_000;
     const EACH: u32 = 10;
+    const RUNS: usize = 11;
     let mut record = Record::new();
     let mut older = record.clone();
     for n in 0..STARTS * EACH {
@@ -128,25 +136,63 @@ fn long_record(behind: u32) {
         edit(&mut record, 1, n / EACH, &intents);
     }
     let raw = write(&older, actor(2, 0), &[put(3, -1)]);
-    let clock = Instant::now();
-    let change = receive(&mut record, 2, &raw);
-    let applying = clock.elapsed();
-    let came = [change];
-    let mut found = None;
-    let clock = Instant::now();
-    let allocated = allocation_counter::measure(|| {
-        found = Some(record.evidence_after("c", RECORD, &Evidence::default(), &came));
+    drop(older);
+    let saved = (record.save(), record.heads());
+    let load = || Record::load(&saved.0, &saved.1).expect("it was saved");
+    let case = format!(
+        "a record of {} changes in {STARTS} process starts, one edit made {behind} changes ago",
+        STARTS * EACH
+    );
+    let mut apply = |record: &mut Record| {
+        let clock = Instant::now();
+        let change = receive(record, 2, &raw);
+        (change, clock.elapsed())
+    };
+    let (change, applying) = apply(&mut record);
+    report(&case, applying, RUNS, &change, || record.clone());
+    let (change, applying) = apply(&mut load());
+    let loaded = || {
+        let mut record = load();
+        receive(&mut record, 2, &raw);
+        record
+    };
+    report(
+        &format!("{case}, just loaded"),
+        applying,
+        3,
+        &change,
+        loaded,
+    );
+}
+
+/// Measures and prints what the log of one change costs, in a record that has it already.
+fn report(
+    case: &str,
+    applying: Duration,
+    runs: usize,
+    change: &Change,
+    record: impl Fn() -> Record,
+) {
+    let came = std::slice::from_ref(change);
+    let log = |record: &mut Record| {
+        let found = record.evidence_after("c", RECORD, &Evidence::default(), came);
+        found.expect("the record reads")
+    };
+    let logging = (0..runs).map(|_| {
+        let mut record = record();
+        let clock = Instant::now();
+        black_box(log(&mut record));
+        clock.elapsed()
     });
-    let logging = clock.elapsed();
-    let found = found.expect("it was computed").expect("the record reads");
+    let logging = median(logging.collect());
+    let mut record = record();
+    let mut entries = 0;
+    let allocated = allocation_counter::measure(|| entries = log(&mut record).entries.len());
     println!(
-        "a record of {} changes in {STARTS} process starts, one edit made {behind} changes ago: {:.0} us to admit and apply, \
-         {:.0} us and {} KiB for the log (at most {} KiB at once), {} entries",
-        STARTS * EACH,
+        "{case}: {:.0} us to admit and apply, {:.0} us and {} KiB for the log (at most {} KiB at once), {entries} entries",
         micros(applying, 1),
         micros(logging, 1),
         allocated.bytes_total / 1024,
         allocated.bytes_max / 1024,
-        found.entries.len(),
     );
 }

@@ -33,10 +33,14 @@ pub fn write(record: &Record, actor: ActorId, intents: &[Intent]) -> Vec<u8> {
 ///
 /// Where it is not admitted.
 pub fn receive(record: &mut Record, device: u8, raw: &[u8]) -> Change {
-    match record.admit(raw, [device; 8]) {
-        Ok(Admission::Admitted(admitted)) => record.apply(admitted).expect("it applies"),
+    let admitted = match record.admit(raw, [device; 8]) {
+        Ok(Admission::Admitted(admitted)) => admitted,
         other => panic!("an honest change is not admitted: {other:?}"),
-    }
+    };
+    let applied = std::mem::take(record).apply(admitted);
+    let (applied, change) = applied.expect("it applies");
+    *record = applied;
+    change
 }
 
 /// Writes and applies.

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use driftless::StoreEngine;
 
 use crate::conflict_args::Conflicts;
@@ -114,7 +114,8 @@ pub(crate) enum Command {
     #[command(
         after_help = help::SERVE,
         mut_arg("uses", |uses| uses.requires("invite")),
-        mut_arg("valid_for", |valid_for| valid_for.requires("invite"))
+        mut_arg("valid_for", |valid_for| valid_for.requires("invite")),
+        mut_arg("role", |role| role.requires("invite"))
     )]
     Serve(Serve),
     /// Sync with another device until both have everything
@@ -286,6 +287,21 @@ pub(crate) struct Terms {
     /// How long the link holds: a number and s, m, h, d or w
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = duration::parse)]
     pub(crate) valid_for: Duration,
+    /// What these devices may do: at most what this one may
+    #[arg(long, value_name = "ROLE", value_enum, default_value_t)]
+    pub(crate) role: InvitedRole,
+}
+
+/// The roles with which a device can be let in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum InvitedRole {
+    /// Reads and writes, invites, and sets the rules
+    Admin,
+    /// Reads and writes, and invites
+    #[default]
+    Editor,
+    /// Reads
+    Viewer,
 }
 
 #[derive(Debug, Args)]

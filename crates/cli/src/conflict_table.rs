@@ -142,11 +142,14 @@ impl ShortIds {
     }
 }
 
-/// What an entry is about, in a few words: the field, and the member of a set.
+/// What an entry is about, in a few words: the field, the member of a set, the place of an element now.
 pub(crate) fn field(conflict: &Conflict) -> String {
     match (conflict.path(), conflict.member()) {
         (DELETED, _) => "(record)".into(),
-        (path, None) => path.into(),
+        (path, None) => match conflict.index() {
+            Some(index) => format!("{path}[{index}]"),
+            None => path.into(),
+        },
         (path, Some(member)) => format!("{path}={}", plain(&member)),
     }
 }

@@ -133,10 +133,12 @@ Example:
   driftless restore --dir laptop airports key:00M";
 
 pub(crate) const INVITE: &str = "\
-Whoever has the link can join: send it to nobody else.
+Whoever has the link can join: send it to nobody else. An admin reads, writes and sets the
+rules, an editor reads and writes, a viewer reads.
 
-Example:
-  driftless invite --dir laptop --address ws://192.168.1.20:7717";
+Examples:
+  driftless invite --dir laptop --address ws://192.168.1.20:7717
+  driftless invite --dir laptop --role admin --valid-for 1h";
 
 pub(crate) const JOIN: &str = "\
 The device that gave the link must be serving. Joining brings the list of members only;

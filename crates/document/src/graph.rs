@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::change::Change;
 use crate::ids::{ActorId, ChangeHash};
 
 /// A set of changes of one graph, by index.
@@ -47,6 +48,8 @@ pub(crate) struct Node {
     pub(crate) actor: ActorId,
     pub(crate) seq: u64,
     pub(crate) max_op: u64,
+    /// When it was made, as it claims.
+    pub(crate) time: i64,
     pub(crate) deps: Vec<usize>,
     /// How many changes directly knew of it.
     pub(crate) children: u32,
@@ -72,6 +75,15 @@ pub(crate) struct Continues {
 }
 
 impl ChangeGraph {
+    /// That of some changes, each after its past; dependencies that are none of them are left out.
+    pub(crate) fn of(changes: &[Change]) -> Self {
+        let mut graph = Self::default();
+        for change in changes {
+            graph.push(Link::of(change));
+        }
+        graph
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.nodes.len()
     }
@@ -105,6 +117,16 @@ impl ChangeGraph {
     /// The hash of the change at a place.
     pub(crate) fn hash_at(&self, place: usize) -> ChangeHash {
         self.nodes[place].hash
+    }
+
+    /// Who made the change at a place.
+    pub(crate) fn actor_at(&self, place: usize) -> ActorId {
+        self.nodes[place].actor
+    }
+
+    /// When the change at a place was made, as it claims.
+    pub(crate) fn time_at(&self, place: usize) -> i64 {
+        self.nodes[place].time
     }
 
     /// The last sequence number of `actor`, whatever its place in the graph.
@@ -209,6 +231,7 @@ impl ChangeGraph {
             actor: link.actor,
             seq: link.seq,
             max_op: link.max_op,
+            time: link.time,
             deps,
             children: 0,
         });
@@ -222,5 +245,44 @@ pub(crate) struct Link<'a> {
     pub(crate) actor: ActorId,
     pub(crate) seq: u64,
     pub(crate) max_op: u64,
+    pub(crate) time: i64,
     pub(crate) deps: &'a [ChangeHash],
+}
+
+impl<'a> Link<'a> {
+    pub(crate) fn of(change: &'a Change) -> Self {
+        Self {
+            hash: change.hash,
+            actor: change.actor,
+            seq: change.seq,
+            max_op: change.max_op(),
+            time: change.time,
+            deps: &change.deps,
+        }
+    }
+}
+
+#[cfg(test)]
+impl ChangeGraph {
+    /// A graph of changes each given by its device and by the numbers of the changes that it directly knew of.
+    pub(crate) fn of_numbers<'a>(changes: impl Iterator<Item = (u8, &'a [usize])>) -> Self {
+        let hash = |n: usize| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&(n as u64).to_be_bytes());
+            ChangeHash(bytes)
+        };
+        let mut graph = Self::default();
+        for (n, (device, deps)) in changes.enumerate() {
+            let deps: Vec<_> = deps.iter().map(|&dep| hash(dep)).collect();
+            graph.push(Link {
+                hash: hash(n),
+                actor: ActorId([device; 16]),
+                seq: n as u64 + 1,
+                max_op: n as u64 + 1,
+                time: 0,
+                deps: &deps,
+            });
+        }
+        graph
+    }
 }

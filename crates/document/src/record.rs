@@ -1,7 +1,7 @@
 //! One record: an Automerge document and its change graph.
 //!
-//! A record is read and changed through here only. It is never half changed: a change is applied to a copy,
-//! and the copy takes the document's place when the change reads back byte for byte.
+//! A record is read and changed through here only. It is never half changed: [`Record::apply`] takes it, and gives
+//! it back only when the change reads back byte for byte.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -11,7 +11,8 @@ use automerge::{
 };
 
 use crate::admission::{self, Admission, Admitted, Refusal};
-use crate::change::{self, Action, Change};
+use crate::change::{self, Change};
+use crate::conflict::Ledger;
 use crate::field::{FieldKey, FieldType, element_of};
 use crate::genesis::{self, Genesis};
 use crate::graph::{ChangeGraph, Link};
@@ -20,7 +21,7 @@ use crate::limits;
 use crate::path::{DELETED, FieldPath, Register};
 use crate::quiet;
 use crate::row::Row;
-use crate::sequence::Sequence;
+use crate::sequence::{Sequence, Sequences};
 use crate::value::{Fields, Value};
 use crate::write::{self, Intent, WriteError};
 
@@ -38,8 +39,10 @@ pub struct Record {
     graph: Arc<ChangeGraph>,
     /// Its texts, lists and counters, by the actors of their genesis changes.
     objects: BTreeMap<ActorId, Object>,
-    /// The texts and lists by key, taken apart when first needed.
-    sequences: OnceLock<BTreeMap<String, Arc<Sequence>>>,
+    /// The texts and lists, taken apart when first needed.
+    sequences: OnceLock<Sequences>,
+    /// What the conflict log is computed from, as far back as it was needed.
+    ledger: Arc<Ledger>,
 }
 
 /// A text, list or counter of a record.
@@ -112,6 +115,7 @@ impl Record {
             graph: Arc::default(),
             objects: BTreeMap::new(),
             sequences: OnceLock::new(),
+            ledger: Arc::default(),
         }
     }
 
@@ -150,8 +154,9 @@ impl Record {
         Ok(Self {
             objects: objects_of(&document, &graph)?,
             document: Arc::new(document),
-            graph: Arc::new(graph),
             sequences: OnceLock::new(),
+            ledger: Arc::new(Ledger::starting_at(graph.len(), graph.heads())),
+            graph: Arc::new(graph),
         })
     }
 
@@ -399,8 +404,11 @@ impl Record {
         admission::admit(self, raw, device_prefix)
     }
 
-    /// Applies a change that was just admitted. One that the record has already changes nothing.
-    pub fn apply(&mut self, admitted: Admitted) -> Result<Change, ApplyError> {
+    /// The record with a change that was just admitted; one that it has already changes nothing.
+    ///
+    /// The change goes into the document itself, where no other copy of the record shares it. So what an error leaves
+    /// behind is of no use, and is dropped: load the record again.
+    pub fn apply(mut self, admitted: Admitted) -> Result<(Self, Change), ApplyError> {
         let Admitted {
             change,
             parsed,
@@ -408,7 +416,7 @@ impl Record {
         } = admitted;
         let hash = change.hash;
         if self.graph.contains(&hash) {
-            return Ok(change);
+            return Ok((self, change));
         }
         let fails = |reason: String| ApplyError::Fails { hash, reason };
         let raw = parsed.raw_bytes().to_vec();
@@ -416,24 +424,22 @@ impl Record {
             .into_iter()
             .filter(|genesis| !self.graph.contains(&genesis.hash))
             .collect();
+        let document = Arc::make_mut(&mut self.document);
         let applied = quiet::catch(|| {
-            let mut copy = Automerge::clone(&self.document);
-            copy.apply_changes(new.iter().map(|genesis| genesis.change.clone()))?;
-            copy.apply_changes([*parsed])?;
-            let back = copy.get_change_by_hash(&automerge::ChangeHash(hash.0));
-            let same = back.is_some_and(|back| back.raw_bytes() == raw);
-            Ok::<_, automerge::AutomergeError>((copy, same))
+            document.apply_changes(new.iter().map(|genesis| genesis.change.clone()))?;
+            document.apply_changes([*parsed])?;
+            let back = document.get_change_by_hash(&automerge::ChangeHash(hash.0));
+            Ok::<_, automerge::AutomergeError>(back.is_some_and(|back| back.raw_bytes() == raw))
         });
         match applied {
-            Ok(Ok((copy, true))) => {
-                self.document = Arc::new(copy);
+            Ok(Ok(true)) => {
                 for genesis in new {
                     self.push_genesis(genesis);
                 }
                 self.push(&change);
-                Ok(change)
+                Ok((self, change))
             }
-            Ok(Ok((_, false))) => Err(ApplyError::ReadsBackOtherwise { hash }),
+            Ok(Ok(false)) => Err(ApplyError::ReadsBackOtherwise { hash }),
             Ok(Err(error)) => Err(fails(error.to_string())),
             Err(_) => Err(fails("Automerge panicked".into())),
         }
@@ -445,6 +451,7 @@ impl Record {
             actor: genesis.actor,
             seq: 1,
             max_op: 1,
+            time: 0,
             deps: &[],
         });
         let object = Object {
@@ -456,16 +463,34 @@ impl Record {
 
     fn push(&mut self, change: &Change) {
         let place = self.graph.len();
-        Arc::make_mut(&mut self.graph).push(Link {
-            hash: change.hash,
-            actor: change.actor,
-            seq: change.seq,
-            max_op: change.max_op(),
-            deps: &change.deps,
-        });
+        Arc::make_mut(&mut self.graph).push(Link::of(change));
+        Arc::make_mut(&mut self.ledger).push(place, change);
         if let Some(sequences) = self.sequences.get_mut() {
-            push_into(sequences, place, change);
+            sequences.push(place, change);
         }
+    }
+
+    /// Takes apart its changes from a place in the graph on, so that the ledger reaches back to there. Before it
+    /// stands nothing, or a change that knew of all the rest.
+    pub(crate) fn take_down(&mut self, from: usize) -> Result<(), LoadError> {
+        let until = self.ledger.from();
+        if from >= until {
+            return Ok(());
+        }
+        let genesis = self.genesis_places();
+        let places = (from..until).filter(|place| !genesis.contains(place));
+        let mut ledger = Ledger::starting_at(from, self.heads_before(from));
+        for (place, change) in self.changes_at(&places.collect(), from)? {
+            ledger.push(place, &change);
+        }
+        ledger.append(Arc::unwrap_or_clone(std::mem::take(&mut self.ledger)));
+        self.ledger = Arc::new(ledger);
+        Ok(())
+    }
+
+    /// What was written from the place on down to which it was taken.
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
     }
 
     pub(crate) fn graph(&self) -> &ChangeGraph {
@@ -489,15 +514,15 @@ impl Record {
     /// The text or list with this key, if somebody put something in: its changes numbered as in the graph.
     pub(crate) fn sequence(&self, key: &str) -> Option<&Sequence> {
         let sequences = self.sequences.get_or_init(|| self.take_apart());
-        sequences.get(key).map(|sequence| &**sequence)
+        sequences.get(key)
     }
 
-    fn take_apart(&self) -> BTreeMap<String, Arc<Sequence>> {
-        let mut sequences = BTreeMap::new();
+    fn take_apart(&self) -> Sequences {
+        let mut sequences = Sequences::default();
         // What is in the document was admitted, and reads.
         for change in self.changes().unwrap_or_default() {
             if let Some(place) = self.graph.place(&change.hash) {
-                push_into(&mut sequences, place, &change);
+                sequences.push(place, &change);
             }
         }
         sequences
@@ -547,19 +572,6 @@ impl Record {
     }
 }
 
-fn push_into(sequences: &mut BTreeMap<String, Arc<Sequence>>, place: usize, change: &Change) {
-    for (id, operation) in change.numbered() {
-        let is_inside = matches!(
-            operation.action,
-            Action::Insert { .. } | Action::PutElement { .. } | Action::DeleteElement { .. }
-        );
-        if is_inside {
-            let sequence = sequences.entry(operation.key.clone()).or_default();
-            Arc::make_mut(sequence).push(place, id, operation);
-        }
-    }
-}
-
 /// The texts, lists and counters of a document.
 fn objects_of(
     document: &Automerge,
@@ -596,6 +608,7 @@ fn graph_of(document: &Automerge) -> Result<ChangeGraph, LoadError> {
             actor,
             seq: meta.seq,
             max_op: meta.max_op,
+            time: meta.timestamp,
             deps: &deps,
         });
     }

@@ -8,9 +8,43 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::change::{Action, Operation};
+use crate::change::{Action, Change, Operation};
 use crate::ids::OpId;
 use crate::value::Value;
+
+/// The texts and lists of a record, by key.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Sequences(BTreeMap<String, Arc<Sequence>>);
+
+impl Sequences {
+    /// Takes in a change, numbered by the caller, after all that it knew of.
+    pub(crate) fn push(&mut self, number: usize, change: &Change) {
+        for (id, operation) in change.numbered() {
+            let is_inside = matches!(
+                operation.action,
+                Action::Insert { .. } | Action::PutElement { .. } | Action::DeleteElement { .. }
+            );
+            if !is_inside {
+                continue;
+            }
+            if !self.0.contains_key(&operation.key) {
+                self.0.insert(operation.key.clone(), Arc::default());
+            }
+            if let Some(sequence) = self.0.get_mut(&operation.key) {
+                Arc::make_mut(sequence).push(number, id, operation);
+            }
+        }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&Sequence> {
+        self.0.get(key).map(|sequence| &**sequence)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Sequence)> {
+        let all = self.0.iter();
+        all.map(|(key, sequence)| (key.as_str(), &**sequence))
+    }
+}
 
 /// All elements of one text or list that there ever were.
 #[derive(Clone, Debug, Default)]
@@ -21,8 +55,10 @@ pub(crate) struct Sequence {
     last: usize,
 }
 
+/// One element, removed since or not.
 #[derive(Clone, Debug)]
-struct Element {
+pub(crate) struct Element {
+    pub(crate) id: OpId,
     change: usize,
     value: Arc<Value>,
     /// What was done to it later.
@@ -44,6 +80,7 @@ impl Sequence {
         let (element, value) = match &operation.action {
             Action::Insert { after, value } => {
                 let element = Element {
+                    id,
                     change,
                     value: Arc::new(value.clone()),
                     steps: Vec::new(),
@@ -121,9 +158,64 @@ impl Sequence {
     pub(crate) fn places(&self) -> BTreeMap<OpId, usize> {
         self.order.iter().copied().zip(0..).collect()
     }
+
+    /// All elements, in order.
+    pub(crate) fn elements(&self) -> impl Iterator<Item = &Element> {
+        self.order.iter().filter_map(|id| self.elements.get(id))
+    }
+
+    /// The elements that were given another value, or removed.
+    pub(crate) fn written(&self) -> impl Iterator<Item = OpId> {
+        let written = self.elements.values().filter(|e| !e.steps.is_empty());
+        written.map(|element| element.id)
+    }
+
+    /// How an element came to be, and what was done to it later.
+    pub(crate) fn steps(&self, element: &OpId) -> impl Iterator<Item = ElementStep<'_>> {
+        let found = self.elements.get(element).into_iter();
+        found.flat_map(|element| {
+            let made = ElementStep {
+                id: element.id,
+                change: element.change,
+                value: Some(&element.value),
+                replaced: &[],
+            };
+            let later = element.steps.iter().map(|step| ElementStep {
+                id: step.id,
+                change: step.change,
+                value: step.value.as_ref(),
+                replaced: &step.replaced,
+            });
+            std::iter::once(made).chain(later)
+        })
+    }
+}
+
+/// One operation on an element.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ElementStep<'a> {
+    pub(crate) id: OpId,
+    /// The number of its change.
+    pub(crate) change: usize,
+    /// The element's value from then on, or none where it was removed.
+    pub(crate) value: Option<&'a Value>,
+    pub(crate) replaced: &'a [OpId],
 }
 
 impl Element {
+    /// Of a text: whether it is there after these changes.
+    pub(crate) fn is_live(&self, includes: impl Fn(usize) -> bool) -> bool {
+        includes(self.change) && !self.steps.iter().any(|step| includes(step.change))
+    }
+
+    /// Of a text: its character.
+    pub(crate) fn letters(&self) -> &str {
+        match &*self.value {
+            Value::String(text) => text,
+            _ => "",
+        }
+    }
+
     fn live(&self, id: OpId, includes: impl Fn(usize) -> bool) -> BTreeMap<OpId, &Value> {
         if !includes(self.change) {
             return BTreeMap::new();

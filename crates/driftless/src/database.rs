@@ -8,7 +8,7 @@ use std::time::Duration;
 use driftless_engine::{
     ChangeEvent, DigestReport, EngineError, Millis, Replica, StatusReport, VerifyReport, limits,
 };
-use driftless_protocol::{DeviceId, WorkspaceId};
+use driftless_protocol::{DeviceId, Role, WorkspaceId};
 use driftless_store::StoreEngine;
 
 use crate::actor::Actor;
@@ -61,6 +61,8 @@ pub struct InviteOptions {
     pub uses: u32,
     /// For how long.
     pub valid_for: Duration,
+    /// What these devices may do: at most what this one may.
+    pub role: Role,
 }
 
 /// What [`Database::compact`] did.
@@ -78,12 +80,13 @@ pub struct CompactReport {
 }
 
 impl InviteOptions {
-    /// An invitation for one device, valid for a week.
+    /// An invitation for one device, as an editor, valid for a week.
     pub fn to(address: impl Into<String>) -> Self {
         Self {
             address: address.into(),
             uses: INVITE_USES,
             valid_for: INVITE_VALID_FOR,
+            role: Role::Editor,
         }
     }
 }
@@ -267,12 +270,15 @@ impl Database {
     }
 
     /// Makes an invitation link; whoever has it can join, at any member that knows of it.
+    ///
+    /// An error of kind `Refused` where this device may not let others in with that role.
     pub async fn invite(&self, invitation: InviteOptions) -> Result<String, Error> {
         let address = checked_address(&invitation.address)?;
         let valid_for_ms =
             Millis::try_from(invitation.valid_for.as_millis()).unwrap_or(Millis::MAX);
+        let InviteOptions { role, uses, .. } = invitation;
         let invite =
-            move |replica: &mut Replica| replica.invite(&address, invitation.uses, valid_for_ms);
+            move |replica: &mut Replica| replica.invite_as(role, &address, uses, valid_for_ms);
         Ok(self.shared.actor.write(invite).await?.to_text())
     }
 

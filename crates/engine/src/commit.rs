@@ -5,7 +5,7 @@ use driftless_document::{
 };
 use driftless_protocol::{
     Body, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload, Meta, Payload,
-    Predecessor, Record as MemberRecord, RecordBody, commitment,
+    Predecessor, Record as MemberRecord, RecordBody, Role, commitment,
 };
 
 use crate::core::{Judgement, StoredRow, Update};
@@ -155,7 +155,7 @@ impl Replica {
         Ok((key, stored.row))
     }
 
-    fn existing_row(
+    pub(crate) fn existing_row(
         &self,
         collection: &str,
         id: RecordId,
@@ -218,6 +218,13 @@ impl Replica {
                 reason: "the invite this device joined by was used more often than it allows",
             });
         }
+        let role = self.core.rules.role_of(&self.device());
+        if role.is_some_and(|role| role < Role::Editor) {
+            return Err(EngineError::NotAllowed {
+                action: "writing",
+                reason: "this device may read, and not write",
+            });
+        }
         self.merge_membership()?;
         let incarnation = self.incarnation();
         let time = {
@@ -273,10 +280,16 @@ impl Replica {
         time: i64,
     ) -> Result<Option<Update>, EngineError> {
         let mut update = self.core.update_of(key.clone())?;
-        let record = &mut update.record;
-        let Some(raw) = record.write(ActorId(feed.0), time, intents)? else {
-            return Ok(None);
+        let written = update.record.write(ActorId(feed.0), time, intents);
+        let raw = match written {
+            Ok(Some(raw)) => raw,
+            nothing => {
+                self.core.give_back(update);
+                nothing?;
+                return Ok(None);
+            }
         };
+        let record = std::mem::take(&mut update.record);
         let admitted = match record.admit(&raw, feed.device_prefix()) {
             Ok(Admission::Admitted(admitted)) => admitted,
             Ok(_) => {
@@ -286,7 +299,8 @@ impl Replica {
             }
             Err(refusal) => return Err(EngineError::OwnChangeRefused(refusal)),
         };
-        let change = record.apply(admitted)?;
+        let (record, change) = record.apply(admitted)?;
+        update.record = record;
         update.changes.push((change, raw));
         Ok(Some(update))
     }

@@ -10,16 +10,29 @@ use crate::limits;
 use crate::replica::Replica;
 
 impl Replica {
-    /// Offers `uses` devices to join as editors, for `valid_for_ms`; the link carries the one-time secret.
-    ///
-    /// Any member that has the record of it can let them in; the secret itself is not kept.
+    /// Offers `uses` devices to join as editors: [`Replica::invite_as`].
     pub fn invite(
         &mut self,
         address: &str,
         uses: u32,
         valid_for_ms: Millis,
     ) -> Result<InviteLink, EngineError> {
+        self.invite_as(Role::Editor, address, uses, valid_for_ms)
+    }
+
+    /// Offers `uses` devices to join with a role, up to this device's own, for `valid_for_ms`; the link carries the
+    /// one-time secret.
+    ///
+    /// Any member that has the record of it can let them in; the secret itself is not kept.
+    pub fn invite_as(
+        &mut self,
+        role: Role,
+        address: &str,
+        uses: u32,
+        valid_for_ms: Millis,
+    ) -> Result<InviteLink, EngineError> {
         self.check_usable()?;
+        self.check_inviting(role)?;
         if self.core.log.has_unknown() {
             return Err(EngineError::peer(Code::MembershipTooNew, ""));
         }
@@ -28,7 +41,7 @@ impl Replica {
         let one_time = DeviceKey::from_seed(&secret);
         let invite = Invite {
             key: one_time.device_id(),
-            role: Role::Editor,
+            role,
             expires_ms: self.now() + valid_for_ms.clamp(0, limits::INVITE_VALID_MS),
             uses,
         };
@@ -43,6 +56,31 @@ impl Replica {
         .map_err(|error| EngineError::peer(Code::JoinInvalid, error.to_string()))?;
         self.stage_record(record)?;
         Ok(link)
+    }
+
+    /// Whether this device may let others in with this role; one whose own grant does not stand hears so elsewhere.
+    fn check_inviting(&self, role: Role) -> Result<(), EngineError> {
+        let own = self.core.rules.role_of(&self.device());
+        let reason = match role {
+            Role::Owner => "a workspace has one owner",
+            Role::Relay => "this version has no relays",
+            _ if own.is_some_and(|own| own < Role::Editor) => {
+                "only the owner, admins and editors invite devices"
+            }
+            _ if own.is_some_and(|own| own < role) => {
+                "nobody lets a device in with more rights than their own"
+            }
+            _ => return Ok(()),
+        };
+        let action = match role {
+            Role::Owner => "inviting a device as owner",
+            Role::Relay => "inviting a device as relay",
+            Role::Viewer => "inviting a device as viewer",
+            Role::Editor => "inviting a device as editor",
+            Role::Admin => "inviting a device as admin",
+            _ => "inviting a device with this role",
+        };
+        Err(EngineError::NotAllowed { action, reason })
     }
 
     /// The heads a new record names: as many as it may.

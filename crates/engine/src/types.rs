@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use driftless_document::{
-    ActorId, ChangeHash, Entry, FieldPath, FieldType, HistoryStep, Node, Policy, RecordId, Shown,
-    Status, Value, Version,
+    ActorId, ChangeHash, Entry, FieldPath, FieldType, HistoryStep, NoAuthors, Node, Policy,
+    RecordId, Shown, Status, Value, Version,
 };
 use driftless_protocol::{Code, DeviceId, FeedId, Role, WorkspaceId};
 
@@ -190,14 +190,32 @@ pub struct ConflictView {
     pub policy: Policy,
     /// The rule that gave the policy, counted from 0; none where no rule matches.
     pub rule: Option<usize>,
+    /// The name of that rule, where it has one.
+    pub rule_name: Option<String>,
     /// What was decided, if it was.
     pub resolved: Option<Shown>,
     /// What the policy shows while nobody has decided; none where it is `review`, or falls to it.
     pub picked: Option<Shown>,
     /// Whether the policy is a program's own that is not installed here.
     pub provisional: bool,
+    /// Of an element of a list: where it stands now, counted from 0; none where it is there no more.
+    pub place: Option<usize>,
     /// Who the actors of the entry are.
     pub devices: BTreeMap<ActorId, DeviceName>,
+}
+
+impl ConflictView {
+    /// The entry as a device shows it on which no functions are installed: the same everywhere, whatever program asks.
+    pub fn without_customs(mut self) -> Self {
+        if matches!(self.policy, Policy::Custom(_)) {
+            // A custom policy picks nothing by itself, whoever the authors are.
+            let verdict = self.entry.verdict(&self.policy, &NoAuthors);
+            self.status = verdict.status;
+            self.picked = verdict.picked;
+            self.provisional = verdict.provisional;
+        }
+        self
+    }
 }
 
 /// A part of a record's history.

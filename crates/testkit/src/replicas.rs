@@ -178,5 +178,8 @@ pub fn receive(record: &mut Record, raw: &[u8], device_prefix: [u8; 8]) -> Chang
         Ok(Admission::Admitted(admitted)) => admitted,
         other => panic!("an honest change is not admitted: {other:?}"),
     };
-    record.apply(admitted).expect("an admitted change applies")
+    let applied = std::mem::take(record).apply(admitted);
+    let (applied, change) = applied.expect("an admitted change applies");
+    *record = applied;
+    change
 }

@@ -1,9 +1,9 @@
 //! `driftless invite`: a link with which another device joins.
 
-use driftless::{Database, InviteOptions};
+use driftless::{Database, InviteOptions, Role};
 use serde_json::json;
 
-use crate::args::{Invite, Terms};
+use crate::args::{Invite, InvitedRole, Terms};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -27,6 +27,11 @@ pub(crate) async fn make(
         address,
         uses: terms.uses,
         valid_for: terms.valid_for,
+        role: match terms.role {
+            InvitedRole::Admin => Role::Admin,
+            InvitedRole::Editor => Role::Editor,
+            InvitedRole::Viewer => Role::Viewer,
+        },
     };
     Ok(database.invite(options).await?)
 }

@@ -9,8 +9,10 @@
 //! behind what the change knew of and before what knew of the change; and what a set of changes of one fork has
 //! in common in its past, or is known by, can be said by one number for each chain.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+
+use crate::graph::ChangeGraph;
 
 /// A chain of the fork, by number.
 type Chain = u32;
@@ -36,23 +38,26 @@ struct Link {
 }
 
 impl Fork {
-    /// The clocks of the changes of a range, given the device and the dependencies of each.
-    pub(super) fn new(
-        range: Range<usize>,
-        devices: impl Iterator<Item = [u8; 8]>,
-        deps: &[Vec<usize>],
-    ) -> Self {
+    /// The clocks of the changes at a range of places, without those at the places of genesis changes.
+    pub(super) fn new(range: Range<usize>, graph: &ChangeGraph, genesis: &BTreeSet<usize>) -> Self {
         let mut building = Building {
             fork: Self {
                 links: Vec::with_capacity(range.len()),
                 clocks: vec![Box::default()],
-                range,
+                range: range.clone(),
             },
             lengths: Vec::new(),
             of_device: BTreeMap::new(),
         };
-        for (device, deps) in devices.zip(deps) {
-            building.push(device, deps);
+        for place in range.clone() {
+            if genesis.contains(&place) {
+                building.fork.links.push(NOWHERE);
+                continue;
+            }
+            let deps = graph.deps_of(place).iter().copied();
+            let inside = deps.filter(|dep| *dep >= range.start && !genesis.contains(dep));
+            let device = graph.actor_at(place).device_prefix();
+            building.push(device, &inside);
         }
         building.fork
     }
@@ -101,6 +106,13 @@ impl Fork {
     }
 }
 
+/// Where a genesis change stands: nobody asks.
+const NOWHERE: Link = Link {
+    chain: Chain::MAX,
+    place: 0,
+    clock: 0,
+};
+
 struct Building {
     fork: Fork,
     /// How many changes each chain has.
@@ -110,10 +122,10 @@ struct Building {
 }
 
 impl Building {
-    fn push(&mut self, device: [u8; 8], deps: &[usize]) {
-        let start = self.fork.range.start;
-        let mut inside = deps.iter().filter(|&&dep| dep >= start);
-        let first = inside.next().map(|&dep| self.fork.link(dep));
+    /// Adds a change that directly knew of these of the fork.
+    fn push(&mut self, device: [u8; 8], deps: &(impl Iterator<Item = usize> + Clone)) {
+        let mut inside = deps.clone();
+        let first = inside.next().map(|dep| self.fork.link(dep));
         let link = match (first, inside.next()) {
             (None, _) => self.begin(0),
             // It only goes on: what it knew of other chains is what the one before it knew.
@@ -124,7 +136,9 @@ impl Building {
             _ => self.meet(device, deps),
         };
         self.lengths[link.chain as usize] = link.place;
-        self.of_device.insert(device, link.chain);
+        if self.of_device.get(&device) != Some(&link.chain) {
+            self.of_device.insert(device, link.chain);
+        }
         self.fork.links.push(link);
     }
 
@@ -144,7 +158,7 @@ impl Building {
 
     /// A change where branches meet or one begins: it continues a chain whose last change it knew, that of its
     /// device if it can.
-    fn meet(&mut self, device: [u8; 8], deps: &[usize]) -> Link {
+    fn meet(&mut self, device: [u8; 8], deps: &(impl Iterator<Item = usize> + Clone)) -> Link {
         let mut clock: Vec<Place> = Vec::new();
         let mut raise = |chain: usize, place: Place| {
             if clock.len() <= chain {
@@ -152,7 +166,7 @@ impl Building {
             }
             clock[chain] = clock[chain].max(place);
         };
-        for &dep in deps.iter().filter(|&&dep| dep >= self.fork.range.start) {
+        for dep in deps.clone() {
             let before = self.fork.link(dep);
             for (chain, &place) in self.fork.clocks[before.clock as usize].iter().enumerate() {
                 raise(chain, place);
@@ -271,9 +285,9 @@ mod tests {
 
     /// The fork of some changes given by device and dependencies.
     fn fork(changes: &[(u8, Vec<usize>)]) -> Fork {
-        let devices = changes.iter().map(|(device, _)| [*device; 8]);
-        let deps: Vec<_> = changes.iter().map(|(_, deps)| deps.clone()).collect();
-        Fork::new(0..changes.len(), devices, &deps)
+        let changes = changes.iter().map(|(device, deps)| (*device, &deps[..]));
+        let graph = ChangeGraph::of_numbers(changes);
+        Fork::new(0..graph.len(), &graph, &BTreeSet::new())
     }
 
     /// How many numbers the clocks have together.

@@ -26,7 +26,7 @@ pub(super) fn before_each(history: &History<'_>, fork: &Fork) -> Vec<bool> {
     let inside = steps.partition_point(|step| step.change < fork.range.start);
     let (before, mut ahead) = steps.split_at(inside);
     let says = |value: &Value| *value == Value::Bool(true);
-    let first = history.start.live(LEAF).into_iter();
+    let first = history.live_before(LEAF).into_iter();
     let mut first: Live = first
         .map(|(id, value)| (id, (says(&value), None)))
         .collect();
@@ -37,7 +37,7 @@ pub(super) fn before_each(history: &History<'_>, fork: &Fork) -> Vec<bool> {
     let mut after: Vec<usize> = Vec::with_capacity(fork.range.len());
     let mut reads = Vec::with_capacity(fork.range.len());
     for change in fork.range.clone() {
-        let deps: Vec<usize> = history.forks.deps_in(fork, change).collect();
+        let deps: Vec<usize> = history.deps_in(fork, change).collect();
         let mut of_deps = deps.iter().map(|dep| after[dep - fork.range.start]);
         let mut state = of_deps.next().unwrap_or(0);
         if of_deps.any(|other| other != state) {

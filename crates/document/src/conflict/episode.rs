@@ -2,6 +2,7 @@
 
 use super::clocks::{CommonPast, Extent, Fork};
 use super::contest::{self, Groups, Point, Relation};
+use super::forks::within;
 use super::history::{History, Leaf, Step};
 use super::settle::Case;
 use super::{Candidate, Entry, Kind, Member, MemberAction, Shown};
@@ -48,19 +49,50 @@ impl Sort {
             Self::Element | Self::Field => Relation::UnlessBothWeak,
         }
     }
+
+    /// A put, and of a record its deletion.
+    fn is_strong(self, act: &Act<'_>) -> bool {
+        match self {
+            Self::Record => act.what == What::Put(&Value::Bool(true)),
+            _ => act.what != What::Delete,
+        }
+    }
 }
 
 /// What one change does to a leaf: a write, or (on `$deleted`) a touch.
-#[derive(Clone)]
-struct Act {
+#[derive(Clone, Copy)]
+struct Act<'a> {
     change: usize,
     operation: OpId,
-    action: MemberAction,
+    what: What<'a>,
 }
 
-impl Act {
+#[derive(Clone, Copy, PartialEq)]
+enum What<'a> {
+    Put(&'a Value),
+    Delete,
+    Touch,
+}
+
+impl<'a> Act<'a> {
+    fn of(write: &Step<'a>) -> Self {
+        Self {
+            change: write.change,
+            operation: write.operation,
+            what: write.value.map_or(What::Delete, What::Put),
+        }
+    }
+
     fn is_touch(&self) -> bool {
-        self.action == MemberAction::Touch
+        self.what == What::Touch
+    }
+
+    fn action(&self) -> MemberAction {
+        match self.what {
+            What::Put(value) => MemberAction::Put(value.clone()),
+            What::Delete => MemberAction::Delete,
+            What::Touch => MemberAction::Touch,
+        }
     }
 }
 
@@ -70,39 +102,34 @@ pub(super) struct Acts<'a> {
     fork: &'a Fork,
     leaf: Leaf<'a>,
     sort: Sort,
-    all: Vec<Act>,
+    /// All steps on the leaf, wherever in the history.
+    steps: &'a [Step<'a>],
+    all: Vec<Act<'a>>,
 }
 
 impl<'a> Acts<'a> {
-    pub(super) fn of(history: &'a History<'a>, leaf: Leaf<'a>, fork: &'a Fork) -> Self {
-        let mut acts = Self {
+    /// `steps` are all steps on the leaf.
+    pub(super) fn of(
+        history: &'a History<'a>,
+        leaf: Leaf<'a>,
+        steps: &'a [Step<'a>],
+        fork: &'a Fork,
+    ) -> Self {
+        let sort = Sort::of(leaf);
+        let inside = &steps[within(steps, &fork.range, |step| step.change)];
+        let writes = inside.iter().filter(|step| step.is_write);
+        let mut all: Vec<_> = writes.map(Act::of).collect();
+        if sort == Sort::Record && all.iter().any(|act| sort.is_strong(act)) {
+            all.extend(touches(history, fork));
+            all.sort_by_key(|act| act.change);
+        }
+        Self {
             history,
             fork,
             leaf,
-            sort: Sort::of(leaf),
-            all: Vec::new(),
-        };
-        let writes = history
-            .writes_from(leaf, fork.range.start)
-            .take_while(|write| fork.range.contains(&write.change));
-        acts.all.extend(writes.map(|write| Act {
-            change: write.change,
-            operation: write.operation,
-            action: action_of(write),
-        }));
-        if acts.sort == Sort::Record && acts.all.iter().any(|act| acts.is_strong(act)) {
-            let touches = touches(history, fork);
-            acts.all.extend(touches);
-            acts.all.sort_by_key(|act| act.change);
-        }
-        acts
-    }
-
-    /// A put, and of a record its deletion.
-    fn is_strong(&self, act: &Act) -> bool {
-        match self.sort {
-            Sort::Record => act.action == MemberAction::Put(Value::Bool(true)),
-            _ => act.action != MemberAction::Delete,
+            sort,
+            steps,
+            all,
         }
     }
 
@@ -115,7 +142,7 @@ impl<'a> Acts<'a> {
             .map(|(n, act)| Point {
                 n,
                 change: act.change,
-                strong: self.is_strong(act),
+                strong: self.sort.is_strong(act),
             })
             .collect();
         let mut groups = Groups::new(points.len());
@@ -147,15 +174,15 @@ impl<'a> Acts<'a> {
             members: &extent,
             reviews: &reviews,
         };
-        let writes = self.history.writes_from(self.leaf, self.fork.range.start);
-        let settled = case.settle(&writes.map(|write| (write.change, write)));
+        let from = self
+            .steps
+            .partition_point(|step| step.change < self.fork.range.start);
+        let writes = self.steps[from..].iter().filter(|step| step.is_write);
+        let settled = case.settle(&writes.map(|write| (write.change, Act::of(write))));
         let mut outcomes: Vec<_> = settled
             .outcomes
             .iter()
-            .map(|(change, write)| {
-                let shown = self.shown(&action_of(write));
-                candidate(self.history, shown, *change, write.operation)
-            })
+            .map(|(change, act)| candidate(self.history, self.shown(act), *change, act.operation))
             .collect();
         outcomes.sort_by_key(|outcome| outcome.operation);
         Entry {
@@ -177,7 +204,7 @@ impl<'a> Acts<'a> {
     }
 
     fn kind(&self, members: &[usize]) -> Kind {
-        let deletes = |&n: &usize| self.all[n].action == MemberAction::Delete;
+        let deletes = |&n: &usize| self.all[n].what == What::Delete;
         match self.sort {
             Sort::Record => Kind::RecordDeleted,
             Sort::Element => Kind::ListElement,
@@ -224,7 +251,7 @@ impl<'a> Acts<'a> {
         let mut grouped: Vec<Candidate> = Vec::new();
         for &n in candidates {
             let act = &self.all[n];
-            let shown = self.shown(&act.action);
+            let shown = self.shown(act);
             if self.sort == Sort::Record && grouped.iter().any(|c| c.shown == shown) {
                 continue;
             }
@@ -233,18 +260,20 @@ impl<'a> Acts<'a> {
         grouped
     }
 
-    fn shown(&self, action: &MemberAction) -> Shown {
+    fn shown(&self, act: &Act<'_>) -> Shown {
         let of_record = self.sort == Sort::Record;
-        match action {
-            MemberAction::Put(Value::Bool(true)) if of_record => Shown::Absent,
+        match act.what {
+            What::Put(Value::Bool(true)) if of_record => Shown::Absent,
             _ if of_record => Shown::Keep,
-            MemberAction::Put(value) => Shown::Value(value.clone()),
+            What::Put(value) => Shown::Value(value.clone()),
             _ => Shown::Absent,
         }
     }
 
     fn base(&self, common: &CommonPast<'_>) -> Vec<Shown> {
-        let live = self.history.live(self.leaf, |n| common.includes(n));
+        let live = self
+            .history
+            .live(self.leaf, self.steps, |n| common.includes(n));
         if self.sort == Sort::Record {
             let deleted = live
                 .last()
@@ -266,12 +295,12 @@ impl<'a> Acts<'a> {
         }
         let member = |&n: &usize| {
             let act = &self.all[n];
-            let change = self.history.changes[act.change];
+            let (change, time) = self.history.change(act.change);
             Member {
                 operation: act.operation,
-                action: act.action.clone(),
-                change: change.hash,
-                time: change.time,
+                action: act.action(),
+                change,
+                time,
                 candidate: is_candidate[n],
             }
         };
@@ -281,29 +310,19 @@ impl<'a> Acts<'a> {
 
 /// The changes of a fork that edit fields and neither delete nor restore the record, each with its smallest such
 /// operation; without those whose past already reads deleted.
-fn touches(history: &History<'_>, fork: &Fork) -> Vec<Act> {
+fn touches(history: &History<'_>, fork: &Fork) -> Vec<Act<'static>> {
     let reads_deleted = history.reads_deleted(fork);
     let touch = |(change, deleted): (usize, bool)| {
-        let content = history.changes[change];
-        if deleted || content.operations.iter().any(|o| o.key == DELETED) {
-            return None;
-        }
-        let (operation, _) = content.numbered().find(|(_, o)| !o.key.starts_with('$'))?;
+        let counter = history.ledger.touch(change).filter(|_| !deleted)?;
+        let actor = history.graph.actor_at(change);
         Some(Act {
             change,
-            operation,
-            action: MemberAction::Touch,
+            operation: OpId { counter, actor },
+            what: What::Touch,
         })
     };
     let changes = fork.range.clone().zip(reads_deleted);
     changes.filter_map(touch).collect()
-}
-
-fn action_of(write: &Step<'_>) -> MemberAction {
-    match write.value {
-        Some(value) => MemberAction::Put(value.clone()),
-        None => MemberAction::Delete,
-    }
 }
 
 pub(super) fn candidate(
@@ -312,11 +331,11 @@ pub(super) fn candidate(
     change: usize,
     operation: OpId,
 ) -> Candidate {
-    let change = history.changes[change];
+    let (change, time) = history.change(change);
     Candidate {
         shown,
         operation,
-        change: change.hash,
-        time: change.time,
+        change,
+        time,
     }
 }

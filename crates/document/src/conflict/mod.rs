@@ -11,7 +11,7 @@ mod episode;
 mod evidence;
 mod forks;
 mod history;
-mod order;
+mod ledger;
 mod reviews;
 mod settle;
 mod shape;
@@ -22,6 +22,7 @@ mod verdict;
 mod window;
 
 pub use evidence::evidence;
+pub(crate) use ledger::Ledger;
 pub use tally::merged_forks;
 pub use verdict::{Status, Verdict};
 

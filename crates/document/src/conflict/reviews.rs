@@ -1,18 +1,19 @@
 //! What people noted about an entry: the `$review/<entry>` registers.
 
+use super::history::History;
 use super::{Review, ReviewAction};
-use crate::change::{Action, Change};
+use crate::change::Action;
 use crate::ids::{EntryId, OpId};
 use crate::limits;
 use crate::path::REVIEW;
 use crate::value::Value;
 
 /// What one change notes about one entry.
-#[derive(Clone, Copy)]
-pub(super) struct ReviewStep<'a> {
+#[derive(Clone)]
+pub(super) struct ReviewStep {
     pub(super) change: usize,
     pub(super) operation: OpId,
-    value: Option<&'a Value>,
+    value: Option<Value>,
 }
 
 /// The entry that a key names.
@@ -23,17 +24,12 @@ pub(super) fn entry_named(key: &str) -> Option<EntryId> {
 }
 
 /// Adds what a change notes; its last word counts.
-pub(super) fn push<'a>(
-    steps: &mut Vec<ReviewStep<'a>>,
-    change: usize,
-    operation: OpId,
-    action: &'a Action,
-) {
+pub(super) fn push(steps: &mut Vec<ReviewStep>, change: usize, operation: OpId, action: &Action) {
     if steps.last().is_some_and(|last| last.change == change) {
         steps.pop();
     }
     let value = match action {
-        Action::Put(value) => Some(value),
+        Action::Put(value) => Some(value.clone()),
         _ => None,
     };
     steps.push(ReviewStep {
@@ -43,24 +39,24 @@ pub(super) fn push<'a>(
     });
 }
 
-impl ReviewStep<'_> {
+impl ReviewStep {
     /// Whether it says something: emptying the register says nothing.
     pub(super) fn is_note(&self) -> bool {
         self.value.is_some()
     }
 
     pub(super) fn is_reopen(&self) -> bool {
-        matches!(self.value, Some(Value::String(word)) if word == "reopen")
+        matches!(&self.value, Some(Value::String(word)) if word == "reopen")
     }
 
     /// Whether it says that its change decides.
     pub(super) fn is_decision(&self) -> bool {
         let words = ["keep", "merge", "both"];
-        matches!(self.value, Some(Value::String(word)) if words.contains(&word.as_str()))
+        matches!(&self.value, Some(Value::String(word)) if words.contains(&word.as_str()))
     }
 
     fn action(&self) -> ReviewAction {
-        match self.value {
+        match &self.value {
             Some(Value::String(word)) => match word.as_str() {
                 "keep" => ReviewAction::Keep,
                 "merge" => ReviewAction::Merge,
@@ -78,15 +74,15 @@ impl ReviewStep<'_> {
 
     pub(super) fn review(
         &self,
-        changes: &[&Change],
+        history: &History<'_>,
         stands: impl Fn(&ReviewAction) -> bool,
     ) -> Review {
-        let change = &changes[self.change];
+        let (change, time) = history.change(self.change);
         let what = self.action();
         Review {
             operation: self.operation,
-            change: change.hash,
-            time: change.time,
+            change,
+            time,
             stands: stands(&what),
             what,
         }

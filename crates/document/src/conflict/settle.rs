@@ -21,7 +21,7 @@ pub(super) struct Case<'a> {
     pub(super) history: &'a History<'a>,
     pub(super) fork: &'a Fork,
     pub(super) members: &'a Extent,
-    pub(super) reviews: &'a [ReviewStep<'a>],
+    pub(super) reviews: &'a [&'a ReviewStep],
 }
 
 impl Case<'_> {
@@ -46,7 +46,7 @@ impl Case<'_> {
                         .all(|reopened| reopened.iter().any(|&r| forks.knew(change, r)))
             };
             settled.outcomes = self.first(writes.clone().filter(|(change, _)| counts(*change)));
-            let withdraws = |review: &&ReviewStep<'_>| {
+            let withdraws = |review: &&&ReviewStep| {
                 let mut outcomes = settled.outcomes.iter();
                 review.is_reopen() && outcomes.all(|(change, _)| forks.knew(review.change, *change))
             };
@@ -93,8 +93,8 @@ impl Case<'_> {
             let mut reopenings = self.reviews.iter().filter(|review| review.is_reopen());
             reopenings.any(|review| forks.knew(review.change, earlier))
         };
-        let review = |step: &ReviewStep<'_>| {
-            step.review(self.history.changes, |what| match what {
+        let review = |step: &&ReviewStep| {
+            step.review(self.history, |what| match what {
                 ReviewAction::Acknowledge { .. } => {
                     self.knew_all(reach, step.change) && !reopened(step.change)
                 }

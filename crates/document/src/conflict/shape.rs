@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use super::episode::{Place, candidate};
 use super::history::{History, Leaf};
 use super::{Candidate, Entry, Kind, Review, ReviewAction, Shown};
-use crate::change::Action;
 use crate::field::{FieldKey, FieldType};
 use crate::ids::{EntryId, OpId};
 use crate::value::Value;
@@ -17,14 +16,11 @@ use crate::value::Value;
 type Standing = (usize, OpId, Option<Value>);
 
 /// The entries of a record, one for each field that holds a value above others.
-pub(super) fn entries<'a>(history: &History<'a>, place: Place<'_>) -> Vec<Entry> {
-    let mut keys = BTreeMap::<&'a str, FieldType>::new();
-    for operation in history.changes.iter().flat_map(|change| &change.operations) {
-        if let Some(key) = (!keys.contains_key(operation.key.as_str()))
-            .then(|| FieldKey::parse(&operation.key))
-            .flatten()
-        {
-            keys.insert(&operation.key, key.kind());
+pub(super) fn entries(history: &History<'_>, place: Place<'_>) -> Vec<Entry> {
+    let mut keys = BTreeMap::<&str, FieldType>::new();
+    for key in history.ledger.keys().chain(history.ledger.objects()) {
+        if let Some(field) = FieldKey::parse(key) {
+            keys.insert(key, field.kind());
         }
     }
     let mut entries = Vec::new();
@@ -56,30 +52,19 @@ pub(super) fn entries<'a>(history: &History<'a>, place: Place<'_>) -> Vec<Entry>
 }
 
 /// The live operations of a register; of a counter, text or list, which always stands, the smallest.
-fn standing<'a>(history: &History<'a>, key: &'a str, kind: FieldType) -> Vec<Standing> {
-    let operations = || {
-        let changes = history.changes.iter().enumerate();
-        changes.flat_map(|(n, change)| change.numbered().map(move |(id, step)| (n, id, step)))
-    };
-    match kind {
-        FieldType::Value | FieldType::Set => {
-            let leaf = Leaf { key, element: None };
-            let steps = history.steps(leaf);
-            let live = history.live(leaf, |_| true).into_iter();
-            live.filter_map(|(id, value)| {
-                let step = steps.iter().find(|step| step.operation == id)?;
-                Some((step.change, id, Some(value)))
-            })
-            .collect()
-        }
-        _ => {
-            let edits = operations().filter(|(_, _, step)| {
-                step.key == key && !matches!(step.action, Action::Put(_) | Action::Delete)
-            });
-            let first = edits.min_by_key(|(_, id, _)| *id);
-            first.map(|(n, id, _)| (n, id, None)).into_iter().collect()
-        }
+fn standing(history: &History<'_>, key: &str, kind: FieldType) -> Vec<Standing> {
+    if matches!(kind, FieldType::Value | FieldType::Set) {
+        let leaf = Leaf::whole(key);
+        let steps = history.steps(leaf);
+        let live = history.live(leaf, &steps, |_| true).into_iter();
+        let standing = live.filter_map(|(id, value)| {
+            let step = steps.iter().find(|step| step.operation == id)?;
+            Some((step.change, id, Some(value)))
+        });
+        return standing.collect();
     }
+    let first = history.ledger.first_step(key);
+    first.map(|(id, n)| (n, id, None)).into_iter().collect()
 }
 
 fn entry(
@@ -118,8 +103,8 @@ fn entry(
 fn reviews(history: &History<'_>, id: EntryId, standing: &[usize]) -> Vec<Review> {
     let steps = history.reviews_of(&[id], |_| false);
     let knew = |later: usize, earlier: usize| history.forks.knew(later, earlier);
-    let review = |step: &super::reviews::ReviewStep<'_>| {
-        step.review(history.changes, |what| {
+    let review = |step: &&super::reviews::ReviewStep| {
+        step.review(history, |what| {
             let mut reopenings = steps.iter().filter(|other| other.is_reopen());
             matches!(what, ReviewAction::Acknowledge { .. })
                 && standing.iter().all(|&n| knew(step.change, n))

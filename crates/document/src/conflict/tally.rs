@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Entry;
 use super::forks::Forks;
 use crate::change::Change;
+use crate::graph::ChangeGraph;
 
 /// How many forks a record's history has in which no entry lies: edits made apart, all of them merged.
 ///
@@ -14,8 +15,8 @@ use crate::change::Change;
 pub fn merged_forks(changes: &[Change], entries: &[Entry]) -> u64 {
     let members = entries.iter().flat_map(|entry| &entry.members);
     let contested: BTreeSet<_> = members.map(|member| member.change).collect();
-    let in_order: Vec<&Change> = changes.iter().collect();
-    let forks = Forks::of(&in_order);
+    let graph = ChangeGraph::of(changes);
+    let forks = Forks::of(&graph, &BTreeSet::new());
     let merged = forks.iter().filter(|fork| {
         let mut hashes = changes[fork.range.clone()].iter().map(|change| change.hash);
         !hashes.any(|hash| contested.contains(&hash))

@@ -10,91 +10,39 @@ use super::clocks::{CommonPast, Extent, Fork};
 use super::contest::{self, Groups, Point, Relation};
 use super::episode::{Place, candidate};
 use super::history::History;
-use super::order::Order;
+use super::ledger::Edit;
 use super::settle::Case;
 use super::{Candidate, Entry, Kind, Member, MemberAction, Shown, Span};
-use crate::change::{Action, Change};
 use crate::ids::{EntryId, EntryNames, OpId};
 use crate::limits;
+use crate::sequence::Sequence;
 use crate::value::Value;
-
-/// What one change does to the text.
-struct Edit {
-    change: usize,
-    /// Its smallest operation in the text.
-    operation: OpId,
-    /// What others put in and it removed.
-    removed: BTreeSet<OpId>,
-    /// What it put in.
-    inserted: BTreeSet<OpId>,
-    /// Behind what it put that in.
-    gaps: BTreeSet<Option<OpId>>,
-}
-
-impl Edit {
-    fn of(n: usize, change: &Change, key: &str) -> Option<Self> {
-        let mut edit: Option<Self> = None;
-        let mut own_gaps = BTreeMap::new();
-        for (id, step) in change.numbered().filter(|(_, step)| step.key == key) {
-            let edit = edit.get_or_insert_with(|| Self {
-                change: n,
-                operation: id,
-                removed: BTreeSet::new(),
-                inserted: BTreeSet::new(),
-                gaps: BTreeSet::new(),
-            });
-            match &step.action {
-                Action::Insert { after, .. } => {
-                    let own = after.and_then(|after| own_gaps.get(&after).copied());
-                    let gap = own.unwrap_or(*after);
-                    own_gaps.insert(id, gap);
-                    edit.inserted.insert(id);
-                    edit.gaps.insert(gap);
-                }
-                Action::DeleteElement { element } if !edit.inserted.contains(element) => {
-                    edit.removed.insert(*element);
-                }
-                _ => {}
-            }
-        }
-        edit
-    }
-}
 
 /// All edits of one text inside one fork, in history order.
 pub(super) struct Edits<'a> {
     history: &'a History<'a>,
     fork: &'a Fork,
     key: &'a str,
-    all: Vec<Edit>,
+    all: &'a [Edit],
 }
 
 impl<'a> Edits<'a> {
     pub(super) fn of(history: &'a History<'a>, key: &'a str, fork: &'a Fork) -> Self {
-        let changes = history.edits(key, &fork.range).iter();
         Self {
             history,
             fork,
             key,
-            all: changes
-                .filter_map(|&n| Edit::of(n, history.changes[n], key))
-                .collect(),
+            all: history.edits(key, fork),
         }
     }
 
-    /// The entries, given what makes the order of the text where it is needed.
-    pub(super) fn entries(
-        &self,
-        place: Place<'_>,
-        order: &dyn Fn() -> &'a Order<'a>,
-    ) -> Vec<Entry> {
+    pub(super) fn entries(&self, place: Place<'_>) -> Vec<Entry> {
         let components = self.components();
-        if components.is_empty() {
-            return Vec::new();
-        }
+        let Some(text) = self.history.source.sequence(self.key) else {
+            return Vec::new(); // nothing was ever put in, so nothing overlaps
+        };
         let names = EntryNames::new(place.collection, place.record, self.key);
-        let order = order();
-        let entry = |members: Vec<usize>| self.entry(members, &names, order);
+        let entry = |members: Vec<usize>| self.entry(members, &names, text);
         components.into_iter().map(entry).collect()
     }
 
@@ -123,7 +71,7 @@ impl<'a> Edits<'a> {
         groups.components()
     }
 
-    fn entry(&self, mut members: Vec<usize>, names: &EntryNames, order: &Order<'_>) -> Entry {
+    fn entry(&self, mut members: Vec<usize>, names: &EntryNames, text: &Sequence) -> Entry {
         members.sort_by_key(|&n| self.all[n].operation);
         let ids: Vec<EntryId> = members
             .iter()
@@ -157,23 +105,23 @@ impl<'a> Edits<'a> {
         let mut outcomes: Vec<_> = settled
             .outcomes
             .iter()
-            .map(|&(change, operation)| self.shown_at(change, operation, order))
+            .map(|&(change, operation)| self.shown_at(change, operation, text))
             .collect();
         outcomes.sort_by_key(|outcome| outcome.operation);
         let shown = |&n: &usize| {
             let edit = &self.all[n];
-            self.shown_at(edit.change, edit.operation, order)
+            self.shown_at(edit.change, edit.operation, text)
         };
         Entry {
             id: ids[0],
             also: ids[1..].to_vec(),
             register: self.key.to_owned(),
             kind: Kind::Text,
-            base: vec![text_of(order, |n| common.includes(n))],
+            base: vec![text_of(text, |n| common.includes(n))],
             candidates: candidates.iter().map(shown).collect(),
-            members: self.members(&members, &candidates, order),
+            members: self.members(&members, &candidates, text),
             outcomes,
-            spans: self.spans(&members, &candidates, order),
+            spans: self.spans(&members, &candidates, text),
             reviews: case.reviews(&self.extent(&reach), &settled),
         }
     }
@@ -193,13 +141,13 @@ impl<'a> Edits<'a> {
     }
 
     /// What the text reads at a change.
-    fn shown_at(&self, change: usize, operation: OpId, order: &Order<'_>) -> Candidate {
+    fn shown_at(&self, change: usize, operation: OpId, text: &Sequence) -> Candidate {
         let forks = &self.history.forks;
-        let shown = text_of(order, |n| n == change || forks.knew(change, n));
+        let shown = text_of(text, |n| n == change || forks.knew(change, n));
         candidate(self.history, shown, change, operation)
     }
 
-    fn members(&self, members: &[usize], candidates: &[usize], order: &Order<'_>) -> Vec<Member> {
+    fn members(&self, members: &[usize], candidates: &[usize], text: &Sequence) -> Vec<Member> {
         let mut places = BTreeMap::<OpId, Vec<(usize, bool)>>::new();
         for (at, &n) in members.iter().enumerate() {
             let edit = &self.all[n];
@@ -211,28 +159,28 @@ impl<'a> Edits<'a> {
             }
         }
         let mut did = vec![(Cut::default(), Cut::default()); members.len()];
-        for element in &order.elements {
+        for element in text.elements() {
             for &(at, is_new) in places.get(&element.id).map_or(&[][..], Vec::as_slice) {
                 let (deleted, inserted) = &mut did[at];
                 let own = self.all[members[at]].change;
                 if !is_new {
-                    deleted.push(&element.text);
+                    deleted.push(element.letters());
                 } else if element.is_live(|change| change == own) {
-                    inserted.push(&element.text);
+                    inserted.push(element.letters());
                 }
             }
         }
         let member = |(&n, (deleted, inserted)): (&usize, (Cut, Cut))| {
             let edit = &self.all[n];
-            let change = self.history.changes[edit.change];
+            let (change, time) = self.history.change(edit.change);
             Member {
                 operation: edit.operation,
                 action: MemberAction::Text {
                     deleted: deleted.0,
                     inserted: inserted.0,
                 },
-                change: change.hash,
-                time: change.time,
+                change,
+                time,
                 candidate: candidates.contains(&n),
             }
         };
@@ -240,27 +188,27 @@ impl<'a> Edits<'a> {
     }
 
     /// Where in each candidate's text the members lie that it is or knew of.
-    fn spans(&self, members: &[usize], candidates: &[usize], order: &Order<'_>) -> Vec<Span> {
+    fn spans(&self, members: &[usize], candidates: &[usize], text: &Sequence) -> Vec<Span> {
         let mut spans = Vec::new();
         for &n in candidates {
             let change = self.all[n].change;
             let includes = |m: usize| m == change || self.history.forks.knew(change, m);
             let known = members.iter().map(|&m| &self.all[m]);
             let known: Vec<_> = known.filter(|edit| includes(edit.change)).collect();
-            let of = |set: fn(&Edit) -> &BTreeSet<OpId>| -> BTreeSet<OpId> {
+            let of = |set: fn(&Edit) -> &[OpId]| -> BTreeSet<OpId> {
                 known.iter().flat_map(|edit| set(edit)).copied().collect()
             };
             let (inserted, removed) = (of(|edit| &edit.inserted), of(|edit| &edit.removed));
             let mut at = 0;
             let mut span: Option<Span> = None;
-            for element in &order.elements {
+            for element in text.elements() {
                 let is_live = element.is_live(includes);
                 let is_new = inserted.contains(&element.id);
                 if is_live && !is_new {
                     spans.extend(span.take());
                 } else if is_live || (removed.contains(&element.id) && !is_new) {
                     let span = span.get_or_insert_with(|| Span {
-                        change: self.history.changes[change].hash,
+                        change: self.history.graph.hash_at(change),
                         at,
                         deleted: 0,
                         inserted: 0,
@@ -290,13 +238,14 @@ impl Cut {
 }
 
 /// What a text reads after some changes, at most so much of it as an entry shows.
-fn text_of(order: &Order<'_>, includes: impl Fn(usize) -> bool) -> Shown {
+fn text_of(sequence: &Sequence, includes: impl Fn(usize) -> bool) -> Shown {
     let mut text = String::new();
-    for element in order.elements.iter().filter(|e| e.is_live(&includes)) {
-        if text.len() + element.text.len() > limits::SHOWN_TEXT_BYTES {
+    for element in sequence.elements().filter(|e| e.is_live(&includes)) {
+        let letters = element.letters();
+        if text.len() + letters.len() > limits::SHOWN_TEXT_BYTES {
             break;
         }
-        text.push_str(&element.text);
+        text.push_str(letters);
     }
     Shown::Value(Value::Text(text))
 }

@@ -10,27 +10,29 @@
 //! * An entry before the window changes only if it is not settled, or not by what lies before the window: then the
 //!   window begins at that entry's fork.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::episode::Place;
-use super::evidence::Found;
-use super::forks::Forks;
-use super::history::{History, Leaf, Start, TEXT};
+use super::evidence::{Found, Whole};
+use super::history::{History, Leaf, Source};
+use super::ledger::TEXT;
 use super::window::Scan;
 use super::{Entry, Evidence, Kind, ReviewAction, reviews, shape};
 use crate::change::{Action, Change};
+use crate::graph::ChangeGraph;
 use crate::ids::{ActorId, ChangeHash, EntryId, OpId, RecordId};
 use crate::path::DELETED;
 use crate::record::{LoadError, Record};
+use crate::sequence::Sequence;
 use crate::value::Value;
 
 impl Record {
     /// What overlapped in this record, given what did before `came` were applied to it.
     ///
     /// The same as [`evidence`](crate::evidence()) of all its changes. `before` is that of the changes without
-    /// `came`, which are the last ones applied, in any order.
+    /// `came`, which are the last ones applied, in any order. The record remembers what it took apart for this.
     pub fn evidence_after(
-        &self,
+        &mut self,
         collection: &str,
         record: RecordId,
         before: &Evidence,
@@ -40,18 +42,31 @@ impl Record {
         let Some(concern) = Concern::of(before, came) else {
             return Ok(super::evidence(collection, record, &self.changes()?));
         };
-        let mut update = Update {
+        let genesis = self.genesis_places();
+        let mut scan = Scan::new(self.graph(), &genesis);
+        let window = concern.window(self.graph(), &mut scan, before, came);
+        let forks = scan.forks_from(window);
+        self.take_down(window)?;
+        let ledger = self.ledger();
+        let beside = Beside(self);
+        let update = Update {
             record: self,
             place,
             before,
             came,
             concern,
-            genesis: self.genesis_places(),
-            found: Found::default(),
+            window,
         };
-        update.look()?;
-        update.look_at_shapes()?;
-        Ok(update.found.into_evidence())
+        let history = History {
+            graph: self.graph(),
+            genesis: &genesis,
+            ledger,
+            source: &beside,
+            forks,
+        };
+        let mut found = update.overlaps(&history);
+        found.entries.extend(update.shapes()?);
+        Ok(found.into_evidence())
     }
 }
 
@@ -85,11 +100,11 @@ impl<'a> Concern<'a> {
                 continue;
             }
             concern.writes_deleted |= step.key == DELETED;
-            concern.add(whole(DELETED)); // by touching the record
+            concern.add(Leaf::whole(DELETED)); // by touching the record
             match &step.action {
                 Action::Increment(_) => {}
-                Action::Put(_) | Action::Delete => concern.add(whole(&step.key)),
-                _ if step.key.ends_with(TEXT) => concern.add(whole(&step.key)),
+                Action::Put(_) | Action::Delete => concern.add(Leaf::whole(&step.key)),
+                _ if step.key.ends_with(TEXT) => concern.add(Leaf::whole(&step.key)),
                 Action::PutElement { element, .. } | Action::DeleteElement { element } => {
                     let (key, element) = (step.key.as_str(), Some(*element));
                     concern.add(Leaf { key, element });
@@ -103,6 +118,35 @@ impl<'a> Concern<'a> {
     fn add(&mut self, leaf: Leaf<'a>) {
         if self.leaves.insert(leaf) {
             self.registers.insert(leaf.name());
+        }
+    }
+
+    /// Where the window begins, as a place in the graph.
+    fn window(
+        &self,
+        graph: &ChangeGraph,
+        scan: &mut Scan<'_>,
+        before: &Evidence,
+        came: &[Change],
+    ) -> usize {
+        let at = |change: &ChangeHash| graph.place(change).unwrap_or(0);
+        let first = came.iter().map(|change| at(&change.hash)).min();
+        let mut from = scan.fork_of(first.unwrap_or(0));
+        loop {
+            let is_in_window = |change: &ChangeHash| at(change) >= from;
+            let entries = before.entries.iter().filter_map(|entry| {
+                let reached = self.reaches(entry, is_in_window);
+                reached.then(|| entry.members.first().map(|member| &member.change))?
+            });
+            let agreed = before.agreed.iter().filter(|agreed| {
+                let is_record = agreed.register == DELETED && !self.writes_deleted;
+                !is_record && self.registers.contains(&agreed.register)
+            });
+            let changes = entries.chain(agreed.map(|agreed| &agreed.change));
+            match changes.map(at).min() {
+                Some(earlier) if earlier < from => from = scan.fork_of(earlier),
+                _ => return from,
+            }
         }
     }
 
@@ -127,14 +171,10 @@ impl<'a> Concern<'a> {
     }
 }
 
-fn whole(key: &str) -> Leaf<'_> {
-    Leaf { key, element: None }
-}
-
 /// The leaf that an entry is about.
 fn leaf_of(entry: &Entry) -> Option<Leaf<'_>> {
     if entry.kind != Kind::ListElement {
-        return Some(whole(&entry.register));
+        return Some(Leaf::whole(&entry.register));
     }
     let (key, element) = entry.register.rsplit_once('/')?;
     let (counter, actor) = element.split_once('@')?;
@@ -156,30 +196,18 @@ struct Update<'a> {
     before: &'a Evidence,
     came: &'a [Change],
     concern: Concern<'a>,
-    genesis: BTreeSet<usize>,
-    found: Found,
+    window: usize,
 }
 
 impl Update<'_> {
     /// Computes the overlaps in the window, and keeps those that lie elsewhere.
-    fn look(&mut self) -> Result<(), LoadError> {
-        let window = self.window();
-        let read = self.read(window)?;
-        let changes: Vec<&Change> = self.all(window, &read);
-        let start = Before {
-            record: self.record,
-            from: window,
-            heads: self.record.heads_before(window),
-        };
-        let concern = &self.concern;
-        let wanted = |leaf: Leaf<'_>| concern.leaves.contains(&leaf);
-        let history = History::new(&changes, Forks::of(&changes), &start, &wanted);
+    fn overlaps(&self, history: &History<'_>) -> Found {
         let mut found = Found::default();
-        found.overlaps(&history, self.place);
-        let graph = self.record.graph();
+        found.overlaps(history, self.concern.leaves.iter().copied(), self.place);
         let is_kept = |register: &str, change: Option<&ChangeHash>| {
-            let place = change.and_then(|change| graph.place(change));
-            !concern.registers.contains(register) || place.is_none_or(|place| place < window)
+            let place = change.and_then(|change| history.graph.place(change));
+            !self.concern.registers.contains(register)
+                || place.is_none_or(|place| place < self.window)
         };
         let entries = self.before.entries.iter().filter(|entry| {
             let first = entry.members.first().map(|member| &member.change);
@@ -189,76 +217,22 @@ impl Update<'_> {
         let agreed = self.before.agreed.iter();
         let agreed = agreed.filter(|agreed| is_kept(&agreed.register, Some(&agreed.change)));
         found.agreed.extend(agreed.cloned());
-        self.found = found;
-        Ok(())
+        found
     }
 
-    /// The changes of the window that have to be read, those that just came are at hand.
-    fn read(&self, window: usize) -> Result<BTreeMap<usize, Change>, LoadError> {
-        let at_hand: BTreeSet<_> = self
-            .came
-            .iter()
-            .map(|change| self.at(&change.hash))
-            .collect();
-        let places = window..self.record.graph().len();
-        let missing = places.filter(|n| !at_hand.contains(n) && !self.genesis.contains(n));
-        self.record.changes_at(&missing.collect(), window)
-    }
-
-    /// All changes of the window, in the order of the graph.
-    fn all<'b>(&'b self, window: usize, read: &'b BTreeMap<usize, Change>) -> Vec<&'b Change> {
-        let came = self
-            .came
-            .iter()
-            .map(|change| (self.at(&change.hash), change));
-        let mut all: BTreeMap<usize, &Change> = came.filter(|(at, _)| *at >= window).collect();
-        all.extend(read.iter().map(|(at, change)| (*at, change)));
-        all.into_values().collect()
-    }
-
-    fn at(&self, change: &ChangeHash) -> usize {
-        self.record.graph().place(change).unwrap_or(0)
-    }
-
-    /// Where the window begins, as a place in the graph.
-    fn window(&self) -> usize {
-        let mut scan = Scan::new(self.record.graph(), &self.genesis);
-        let first = self.came.iter().map(|change| self.at(&change.hash)).min();
-        let mut from = scan.fork_of(first.unwrap_or(0));
-        loop {
-            let is_in_window = |change: &ChangeHash| self.at(change) >= from;
-            let entries = self.before.entries.iter().filter_map(|entry| {
-                let reached = self.concern.reaches(entry, is_in_window);
-                reached.then(|| entry.members.first().map(|member| &member.change))?
-            });
-            let agreed = self.before.agreed.iter().filter(|agreed| {
-                let is_record = agreed.register == DELETED && !self.concern.writes_deleted;
-                !is_record && self.concern.registers.contains(&agreed.register)
-            });
-            let changes = entries.chain(agreed.map(|agreed| &agreed.change));
-            match changes.map(|change| self.at(change)).min() {
-                Some(earlier) if earlier < from => from = scan.fork_of(earlier),
-                _ => return from,
-            }
-        }
-    }
-
-    /// Keeps the integrity entries, or computes them anew where a change is about them.
-    fn look_at_shapes(&mut self) -> Result<(), LoadError> {
+    /// The integrity entries: kept, or computed anew where a change is about them.
+    fn shapes(&self) -> Result<Vec<Entry>, LoadError> {
         let steps = self.came.iter().flat_map(|change| &change.operations);
         let keys: BTreeSet<&str> = steps.map(|step| step.key.as_str()).collect();
-        let are_there = self
-            .before
-            .entries
-            .iter()
-            .any(|e| e.kind == Kind::Integrity);
+        let before = &self.before.entries;
+        let are_there = before.iter().any(|e| e.kind == Kind::Integrity);
         if !are_there && !keys.iter().any(|key| self.record.is_in_clash(key)) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let row = self.record.row();
         let clashes = row.clashes();
         let kept = clashes.map(|field| {
-            let mut entries = self.before.entries.iter();
+            let mut entries = before.iter();
             let entry = entries.find(|e| e.kind == Kind::Integrity && e.register == field)?;
             let is_about = keys.iter().any(|key| {
                 let rest = key.strip_prefix(field);
@@ -267,49 +241,26 @@ impl Update<'_> {
             (!is_about && !self.concern.entries.contains(&entry.id)).then(|| entry.clone())
         });
         if let Some(kept) = kept.collect::<Option<Vec<_>>>() {
-            self.found.entries.extend(kept);
-            return Ok(());
+            return Ok(kept);
         }
-        let changes = self.record.changes()?;
-        let changes: Vec<&Change> = changes.iter().collect();
-        let history = History::new(
-            &changes,
-            Forks::of(&changes),
-            &super::evidence::Nothing,
-            &|_| true,
-        );
-        self.found
-            .entries
-            .extend(shape::entries(&history, self.place));
-        Ok(())
+        let whole = Whole::of(&self.record.changes()?);
+        Ok(shape::entries(&whole.history(), self.place))
     }
 }
 
-/// A record as it was before its changes from some place on.
-struct Before<'a> {
-    record: &'a Record,
-    from: usize,
-    heads: Vec<ChangeHash>,
-}
+/// A record as what lies beside its ledger.
+struct Beside<'a>(&'a Record);
 
-impl Start for Before<'_> {
-    fn live(&self, leaf: Leaf<'_>) -> Vec<(OpId, Value)> {
-        match leaf.element {
-            _ if self.heads.is_empty() => Vec::new(),
-            None => self.record.live_at(leaf.key, &self.heads),
-            Some(element) => {
-                let sequence = self.record.sequence(leaf.key);
-                let live = sequence.map(|s| s.live(&element, |n| n < self.from));
-                let live = live.into_iter().flatten();
-                live.map(|(id, value)| (id, value.clone())).collect()
-            }
-        }
+impl Source for Beside<'_> {
+    fn sequence(&self, key: &str) -> Option<&Sequence> {
+        self.0.sequence(key)
     }
 
-    fn elements(&self, key: &str) -> Vec<(OpId, Value)> {
-        let sequence = self.record.sequence(key);
-        let elements = sequence.map(|s| s.read(|n| n < self.from));
-        let elements = elements.into_iter().flatten();
-        elements.map(|(id, value)| (id, value.clone())).collect()
+    fn live_before(&self, key: &str) -> Vec<(OpId, Value)> {
+        let heads = self.0.ledger().heads_before();
+        if heads.is_empty() {
+            return Vec::new();
+        }
+        self.0.live_at(key, heads)
     }
 }

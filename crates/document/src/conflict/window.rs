@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use super::clocks::Fork;
+use super::forks::Forks;
 use crate::graph::ChangeGraph;
 
 /// A look back over a graph, as far as was asked for.
@@ -15,8 +17,8 @@ pub(super) struct Scan<'a> {
     genesis: &'a BTreeSet<usize>,
     /// What stands from here on was looked at.
     at: usize,
-    /// The place after the last change found that separates the history.
-    from: Option<usize>,
+    /// The changes found that separate the history, the last one first.
+    separators: Vec<usize>,
     /// How many heads what stands before `at` has.
     heads: usize,
     /// How many sources what stands from `at` on has.
@@ -24,7 +26,7 @@ pub(super) struct Scan<'a> {
     /// By place, counted from the end: how many changes from `at` on depend on it.
     children: Vec<u32>,
     /// Likewise: of how many changes from `at` on it is the last dependency.
-    last_of: Vec<usize>,
+    last_of: Vec<u32>,
 }
 
 impl<'a> Scan<'a> {
@@ -32,7 +34,7 @@ impl<'a> Scan<'a> {
         let heads = graph.head_places().filter(|n| !genesis.contains(n)).count();
         Self {
             at: graph.len(),
-            from: None,
+            separators: Vec::new(),
             heads,
             sources: 0,
             children: Vec::new(),
@@ -44,25 +46,43 @@ impl<'a> Scan<'a> {
 
     /// Where the fork of the change at this place begins: behind a change that everything from there on knew of.
     pub(super) fn fork_of(&mut self, place: usize) -> usize {
-        if let Some(from) = self.from.filter(|&from| from <= place) {
-            return from;
+        if let Some(&last) = self.separators.last()
+            && last < place
+        {
+            return last + 1;
         }
         while self.at > 0 {
             self.at -= 1;
-            if !self.genesis.contains(&self.at) && self.pass(self.at) && self.at < place {
-                self.from = Some(self.at + 1);
-                return self.at + 1;
+            if !self.genesis.contains(&self.at) && self.pass(self.at) {
+                self.separators.push(self.at);
+                if self.at < place {
+                    return self.at + 1;
+                }
             }
         }
-        self.from = Some(0);
         0
+    }
+
+    /// The forks from a place on that [`Self::fork_of`] gave.
+    pub(super) fn forks_from(&self, from: usize) -> Forks {
+        let mut forks = Vec::new();
+        let mut start = from;
+        let separators = self.separators.iter().rev().copied();
+        let inside = separators.filter(|&place| place >= from);
+        for end in inside.chain([self.graph.len()]) {
+            if (start..end).any(|place| !self.genesis.contains(&place)) {
+                forks.push(Fork::new(start..end, self.graph, self.genesis));
+            }
+            start = end + 1;
+        }
+        Forks::new(forks)
     }
 
     /// Takes the change before `at` from what stands before to what stands behind; whether it separates the two.
     fn pass(&mut self, place: usize) -> bool {
         let end = self.graph.len() - 1;
         let last_of = self.last_of.get(end - place).copied().unwrap_or(0);
-        self.sources = self.sources + 1 - last_of;
+        self.sources = self.sources + 1 - last_of as usize;
         let separates = self.heads == 1 && self.sources == 1;
         self.heads -= 1;
         let mut last = None;
@@ -92,28 +112,9 @@ impl<'a> Scan<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::graph::Link;
-    use crate::ids::{ActorId, ChangeHash};
-
-    fn hash(n: usize) -> ChangeHash {
-        let mut bytes = [0; 32];
-        bytes[..8].copy_from_slice(&(n as u64).to_be_bytes());
-        ChangeHash(bytes)
-    }
 
     fn graph(deps: &[Vec<usize>]) -> ChangeGraph {
-        let mut graph = ChangeGraph::default();
-        for (n, deps) in deps.iter().enumerate() {
-            let deps: Vec<_> = deps.iter().map(|&dep| hash(dep)).collect();
-            graph.push(Link {
-                hash: hash(n),
-                actor: ActorId([1; 16]),
-                seq: n as u64 + 1,
-                max_op: n as u64 + 1,
-                deps: &deps,
-            });
-        }
-        graph
+        ChangeGraph::of_numbers(deps.iter().map(|deps| (1, &deps[..])))
     }
 
     /// 10,000 changes in a row, and one that knew of all but the last 10.

@@ -58,6 +58,9 @@ impl Customs {
         authors: &dyn Authors,
     ) -> Option<usize> {
         let function = self.functions.get(name)?;
+        if entry.is_merged_by_type() {
+            return None;
+        }
         let input = CustomInput {
             collection,
             register: &entry.register,

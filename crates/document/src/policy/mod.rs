@@ -100,7 +100,7 @@ impl Policy {
     ///
     /// A custom policy picks nothing here: [`Customs::pick`] asks its function.
     pub fn pick(&self, entry: &Entry, authors: &dyn Authors) -> Option<usize> {
-        if !self.decides(entry.kind) {
+        if !self.decides(entry.kind) || entry.is_merged_by_type() {
             return None;
         }
         match self {

@@ -236,13 +236,15 @@ impl Rules {
     }
 
     /// The policy of an entry, and the rule it comes from, counted from 0: none where no rule matches.
+    ///
+    /// Of what the field's type merges no rule says anything.
     pub fn decide(
         &self,
         collection: &str,
         entry: &Entry,
         authors: &dyn Authors,
     ) -> (Option<usize>, &Policy) {
-        if self.rules.is_empty() {
+        if self.rules.is_empty() || entry.is_merged_by_type() {
             return (None, &REVIEW);
         }
         let subject = Subject::of(collection, entry, authors);

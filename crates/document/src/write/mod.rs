@@ -108,7 +108,12 @@ impl Writer<'_> {
     fn put(&mut self, key: &str, value: &Value) -> Result<(), WriteError> {
         check(key, Some(value))?;
         if let Some(kind) = self.type_at(key) {
-            return self.put_typed(key, kind, value);
+            self.put_typed(key, kind, value)?;
+            // A value that was made apart stands first in a row: it would hide what was put.
+            if !self.live(key).is_empty() {
+                self.operate(key, Action::Delete);
+            }
+            return Ok(());
         }
         if let Some(Register::Field(_)) = Register::parse(key) {
             self.make_room(key)?;

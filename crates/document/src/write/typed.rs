@@ -156,13 +156,14 @@ impl Writer<'_> {
         Ok(key)
     }
 
-    /// The type of the field at a path, if it is a counter, text, list or set that is there.
+    /// The type of the field at a path, if it is a counter, text, list or set that is there; of several that were made
+    /// apart, the one that a row shows.
     pub(super) fn type_at(&mut self, path: &str) -> Option<FieldType> {
         let Some(Register::Field(_)) = Register::parse(path) else {
             return None;
         };
         let is_created = |key: &String| self.creates.contains(key);
-        let objects = [FieldType::Counter, FieldType::Text, FieldType::List];
+        let objects = [FieldType::Counter, FieldType::List, FieldType::Text];
         let is_there = |kind: &FieldType| {
             let key = kind.key_at(path);
             is_created(&key) || self.record.place_of_genesis(&key).is_some()

@@ -8,7 +8,7 @@ use driftless_document::{
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 
-use crate::support::{actor, put, receive, remove, settle, text};
+use crate::support::{actor, edit, put, receive, remove, settle, text};
 
 const RECORD: RecordId = RecordId([1; 16]);
 
@@ -206,4 +206,32 @@ fn the_log_kept_up_to_date_equals_the_log_of_all_changes() {
     let outcome =
         TestRunner::new_with_rng(config, seed).run(&plans, |(count, steps)| run(count, &steps));
     outcome.unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn a_record_loaded_with_two_heads_knows_what_both_left() {
+    let place = ("people", RECORD);
+    let mut record = Record::new();
+    edit(&mut record, actor(1), &[put("a", Value::Int(1))]);
+    let mut apart = record.clone();
+    edit(&mut record, actor(1), &[put("$deleted", Value::Bool(true))]);
+    let theirs = edit(&mut apart, actor(2), &[put("a", Value::Int(2))]);
+    receive(&mut record, &theirs);
+    let log = evidence(place.0, place.1, &record.changes().unwrap());
+    let mut record = Record::load(&record.save(), &record.heads()).unwrap();
+    // Both are known to this one; it neither deletes nor restores.
+    edit(&mut record, actor(1), &[put("b", Value::Int(3))]);
+    let mut apart = record.clone();
+    edit(
+        &mut record,
+        actor(1),
+        &[settle("$deleted", Some(Value::Bool(true)))],
+    );
+    let theirs = edit(&mut apart, actor(2), &[put("a", Value::Int(4))]);
+    let before = evidence(place.0, place.1, &record.changes().unwrap());
+    assert_eq!(before.entries.len(), log.entries.len());
+    let came = receive(&mut record, &theirs);
+    let log = record.evidence_after(place.0, place.1, &before, &[came]);
+    let whole = evidence(place.0, place.1, &record.changes().unwrap());
+    assert_eq!(log.unwrap(), whole);
 }

@@ -56,7 +56,7 @@ fn without(changes: &[Vec<u8>], n: usize) -> Record {
     let mut record = Record::new();
     for (_, raw) in changes.iter().enumerate().filter(|(other, _)| *other != n) {
         match record.admit(raw, DEVICE).unwrap() {
-            Admission::Admitted(admitted) => drop(record.apply(admitted).unwrap()),
+            Admission::Admitted(admitted) => record = record.apply(admitted).unwrap().0,
             Admission::MissingPast(_) => {}
             Admission::Known => panic!("no change is there twice"),
         }
@@ -102,8 +102,7 @@ fn whatever_altered_change_is_let_in_applies_saves_and_loads() {
         fix_checksum(&mut altered);
         if let Ok(Admission::Admitted(admitted)) = records[n].admit(&altered, DEVICE) {
             let_in += 1;
-            let mut record = records[n].clone();
-            let change = record.apply(admitted).unwrap();
+            let (record, change) = records[n].clone().apply(admitted).unwrap();
             assert!(record.has_change(&change.hash), "case {case}");
             let loaded = Record::load(&record.save(), &record.heads());
             let loaded = loaded.unwrap_or_else(|error| panic!("case {case}: {error}"));

@@ -55,7 +55,9 @@ pub(crate) fn refusal(record: &Record, raw: &[u8]) -> Refusal {
 /// Admits and applies a change.
 pub(crate) fn receive(record: &mut Record, raw: &[u8]) -> Change {
     let admitted = admitted(record, raw);
-    record.apply(admitted).unwrap()
+    let (applied, change) = std::mem::take(record).apply(admitted).unwrap();
+    *record = applied;
+    change
 }
 
 /// Writes, admits and applies; the intents must change something.

@@ -1,8 +1,8 @@
 //! [`Conflict`]: one entry of the conflict log, as it stood when it was read.
 
 use driftless_document::{
-    Candidate, ChangeHash, EntryId, FieldKey, FieldType, Kind, Member, MemberAction, RecordId,
-    Review, ReviewAction, Shown, Span, Status, value_to_json,
+    Candidate, ChangeHash, EntryId, FieldKey, FieldType, Kind, Member, MemberAction, Policy,
+    RecordId, Review, ReviewAction, Shown, Span, Status, value_to_json,
 };
 use driftless_engine::{
     ConflictPosition, ConflictView, DeviceName, Millis, RecordKey, came_about_ms,
@@ -126,6 +126,11 @@ impl Conflict {
         FieldType::of(&self.view.entry.register)
     }
 
+    /// Of an element of a list: where it stands now, counted from 0; none where it is there no more.
+    pub fn index(&self) -> Option<usize> {
+        self.view.place
+    }
+
     /// What kind of overlap it is.
     pub fn kind(&self) -> Kind {
         self.view.entry.kind
@@ -151,6 +156,11 @@ impl Conflict {
     pub fn resolved(&self) -> Option<Choice> {
         let outcome = self.view.entry.outcomes.last()?;
         Some(self.choice(outcome))
+    }
+
+    /// The entry as a device shows it on which no functions are installed, the same everywhere: as it is exported.
+    pub fn without_customs(self) -> Self {
+        Self::new(self.view.without_customs())
     }
 
     /// What a policy shows while nobody has decided, as JSON; none where that is left to a person.
@@ -201,7 +211,8 @@ impl Conflict {
         &self.view
     }
 
-    /// The entry as JSON; nothing in it depends on the device that answers, or on now.
+    /// The entry as JSON; nothing in it depends on the device that answers, or on now, but for what a program's own
+    /// policy picks: [`Conflict::without_customs`] leaves that out.
     ///
     /// It has the first hundred members, and how many there are as `members_total`.
     pub fn to_json(&self) -> Json {
@@ -228,6 +239,7 @@ impl Conflict {
             "status": self.status().as_str(),
             "policy": self.view.policy.as_str(),
             "rule": self.view.rule,
+            "rule_name": self.view.rule_name,
             "picked_value": self.view.picked.as_ref().map(shown_to_json),
             "provisional": self.view.provisional,
             "base": self.base(),
@@ -245,6 +257,13 @@ impl Conflict {
         }
         if let Some(member) = self.member() {
             object["member"] = member;
+        }
+        if let Policy::Custom(name) = &self.view.policy {
+            object["function"] = json!(name);
+        }
+        if self.kind() == Kind::ListElement {
+            object["index"] = json!(self.index());
+            object["element"] = json!(element(&self.view.entry.register));
         }
         object
     }
@@ -350,6 +369,11 @@ impl MemberAct {
             Self::Other => "other",
         }
     }
+}
+
+/// The name of an element in its register's key: the operation that put it in.
+fn element(register: &str) -> Option<&str> {
+    Some(register.rsplit_once('/')?.1)
 }
 
 fn span_to_json(span: &Span) -> Json {

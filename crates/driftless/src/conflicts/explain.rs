@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use driftless_document::{DELETED, FieldType, RecordId, Shown, Status, value_to_json};
+use driftless_document::{
+    DELETED, FieldType, Policy, RecordId, Shown, Status, Value, value_to_json,
+};
 use driftless_engine::{ConflictView, Deed, Explanation, Fate, Outlook, Replica};
 use serde_json::{Value as Json, json};
 
@@ -49,15 +51,15 @@ impl Explained {
         });
         Self {
             before: before
-                .map(|&outlook| foretold(&explanation, outlook))
+                .map(|outlook| foretold(&explanation, outlook))
                 .collect(),
             after: after.collect(),
             explanation,
         }
     }
 
-    /// It as JSON: `{collection, record, path, type, policy, shown, deleted, before: [{ours, theirs, fate, text}],
-    /// after: [{conflict, text: [sentence]}]}`.
+    /// It as JSON: `{collection, record, path, type, rule, policy, shown, deleted, before: [{ours, theirs, fate, rule,
+    /// policy, text}], after: [{conflict, text: [sentence]}]}`.
     pub fn to_json(&self) -> Json {
         let told = &self.explanation;
         let outlooks = told
@@ -69,6 +71,8 @@ impl Explained {
                     "ours": outlook.ours.as_str(),
                     "theirs": outlook.theirs.as_str(),
                     "fate": outlook.fate.as_str(),
+                    "rule": outlook.rule,
+                    "policy": outlook.policy.as_ref().map(Policy::as_str),
                     "text": text,
                 })
             });
@@ -80,7 +84,8 @@ impl Explained {
             "record": told.key.record.to_string(),
             "path": told.path,
             "type": told.field_type.as_str(),
-            "policy": told.policy.as_str(),
+            "rule": told.rule,
+            "policy": told.policy.as_ref().map(Policy::as_str),
             "shown": told.shown.as_ref().map(value_to_json),
             "deleted": told.deleted,
             "before": outlooks.collect::<Vec<_>>(),
@@ -98,7 +103,7 @@ impl fmt::Display for Explained {
 }
 
 /// What will become of two edits.
-fn foretold(told: &Explanation, outlook: Outlook) -> String {
+fn foretold(told: &Explanation, outlook: &Outlook) -> String {
     let ours = done_here(&told.path, outlook.ours);
     let theirs = done_there(&told.path, outlook.theirs);
     let fate = match outlook.fate {
@@ -111,22 +116,45 @@ fn foretold(told: &Explanation, outlook: Outlook) -> String {
             "both take effect, and the conflict log shows where they meet".to_owned()
         }
         Fate::DecidedByPolicy => format!(
-            "the policy `{}` picks what every device shows, and the conflict log keeps both sides",
-            told.policy.as_str()
+            "every device shows {}, and the conflict log keeps both sides",
+            picked_by(outlook)
         ),
-        Fate::Open if is_about_record(outlook) => {
-            "the record stays deleted, nothing is lost, and a conflict waits for a person"
-                .to_owned()
+        Fate::PolicyOrPerson => format!(
+            "every device shows {}, if that tells the two apart; if not, a conflict waits for a person",
+            picked_by(outlook)
+        ),
+        Fate::DependsOnEdits => {
+            "which rule decides depends on the edits; the conflict log keeps both sides".to_owned()
         }
-        Fate::Open => {
-            "every device shows the same one of the two, and a conflict waits for a person"
-                .to_owned()
-        }
+        Fate::Open => left_to_a_person(outlook),
     };
     format!("If here {ours}, and {theirs} on a device that does not know of it yet, {fate}.")
 }
 
-fn is_about_record(outlook: Outlook) -> bool {
+/// What a policy shows, and by which rule.
+fn picked_by(outlook: &Outlook) -> String {
+    let policy = outlook.policy.clone().unwrap_or_default().in_words();
+    match outlook.rule {
+        Some(rule) => format!("{policy} (rule {rule})"),
+        None => policy,
+    }
+}
+
+fn left_to_a_person(outlook: &Outlook) -> String {
+    match &outlook.policy {
+        Some(Policy::Custom(name)) => format!(
+            "a conflict waits for a person, for the program's function `{name}` is not installed here"
+        ),
+        _ if is_about_record(outlook) => {
+            "the record stays deleted, nothing is lost, and a conflict waits for a person"
+                .to_owned()
+        }
+        _ => "every device shows the same one of the two, and a conflict waits for a person"
+            .to_owned(),
+    }
+}
+
+fn is_about_record(outlook: &Outlook) -> bool {
     [outlook.ours, outlook.theirs].contains(&Deed::DeleteRecord)
 }
 
@@ -172,7 +200,8 @@ fn told(explanation: &Explanation, conflict: &Conflict) -> Vec<String> {
     let what = if conflict.path() == DELETED {
         "The record".to_owned()
     } else {
-        format!("`{}`", conflict.path())
+        let index = conflict.index().map(|index| format!("[{index}]"));
+        format!("`{}{}`", conflict.path(), index.unwrap_or_default())
     };
     let base: Vec<_> = conflict.base().iter().map(ToString::to_string).collect();
     let mut sentences = vec![format!(
@@ -206,6 +235,11 @@ fn outcome(explanation: &Explanation, conflict: &Conflict) -> String {
             merged_by(explanation, conflict.view()),
             shows(explanation, conflict)
         ),
+        _ if conflict.view().provisional => format!(
+            "Nobody has decided yet, and the function that the rules ask for is not installed here. Until somebody \
+             decides, this device shows {}.",
+            shows(explanation, conflict)
+        ),
         _ => format!(
             "Nobody has decided yet. Until somebody does, every device shows {}.",
             shows(explanation, conflict)
@@ -217,7 +251,12 @@ fn merged_by(explanation: &Explanation, view: &ConflictView) -> String {
     match explanation.field_type {
         FieldType::Text => "edits of a text are merged".to_owned(),
         FieldType::Set => "adding a member wins over removing it".to_owned(),
-        _ => format!("the policy `{}` picks", view.policy.as_str()),
+        _ => {
+            let rule = view
+                .rule
+                .map_or_else(String::new, |rule| format!("rule {rule} asks for "));
+            format!("{rule}{}", view.policy.in_words())
+        }
     }
 }
 
@@ -232,7 +271,10 @@ fn shows(explanation: &Explanation, conflict: &Conflict) -> String {
         }
         .to_owned();
     }
-    let shown = explanation.shown.as_ref();
+    let shown = match (&explanation.shown, conflict.index()) {
+        (Some(Value::List(elements)), Some(index)) => elements.get(index),
+        (shown, _) => shown.as_ref(),
+    };
     shown.map_or_else(absent, |value| value_to_json(value).to_string())
 }
 

@@ -200,7 +200,10 @@ impl Conflicts {
         ConflictWatch::new(&self.actor, filter)
     }
 
-    /// Every entry, whatever its status, as one line of JSON each; equal on equal devices.
+    /// Every entry, whatever its status, as one line of JSON each; equal on equal devices, whatever programs they run.
+    ///
+    /// What a program's own policy picks is left out: such an entry is `open` and `provisional` here, and names the
+    /// function. [`Conflicts::list`] has what this program shows.
     ///
     /// An entry of more than a hundred members has lines of its own for the others, each behind the entry's:
     /// `{"id", "first", "members"}`.
@@ -210,7 +213,7 @@ impl Conflicts {
         loop {
             let all = ConflictFilter::default();
             let page = self.page(all, after, CONFLICTS_A_READ).await?;
-            let stored = page.entries.iter();
+            let stored = page.entries.into_iter().map(Conflict::without_customs);
             for entry in stored.filter(|entry| entry.status() != Status::Agreed) {
                 lines.push(entry.to_json().to_string());
                 let members: Vec<_> = entry

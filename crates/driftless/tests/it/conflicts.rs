@@ -1,11 +1,11 @@
 //! The conflict log as a program uses it.
 
 use driftless::{
-    BulkRule, ConflictChange, ConflictFilter, ErrorKind, Progress, RecordId, Resolution, Status,
-    blocking,
+    BulkRule, ConflictChange, ConflictFilter, ErrorKind, Progress, RecordId, Resolution, Rules,
+    Status, blocking,
 };
 use futures_util::FutureExt as _;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use std::sync::{Arc, Mutex};
 
 use crate::support::{Two, assert_equal, note, open_conflicts, opened, retitle, two};
@@ -273,6 +273,47 @@ async fn a_field_is_explained_before_and_after_it_was_edited_on_both_devices() {
     assert_eq!(object["after"][0]["text"], json!(told.after[0].1));
     assert_eq!(told.to_string().lines().count(), 10);
 
+    two.server.stop().await;
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_explanation_names_the_rule_in_force_and_what_it_shows() {
+    let two = two().await;
+    let id = note(&two.a, "base").await;
+    two.b.sync().again().await.unwrap();
+    let rules =
+        r#"{"version":1,"rule":[{"path":"title","policy":"longest"},{"policy":"edit_wins"}]}"#;
+    two.a
+        .rules()
+        .set(Rules::read(rules).unwrap())
+        .await
+        .unwrap();
+    retitle(&two.a, id, "the long one").await;
+    retitle(&two.b, id, "short").await;
+    two.b.sync().again().await.unwrap();
+    let told = two.a.conflicts().explain("notes", id, "title").await;
+    let told = told.unwrap();
+    let unaware = "on a device that does not know of it yet";
+    assert_eq!(
+        [&told.before[0], &told.before[5]],
+        [
+            &format!(
+                "If here `title` is set, and it is set to another value {unaware}, every device shows the longest text (rule 0), and the conflict log keeps both sides."
+            ),
+            &format!(
+                "If here `title` is set, and the record is deleted {unaware}, every device shows the record, edited and not deleted (rule 1), and the conflict log keeps both sides."
+            ),
+        ]
+    );
+    assert_eq!(
+        told.after[0].1[3],
+        "Nobody has to decide: rule 0 asks for the longest text. The record shows \"the long one\"."
+    );
+    let object = told.to_json();
+    let named = |object: &Json| (object["rule"].clone(), object["policy"].clone());
+    assert_eq!(named(&object), (json!(0), json!("longest")));
+    assert_eq!(named(&object["before"][5]), (json!(1), json!("edit_wins")));
+    assert_eq!(named(&object["before"][1]), (Json::Null, Json::Null));
     two.server.stop().await;
 }
 

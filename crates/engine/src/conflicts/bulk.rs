@@ -138,6 +138,12 @@ impl Replica {
             }
             Visit::Continue
         })?;
+        for (_, views) in &mut found.records {
+            let placed = std::mem::take(views).into_iter();
+            *views = placed
+                .map(|view| self.placed(view))
+                .collect::<Result<_, _>>()?;
+        }
         Ok(found)
     }
 
@@ -276,6 +282,7 @@ fn shown_by(view: &ConflictView, row: Option<&Row>) -> Result<Decision, EngineEr
     let shown = match entry.kind {
         Kind::Text => return Ok(Decision::Both),
         _ if is_member => return Ok(Decision::Both),
+        _ if view.picked.is_some() => view.picked.clone().unwrap_or(Shown::Absent),
         Kind::RecordDeleted if row.is_some_and(|row| row.deleted) => Shown::Absent,
         Kind::RecordDeleted => Shown::Keep,
         // The greatest of the values, as in the row of a list.

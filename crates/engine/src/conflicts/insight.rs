@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use driftless_document::{Entry, Evidence, ReviewAction, Status, evidence, merged_forks};
+use driftless_document::{Authors, Entry, Evidence, ReviewAction, Status, evidence, merged_forks};
 use driftless_store::Visit;
 
 use super::filter::{came_about_ms, field_of};
@@ -116,7 +116,7 @@ impl InsightCount {
         }
     }
 
-    fn add(&mut self, view: &ConflictView) {
+    fn add(&mut self, view: &ConflictView, authors: &dyn Authors) {
         let insight = &mut self.insight;
         match view.status {
             Status::Open => insight.open += 1,
@@ -138,7 +138,7 @@ impl InsightCount {
         let field = self.fields.entry(field).or_default();
         field.entries += 1;
         field.open += u64::from(view.status == Status::Open);
-        field.foretold.add(&view.entry);
+        field.foretold.add(&view.entry, authors);
     }
 }
 
@@ -170,7 +170,8 @@ impl Replica {
             count.insight.agreed += agreed.len() as u64;
             count.insight.auto_merges += merged_forks(&changes, &entries);
             for entry in entries {
-                count.add(&view(&self.core.rules, key.clone(), entry, &members));
+                let view = view(&self.core.rules, key.clone(), entry, &members);
+                count.add(&view, &self.core.rules);
             }
         }
         Ok(next)

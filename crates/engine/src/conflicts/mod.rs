@@ -9,13 +9,14 @@ mod decide;
 mod explain;
 mod filter;
 mod insight;
+mod outlook;
 mod read;
 mod suggest;
 mod watch;
 
 use std::collections::BTreeMap;
 
-use driftless_document::{ActorId, Candidate, Entry, EntryId, RecordId};
+use driftless_document::{ActorId, Candidate, Entry, EntryId, Kind, RecordId};
 use driftless_store::{KeyReader, Visit};
 
 use crate::error::EngineError;
@@ -27,11 +28,12 @@ use crate::types::{ConflictView, DeviceName, RecordKey};
 
 pub use bulk::{BulkRule, BulkSkipped, BulkStep};
 pub use decide::Decision;
-pub use explain::{Deed, Explanation, Fate, Outlook};
+pub use explain::Explanation;
 pub use filter::{
     ConflictFilter, ConflictPage, ConflictPosition, ConflictPositionError, came_about_ms,
 };
 pub use insight::{HotField, Insight, InsightCount};
+pub use outlook::{Deed, Fate, Outlook};
 pub use read::MemberPage;
 pub use suggest::Suggestion;
 pub use watch::{ConflictChange, ConflictNews, ConflictWatch};
@@ -104,7 +106,20 @@ impl Replica {
             .into_iter()
             .find(named)
             .ok_or_else(not_found)?;
-        Ok(view(&self.core.rules, key, entry, &self.members()))
+        self.placed(view(&self.core.rules, key, entry, &self.members()))
+    }
+
+    /// A view with the place of the element that it is about, if it is about one.
+    fn placed(&self, view: ConflictView) -> Result<ConflictView, EngineError> {
+        if view.entry.kind != Kind::ListElement {
+            return Ok(view);
+        }
+        let place = self
+            .core
+            .record(&view.key)?
+            .place_of_element(&view.entry.register);
+        let place = place.map(|(_, place)| place);
+        Ok(ConflictView { place, ..view })
     }
 
     pub(crate) fn members(&self) -> BTreeMap<[u8; 8], Member> {
@@ -140,6 +155,7 @@ pub(crate) fn device_names(
     named.collect()
 }
 
+/// What an entry says and where it stands; the place of an element is for [`Replica::placed`] to say.
 fn view(
     rules: &InForce,
     key: RecordKey,
@@ -160,6 +176,10 @@ fn view(
         provisional: verdict.provisional,
         policy: policy.clone(),
         rule,
+        rule_name: rule
+            .and_then(|rule| rules.rules().name(rule))
+            .map(str::to_owned),
+        place: None,
         key,
         entry,
         devices,

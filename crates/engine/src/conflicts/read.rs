@@ -28,7 +28,7 @@ impl Replica {
             views.push(view);
             Visit::Continue
         })?;
-        Ok(views)
+        views.into_iter().map(|view| self.placed(view)).collect()
     }
 
     /// At most `limit` of the entries that fit a filter, behind `after` or from the first.
@@ -54,6 +54,8 @@ impl Replica {
             page.entries.push(view);
             Visit::Continue
         })?;
+        let entries = page.entries.into_iter().map(|view| self.placed(view));
+        page.entries = entries.collect::<Result<_, _>>()?;
         Ok(page)
     }
 
@@ -89,6 +91,8 @@ impl Replica {
     }
 
     /// Shows the entries that fit a filter, behind `after` or from the first, in their order, until told to stop.
+    ///
+    /// The places of elements are left out.
     pub(super) fn visit_conflicts(
         &self,
         filter: &ConflictFilter,

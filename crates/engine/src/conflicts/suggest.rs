@@ -2,9 +2,7 @@
 //!
 //! A suggestion is a guess for a person to judge. Nothing is decided by it.
 
-use std::cmp::Ordering;
-
-use driftless_document::{Candidate, Entry, Kind, ReviewAction, Shown, Value};
+use driftless_document::{Authors, Entry, Kind, Policy, ReviewAction, Shown};
 
 /// Decisions on a field from which a suggestion is made: fewer may be chance.
 const DECISIONS: u64 = 5;
@@ -26,32 +24,19 @@ pub struct Suggestion {
     pub alike: u64,
 }
 
-/// A policy that is tried on decisions: which candidate it picks, if it can.
-type Pick = fn(&[Candidate]) -> Option<&Candidate>;
-
 /// What is tried, the more telling first: of two that foretell as much the first is suggested.
-const POLICIES: [(&str, Pick); 8] = [
-    ("any_true", |sides| {
-        all_bools(sides).then(|| bool_side(sides, true))?
-    }),
-    ("all_true", |sides| {
-        all_bools(sides).then(|| bool_side(sides, false))?
-    }),
-    ("max", |sides| greatest(sides, compare)),
-    ("min", |sides| {
-        greatest(sides, |a, b| Some(compare(a, b)?.reverse()))
-    }),
-    ("longest", |sides| greatest(sides, compare_lengths)),
-    ("edit_wins", |sides| {
-        sides.iter().find(|side| side.shown == Shown::Keep)
-    }),
-    ("delete_wins", |sides| {
-        let is_of_record = sides.iter().any(|side| side.shown == Shown::Keep);
-        sides
-            .iter()
-            .find(|side| is_of_record && side.shown == Shown::Absent)
-    }),
-    ("latest", |sides| sides.iter().max_by_key(|side| side.time)),
+const POLICIES: [Policy; 11] = [
+    Policy::AnyTrue,
+    Policy::AllTrue,
+    Policy::Max,
+    Policy::Min,
+    Policy::Longest,
+    Policy::EditWins,
+    Policy::DeleteWins,
+    Policy::PreferOwner,
+    Policy::MostEdits,
+    Policy::Latest,
+    Policy::FirstEdit,
 ];
 
 /// How often each policy would have decided as people did.
@@ -63,7 +48,7 @@ pub(super) struct Foretold {
 
 impl Foretold {
     /// Takes note of an entry, if a person has decided it.
-    pub(super) fn add(&mut self, entry: &Entry) {
+    pub(super) fn add(&mut self, entry: &Entry, authors: &dyn Authors) {
         let is_decision =
             |what: &ReviewAction| matches!(what, ReviewAction::Keep | ReviewAction::Merge);
         let mut reviews = entry.reviews.iter();
@@ -71,14 +56,17 @@ impl Foretold {
         let Some(outcome) = entry.outcomes.last().filter(|_| by_person) else {
             return;
         };
-        // Texts and shapes have no policies.
-        if matches!(entry.kind, Kind::Text | Kind::Integrity) {
+        // Of these rules say nothing.
+        if entry.is_merged_by_type() || entry.kind == Kind::Integrity {
             return;
         }
         self.decisions += 1;
-        for ((_, pick), alike) in POLICIES.iter().zip(&mut self.alike) {
-            let picked = pick(&entry.candidates).map(|side| &side.shown);
-            *alike += u64::from(picked == Some(&outcome.shown));
+        for (policy, alike) in POLICIES.iter().zip(&mut self.alike) {
+            let picked = policy.pick(entry, authors);
+            let picked = picked.map(|side| &entry.candidates[side].shown);
+            // No policy takes an element out of a list.
+            let takes_out = entry.kind == Kind::ListElement && picked == Some(&Shown::Absent);
+            *alike += u64::from(picked == Some(&outcome.shown) && !takes_out);
         }
     }
 
@@ -86,68 +74,14 @@ impl Foretold {
     pub(super) fn suggestion(&self, collection: &str, path: &str) -> Option<Suggestion> {
         let tried = POLICIES.iter().zip(self.alike);
         // Of equals the last is taken: so they are looked at from the end.
-        let ((policy, _), alike) = tried.rev().max_by_key(|(_, alike)| *alike)?;
+        let (policy, alike) = tried.rev().max_by_key(|(_, alike)| *alike)?;
         let is_enough = self.decisions >= DECISIONS && alike * 100 >= self.decisions * PERCENT;
         is_enough.then(|| Suggestion {
             collection: collection.to_owned(),
             path: path.to_owned(),
-            policy,
+            policy: policy.as_str(),
             decisions: self.decisions,
             alike,
         })
-    }
-}
-
-fn all_bools(sides: &[Candidate]) -> bool {
-    sides
-        .iter()
-        .all(|side| matches!(side.shown, Shown::Value(Value::Bool(_))))
-}
-
-/// The side that says so; where none does, all say the other.
-fn bool_side(sides: &[Candidate], wanted: bool) -> Option<&Candidate> {
-    let says_so = |side: &&Candidate| side.shown == Shown::Value(Value::Bool(wanted));
-    sides.iter().find(says_so).or_else(|| sides.first())
-}
-
-/// The side with the greatest value, where all can be compared.
-fn greatest(
-    sides: &[Candidate],
-    compare: fn(&Value, &Value) -> Option<Ordering>,
-) -> Option<&Candidate> {
-    let mut best: Option<(&Candidate, &Value)> = None;
-    for side in sides {
-        let Shown::Value(value) = &side.shown else {
-            return None;
-        };
-        let is_better = match best {
-            None => compare(value, value).map(|_| true)?,
-            Some((_, greatest)) => compare(value, greatest)? == Ordering::Greater,
-        };
-        if is_better {
-            best = Some((side, value));
-        }
-    }
-    best.map(|(side, _)| side)
-}
-
-/// Numbers and times by size; nothing else.
-fn compare(a: &Value, b: &Value) -> Option<Ordering> {
-    let whole = |value: &Value| match value {
-        Value::Int(number) => Some(i128::from(*number)),
-        Value::Uint(number) => Some(i128::from(*number)),
-        _ => None,
-    };
-    match (a, b) {
-        (Value::Timestamp(a), Value::Timestamp(b)) => Some(a.cmp(b)),
-        (Value::Float(a), Value::Float(b)) => a.partial_cmp(b),
-        _ => Some(whole(a)?.cmp(&whole(b)?)),
-    }
-}
-
-fn compare_lengths(a: &Value, b: &Value) -> Option<Ordering> {
-    match (a, b) {
-        (Value::String(a), Value::String(b)) => Some(a.chars().count().cmp(&b.chars().count())),
-        _ => None,
     }
 }

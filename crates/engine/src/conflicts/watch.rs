@@ -56,7 +56,7 @@ pub struct ConflictNews {
 pub enum ConflictChange {
     /// It is open, and was not.
     Opened,
-    /// It is open and was, and has grown, joined another one or is shown otherwise.
+    /// It is open and was, and has grown, joined another one or got another rule.
     Changed,
     /// It was open and is not any more.
     Closed,
@@ -209,7 +209,7 @@ impl Replica {
             news.push(ConflictNews {
                 what,
                 id,
-                view: Some(view),
+                view: Some(self.placed(view)?),
             });
         }
         if !now.is_empty() {
@@ -219,7 +219,7 @@ impl Replica {
     }
 }
 
-/// A digest of all that an entry says.
+/// A digest of all that an entry says, and of what the rules make of it.
 fn digest_of(view: &ConflictView) -> [u8; 32] {
     let evidence = Evidence {
         entries: vec![view.entry.clone()],
@@ -227,7 +227,9 @@ fn digest_of(view: &ConflictView) -> [u8; 32] {
         agreed: Vec::new(),
     };
     let mut hash = blake3::Hasher::new();
-    hash.update(view.policy.as_str().as_bytes());
+    let by_rules = (&view.rule, &view.policy, &view.picked, view.provisional);
+    // Kept in memory only, so any form will do.
+    hash.update(format!("{by_rules:?}").as_bytes());
     hash.update(&evidence.encode());
     *hash.finalize().as_bytes()
 }

@@ -220,8 +220,11 @@ impl Core {
                 return Ok(Err(refused("its changes are not those its item names")));
             }
             update.forked |= !update.record.continues_heads(change);
-            match update.record.apply(admitted) {
-                Ok(change) => update.changes.push((change, raw.clone())),
+            match std::mem::take(&mut update.record).apply(admitted) {
+                Ok((record, change)) => {
+                    update.record = record;
+                    update.changes.push((change, raw.clone()));
+                }
                 Err(error) => {
                     let detail = error.to_string();
                     return Ok(Err(Judgement::Quarantine(

@@ -11,6 +11,7 @@ mod rows;
 mod stage;
 mod take_back;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
@@ -57,7 +58,7 @@ pub(crate) struct Core {
     pub(crate) packed: PackedIndex,
     /// What lies before it in the journal is listed as packed as soon as it is staged.
     packed_before: Position,
-    documents: Documents,
+    documents: RefCell<Documents>,
     /// Records whose conflict entries are to be computed before the batch is applied.
     contested: BTreeMap<RecordKey, Contested>,
     /// The rules that hold, and whom they know.
@@ -290,7 +291,7 @@ impl Core {
             state: State::default(),
             packed_before: packs.end(),
             packed: PackedIndex::new(packs),
-            documents: Documents::default(),
+            documents: RefCell::default(),
             contested: BTreeMap::new(),
             rules: InForce::of(&log),
             granted: BTreeSet::new(),
@@ -440,7 +441,7 @@ impl Core {
         for key in self.base.keys(&self.keys.0.0)? {
             self.base.delete(key);
         }
-        self.documents.clear();
+        self.documents.get_mut().clear();
         self.feeds = Feeds::default();
         self.packed.forget();
         self.packed_before = journal.packs().end();
@@ -457,7 +458,7 @@ impl Core {
     pub(crate) fn discard(&mut self) {
         self.base.discard();
         self.contested.clear();
-        self.documents.clear();
+        self.documents.get_mut().clear();
     }
 }
 

@@ -94,10 +94,33 @@ impl Core {
         let Some(stored) = stored else {
             return Ok(Record::new());
         };
-        // A change on top of a stale copy would take a number that is taken: that splits a record for good.
-        match self.documents.get(key) {
+        match self.documents.borrow().get(key) {
             Some(record) if record.heads() == stored.row.heads => Ok(record.clone()),
             _ => self.load_record(key, &stored.row.heads),
+        }
+    }
+
+    /// The same, taken out of the cache if it is there: for who is going to change it.
+    pub(super) fn take_record(
+        &self,
+        key: &RecordKey,
+        stored: Option<&StoredRow>,
+    ) -> Result<Record, EngineError> {
+        let cached = self.documents.borrow_mut().take(key);
+        let Some(stored) = stored else {
+            return Ok(Record::new());
+        };
+        // A change on top of a stale copy would take a number that is taken: that splits a record for good.
+        match cached {
+            Some(record) if record.heads() == stored.row.heads => Ok(record),
+            _ => self.load_record(key, &stored.row.heads),
+        }
+    }
+
+    /// Puts back into the cache what [`Self::update_of`] took out, where nothing was done to it.
+    pub(crate) fn give_back(&self, update: Update) {
+        if update.before.is_some() {
+            self.documents.borrow_mut().put(update.key, update.record);
         }
     }
 
@@ -107,7 +130,7 @@ impl Core {
         let row_bytes = bytes.as_ref().map_or(0, Vec::len);
         let before = bytes.map(|bytes| StoredRow::decode(&bytes)).transpose()?;
         Ok(Update {
-            record: self.record_of(&key, before.as_ref())?,
+            record: self.take_record(&key, before.as_ref())?,
             key,
             before,
             row_bytes,

@@ -14,8 +14,10 @@ use crate::quarantine::EnvelopeId;
 use crate::space::Space;
 use crate::types::RecordKey;
 
-/// Loose changes behind a saved document before it is compacted.
-const LOOSE_CHANGES: u8 = 16;
+/// Loose changes behind a saved document before it is compacted, where the document is small.
+const LOOSE_CHANGES: usize = 16;
+/// Of a large one it is a part of its changes: then saving it again and again costs in proportion to the changes.
+const LOOSE_PART: usize = 64;
 /// Of a record with at most so many changes it is not noted where overlaps are merely agreed: the whole is read
 /// again instead, which takes less than a millisecond.
 const REREAD_CHANGES: usize = 64;
@@ -208,7 +210,8 @@ impl Core {
         }
         let row = record.row();
         let (changes, raw): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
-        if usize::from(loose) + raw.len() > usize::from(LOOSE_CHANGES) {
+        let most = LOOSE_CHANGES.max(record.change_count() / LOOSE_PART);
+        if usize::from(loose) + raw.len() > most.min(usize::from(u8::MAX)) {
             self.compact(&key, &record, loose)?;
             loose = 0;
         } else {
@@ -236,9 +239,9 @@ impl Core {
         self.base
             .put(self.keys.record(Space::Row, &key), stored.encode());
         if keep {
-            self.documents.put(key, record);
+            self.documents.borrow_mut().put(key, record);
         } else {
-            self.documents.remove(&key); // what is loaded of it is not what it is now
+            self.documents.borrow_mut().remove(&key); // what is loaded of it is not what it is now
         }
         Ok(())
     }
@@ -300,16 +303,8 @@ impl Core {
         contested: &Contested,
     ) -> Result<(Evidence, Evidence, bool), EngineError> {
         let row = self.stored_row(key)?;
-        let heads = row.as_ref().map(|stored| stored.row.heads.as_slice());
-        let cached = self.documents.get(key);
-        let loaded; // only where it is not at hand: a copy of a long record takes longer than looking at it
-        let is_current = |record: &&Record| heads.is_some_and(|heads| record.heads() == heads);
-        let record = if let Some(record) = cached.filter(is_current) {
-            record
-        } else {
-            loaded = self.record_of(key, row.as_ref())?;
-            &loaded
-        };
+        let is_kept = self.documents.borrow().get(key).is_some(); // not after a bulk
+        let mut record = self.take_record(key, row.as_ref())?;
         let before = self.stored_evidence(key)?;
         let found = if before.is_none() && contested.was_unsettled {
             evidence(&key.collection, key.record, &record.changes()?)
@@ -319,6 +314,9 @@ impl Core {
             record.evidence_after(&key.collection, key.record, before, &contested.came)?
         };
         let is_noted = !found.agreed.is_empty() && record.change_count() > REREAD_CHANGES;
+        if is_kept {
+            self.documents.borrow_mut().put(key.clone(), record);
+        }
         Ok((before.unwrap_or_default(), found, is_noted))
     }
 

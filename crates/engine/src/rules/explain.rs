@@ -26,7 +26,7 @@ pub struct RulesExplanation {
     pub provisional: bool,
     /// The field's type, where that merges by itself and rules say nothing of it.
     pub by_type: Option<FieldType>,
-    /// What became of each rule.
+    /// What became of each rule; nothing where the type merges by itself.
     pub walk: RulesWalk,
 }
 
@@ -45,6 +45,15 @@ impl Replica {
             field => Some(FieldPath::parse(field)?),
         };
         let rules = &self.core.rules;
+        let by_type = path.as_ref().and_then(|path| merged_by_type(&row, path));
+        let walk = |subject: &Subject| match by_type {
+            Some(_) => RulesWalk {
+                steps: Vec::new(),
+                rule: None,
+                policy: None,
+            },
+            None => rules.rules.explain(subject),
+        };
         let entries = self.core.evidence_now(&key)?.entries;
         let open = entries.into_iter().find(|entry| {
             let subject = Subject::of(collection, entry, rules);
@@ -53,27 +62,25 @@ impl Replica {
         });
         if let Some(entry) = open {
             let (_, _, verdict) = rules.verdict(collection, &entry);
-            let subject = Subject::of(collection, &entry, rules);
             return Ok(RulesExplanation {
                 path: field.to_owned(),
                 entry: Some(entry.id),
                 status: Some(verdict.status),
                 picked: verdict.picked,
                 provisional: verdict.provisional,
-                by_type: path.as_ref().and_then(|path| merged_by_type(&row, path)),
-                walk: rules.rules.explain(&subject),
+                by_type,
+                walk: walk(&Subject::of(collection, &entry, rules)),
                 key,
             });
         }
-        let subject = subject_to_be(collection, &row, path.clone());
         Ok(RulesExplanation {
             path: field.to_owned(),
             entry: None,
             status: None,
             picked: None,
             provisional: false,
-            by_type: path.as_ref().and_then(|path| merged_by_type(&row, path)),
-            walk: rules.rules.explain(&subject),
+            by_type,
+            walk: walk(&subject_to_be(collection, &row, path)),
             key,
         })
     }

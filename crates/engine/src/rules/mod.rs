@@ -105,6 +105,11 @@ impl InForce {
         self.rules = read.unwrap_or_default();
     }
 
+    /// The role of a device whose grant stands.
+    pub(crate) fn role_of(&self, device: &DeviceId) -> Option<Role> {
+        self.roles.get(&device.prefix()).copied()
+    }
+
     /// The policy of an entry, the rule it comes from, and what follows.
     pub(crate) fn verdict(
         &self,
@@ -120,6 +125,16 @@ impl InForce {
     fn common_pick(&self, collection: &str, entry: &Entry) -> Option<Shown> {
         let (_, policy) = self.rules.decide(collection, entry, self);
         entry.verdict(policy, self).picked
+    }
+
+    /// The rules themselves.
+    pub(crate) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
+    /// Whether the function of a custom policy is installed here.
+    pub(crate) fn has_custom(&self, name: &str) -> bool {
+        self.customs.has(name)
     }
 
     fn not_installed(&self) -> Vec<String> {
@@ -171,8 +186,8 @@ impl Replica {
         if self.core.log.has_unknown() {
             return Err(EngineError::peer(Code::MembershipTooNew, ""));
         }
-        let role = self.core.rules.roles.get(&self.device().prefix());
-        if role.is_none_or(|role| *role < Role::Admin) {
+        let role = self.core.rules.role_of(&self.device());
+        if role.is_none_or(|role| role < Role::Admin) {
             return Err(EngineError::NotAllowed {
                 action: "setting rules",
                 reason: "only the owner and admins of the workspace set them",

@@ -2,42 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use driftless_document::{DELETED, EntryId, FieldPath, Node, RecordId, Status, Value};
+use driftless_document::{DELETED, EntryId, FieldPath, Node, Rules, Status, Value};
 use driftless_engine::{
     BulkRule, BulkSkipped, ConflictChange, ConflictFilter, ConflictWatch, Decision, Edit,
     EngineError, Replica,
 };
 
-use crate::support::{Device, assert_equal, insert, set, sync, sync_until, text, two};
-
-struct Log {
-    _devices: (Device, Device),
-    laptop: Replica,
-    phone: Replica,
-    records: Vec<RecordId>,
-}
-
-/// Some records of two devices, of which both gave each one's title and body another value.
-fn log(records: usize) -> Log {
-    let (a, mut laptop, b, mut phone) = two();
-    let records: Vec<_> = (0..records)
-        .map(|_| insert(&mut laptop, r#"{"title":"a","body":"b"}"#))
-        .collect();
-    sync(&mut phone, &mut laptop).unwrap();
-    for (replica, value) in [(&mut laptop, "of laptop"), (&mut phone, "of phone")] {
-        for &record in &records {
-            set(replica, record, "title", value);
-            set(replica, record, "body", value);
-        }
-    }
-    sync(&mut phone, &mut laptop).unwrap();
-    Log {
-        _devices: (a, b),
-        laptop,
-        phone,
-        records,
-    }
-}
+use crate::support::{Device, assert_equal, insert, log, set, sync, sync_until, text, two};
 
 /// Decides all that fit, step by step, each step durable.
 fn decide_all(
@@ -281,4 +252,62 @@ fn a_third_side_changes_an_entry_whatever_its_id_becomes() {
         (view.entry.candidates.len(), view.entry.id),
         (3, news[0].id)
     );
+}
+
+#[test]
+fn what_a_policy_shows_is_what_is_confirmed_as_shown() {
+    // One of the two is not what Automerge picks.
+    for (policy, value) in [
+        ("\"prefer_owner\"", "of laptop"),
+        ("{ prefer_role = [\"editor\"] }", "of phone"),
+    ] {
+        let mut log = log(2);
+        let rules = format!("version = 1\n[[rule]]\npath = \"title\"\npolicy = {policy}\n");
+        log.laptop.set_rules(&Rules::read(&rules).unwrap()).unwrap();
+        log.laptop.commit_group().unwrap();
+        let filter = ConflictFilter {
+            status: Some(Status::AutoMerged),
+            ..ConflictFilter::default()
+        };
+        let (decided, skipped) = decide_all(&mut log.laptop, &filter, &BulkRule::Shown);
+        assert_eq!((decided.len(), skipped.len()), (2, 0));
+        log.laptop.set_rules(&Rules::default()).unwrap();
+        log.laptop.commit_group().unwrap();
+        for &record in &log.records {
+            let title = text(&log.laptop, record, "title");
+            assert_eq!(title, Some(string(value)), "without the rule as well");
+        }
+    }
+}
+
+#[test]
+fn other_rules_for_an_entry_that_stays_open_change_it() {
+    let mut log = log(1);
+    let mut watch = ConflictWatch::new(ConflictFilter {
+        path: Some("title".into()),
+        ..ConflictFilter::default()
+    });
+    assert_eq!(log.laptop.conflict_news(&mut watch).unwrap().len(), 1);
+    let mut hear = |replica: &mut Replica, rules: &str| {
+        replica.set_rules(&Rules::read(rules).unwrap()).unwrap();
+        replica.commit_group().unwrap();
+        let news = replica.conflict_news(&mut watch).unwrap();
+        news.into_iter().map(|one| one.what).collect::<Vec<_>>()
+    };
+    let rank = "[[rule]]\npolicy = { rank = [\"nowhere\"] }\n";
+    let changed = [ConflictChange::Changed];
+    // The values are not in the list, so the entry stays open; by which rule is news.
+    let first = format!("version = 1\n{rank}");
+    assert_eq!(hear(&mut log.laptop, &first), changed);
+    let second =
+        format!("version = 1\n[[rule]]\nkind = \"record_deleted\"\npolicy = \"latest\"\n{rank}");
+    assert_eq!(hear(&mut log.laptop, &second), changed);
+    let other = second.replace("nowhere", "elsewhere");
+    assert_eq!(hear(&mut log.laptop, &other), changed);
+    // Rules that say the same of it are none.
+    let named = other.replace("kind =", "name = \"another\"\nkind =");
+    assert_eq!(hear(&mut log.laptop, &named), []);
+    // What is picked closes it.
+    let max = "version = 1\n[[rule]]\npolicy = \"max\"\n";
+    assert_eq!(hear(&mut log.laptop, max), [ConflictChange::Closed]);
 }

@@ -1,6 +1,10 @@
 //! What is said of a field before it is edited is what happens when it is; and what the log tells of all of it.
 
-use driftless_document::{DELETED, FieldPath, FieldType, Node, RecordId, Shown, Status, Value};
+use std::collections::BTreeSet;
+
+use driftless_document::{
+    DELETED, FieldPath, FieldType, Node, Policy, RecordId, Rules, Shown, Status, Value,
+};
 use driftless_engine::{
     Commit, ConflictFilter, Decision, Deed, Edit, Fate, HotField, Insight, InsightCount, Outlook,
     Replica, Suggestion,
@@ -46,9 +50,14 @@ fn act(replica: &mut Replica, record: RecordId, deed: Deed, is_ours: bool) -> Op
     Some(replica.edit("notes", record, &[edit]).unwrap())
 }
 
-/// What happens when an outlook comes true: the status of the entry, if there is one.
-fn comes_true(outlook: Outlook) -> Option<Status> {
+/// What happens when an outlook comes true under these rules: the status of the entry, if there is one.
+fn comes_true(outlook: &Outlook, rules: Option<&Rules>) -> Option<Status> {
     let mut pair = pair();
+    if let Some(rules) = rules {
+        pair.laptop.set_rules(rules).unwrap();
+        pair.laptop.commit_group().unwrap();
+        sync(&mut pair.phone, &mut pair.laptop).unwrap();
+    }
     act(&mut pair.laptop, pair.record, outlook.ours, true).unwrap();
     act(&mut pair.phone, pair.record, outlook.theirs, false).unwrap();
     pair.laptop.commit_group().unwrap();
@@ -58,6 +67,14 @@ fn comes_true(outlook: Outlook) -> Option<Status> {
     let entries = pair.laptop.conflicts(&ConflictFilter::default()).unwrap();
     assert!(entries.len() <= 1, "{entries:?}");
     entries.first().map(|view| view.status)
+}
+
+#[track_caller]
+fn assert_comes_true(outlook: &Outlook, rules: Option<&Rules>) {
+    let status = comes_true(outlook, rules);
+    let foretold = outlook.fate.statuses();
+    let is_so = status.map_or(foretold.is_empty(), |status| foretold.contains(&status));
+    assert!(is_so, "{status:?} is not foretold: {outlook:?}");
 }
 
 #[test]
@@ -70,8 +87,8 @@ fn every_outlook_on_a_value_and_on_a_record_comes_true() {
     assert_eq!(of_value.overlaps, []);
     let outlooks: Vec<_> = [of_value.outlooks, of_record.outlooks].concat();
     assert_eq!(outlooks.len(), 9);
-    for outlook in outlooks {
-        assert_eq!(comes_true(outlook), outlook.fate.status(), "{outlook:?}");
+    for outlook in &outlooks {
+        assert_comes_true(outlook, None);
     }
     let absent = pair
         .laptop
@@ -102,6 +119,124 @@ fn afterwards_the_overlaps_of_the_field_are_told() {
     );
     let other = pair.laptop.explain("notes", pair.record, "other").unwrap();
     assert_eq!(other.overlaps, []);
+}
+
+/// Rules with one policy for fields and one for records.
+fn rules(of_fields: &str, of_records: &str) -> Rules {
+    let text = format!(
+        "version = 1\n[[rule]]\npath = \"**\"\n{of_fields}\n[[rule]]\nkind = \"record_deleted\"\n{of_records}"
+    );
+    Rules::read(&text).unwrap()
+}
+
+/// What is foretold under these rules of `title` and of the record, and whether it comes true.
+fn foretold(rules: &Rules) -> Vec<Outlook> {
+    let mut pair = pair();
+    pair.laptop.set_rules(rules).unwrap();
+    pair.laptop.commit_group().unwrap();
+    let of = |path| pair.laptop.explain("notes", pair.record, path).unwrap();
+    let outlooks = [of("title").outlooks, of(DELETED).outlooks].concat();
+    for outlook in &outlooks {
+        assert_comes_true(outlook, Some(rules));
+    }
+    outlooks
+}
+
+fn fate(outlooks: &[Outlook], ours: Deed, theirs: Deed) -> (Fate, Option<usize>) {
+    let wanted = |one: &&Outlook| (one.ours, one.theirs) == (ours, theirs);
+    let outlook = outlooks.iter().find(wanted).unwrap();
+    (outlook.fate, outlook.rule)
+}
+
+#[test]
+fn what_rules_decide_is_foretold_by_the_rules_in_force() {
+    let told = foretold(&rules("policy = \"max\"", "policy = \"edit_wins\""));
+    let decided = Fate::DecidedByPolicy;
+    assert_eq!(fate(&told, Deed::Set, Deed::Set), (decided, Some(0)));
+    // A side is empty: nothing is the greatest.
+    assert_eq!(fate(&told, Deed::Set, Deed::Unset), (Fate::Open, Some(0)));
+    assert_eq!(fate(&told, Deed::Set, Deed::SetSame), (Fate::Agreed, None));
+    assert_eq!(
+        fate(&told, Deed::Set, Deed::DeleteRecord),
+        (decided, Some(1))
+    );
+
+    let told = foretold(&rules("policy = \"latest\"", "policy = \"delete_wins\""));
+    assert_eq!(fate(&told, Deed::Set, Deed::Unset), (decided, Some(0)));
+    let deleted = fate(&told, Deed::DeleteRecord, Deed::SetOther);
+    assert_eq!(deleted, (decided, Some(1)));
+
+    // Texts are no truth values, and whether the best author is alone is not known before.
+    let told = foretold(&rules("policy = \"any_true\"", "policy = \"prefer_owner\""));
+    assert_eq!(fate(&told, Deed::Set, Deed::Set), (Fate::Open, Some(0)));
+    let deleted = fate(&told, Deed::Set, Deed::DeleteRecord);
+    assert_eq!(deleted, (Fate::PolicyOrPerson, Some(1)));
+
+    // Whether a rule matches that asks how the edits came about is not known before either.
+    let told = foretold(&rules(
+        "policy = \"max\"\nedits = { min = 3 }",
+        "policy = \"review\"",
+    ));
+    let depends = Fate::DependsOnEdits;
+    assert_eq!(fate(&told, Deed::Set, Deed::Set), (depends, None));
+    assert_eq!(
+        fate(&told, Deed::Set, Deed::DeleteRecord),
+        (Fate::Open, Some(1))
+    );
+}
+
+#[test]
+fn every_policy_does_what_is_foretold_of_it() {
+    let of_values = [
+        r#""max""#,
+        r#""min""#,
+        r#""any_true""#,
+        r#""all_true""#,
+        r#""longest""#,
+        r#"{ rank = ["x", "y"] }"#,
+        "{ rank = [1, 2] }",
+        r#"{ rank = ["p", "q"] }"#,
+    ];
+    let of_all = [
+        r#""review""#,
+        r#""first_edit""#,
+        r#""most_edits""#,
+        r#"{ prefer_role = ["viewer"] }"#,
+        r#"{ prefer_role = ["editor", "owner"] }"#,
+        r#""prefer_owner""#,
+        r#""latest""#,
+        r#"{ custom = "not installed" }"#,
+    ];
+    let of_fields = of_values.map(|policy| (policy, r#""review""#));
+    let of_both = of_all.map(|policy| (policy, policy));
+    let mut fates = BTreeSet::new();
+    for (field, record) in of_fields.into_iter().chain(of_both) {
+        let rules = rules(&format!("policy = {field}"), &format!("policy = {record}"));
+        fates.extend(foretold(&rules).iter().map(|told| told.fate.as_str()));
+    }
+    assert_eq!(fates.len(), 5, "{fates:?}");
+}
+
+#[test]
+fn afterwards_the_rule_and_what_it_shows_are_told() {
+    let mut pair = pair();
+    set(&mut pair.laptop, pair.record, "title", "x");
+    set(&mut pair.phone, pair.record, "title", "w");
+    set(&mut pair.phone, pair.record, "title", "v");
+    sync(&mut pair.phone, &mut pair.laptop).unwrap();
+    let open = pair.laptop.explain("notes", pair.record, "title").unwrap();
+    assert_eq!(open.policy, Some(Policy::Review));
+    assert_eq!(open.shown, Some(Value::String("v".into())));
+    let max = rules("policy = \"max\"", "policy = \"edit_wins\"");
+    pair.laptop.set_rules(&max).unwrap();
+    pair.laptop.commit_group().unwrap();
+    let told = pair.laptop.explain("notes", pair.record, "title").unwrap();
+    assert_eq!((told.rule, told.policy), (Some(0), Some(Policy::Max)));
+    assert_eq!(told.shown, Some(Value::String("x".into())));
+    assert_eq!(told.overlaps[0].status, Status::AutoMerged);
+    assert_eq!(told.overlaps[0].rule, Some(0));
+    let told = pair.laptop.explain("notes", pair.record, DELETED).unwrap();
+    assert_eq!(told.policy, Some(Policy::EditWins));
 }
 
 fn insight(replica: &Replica) -> Insight {
@@ -239,4 +374,40 @@ fn a_policy_is_suggested_once_people_have_decided_alike_often_enough() {
     assert_eq!(insight(&laptop).suggestions, [total]);
     sync(&mut phone, &mut laptop).unwrap();
     assert_eq!(insight(&phone), insight(&laptop));
+}
+
+/// Ten records of which both devices gave `title` a value, in the order in which the devices wrote, all decided for
+/// that of the laptop, which is the owner's; what is suggested then.
+fn suggested_for_the_owners(values: impl Fn(usize) -> [&'static str; 2]) -> Vec<&'static str> {
+    let (_a, mut laptop, _b, mut phone) = two();
+    let ids: Vec<_> = (0..10)
+        .map(|_| insert(&mut laptop, r#"{"title":"0"}"#))
+        .collect();
+    sync(&mut phone, &mut laptop).unwrap();
+    for (n, &id) in ids.iter().enumerate() {
+        let [ours, theirs] = values(n);
+        set(&mut laptop, id, "title", ours);
+        set(&mut phone, id, "title", theirs);
+    }
+    sync(&mut phone, &mut laptop).unwrap();
+    for view in laptop.conflicts(&ConflictFilter::open()).unwrap() {
+        let is_ours = |actor| view.devices[&actor].device == laptop.device();
+        let mut sides = view.entry.candidates.iter();
+        let ours = sides.position(|side| is_ours(side.actor())).unwrap();
+        laptop
+            .resolve(view.entry.id, None, &Decision::Keep(ours))
+            .unwrap();
+        laptop.commit_group().unwrap();
+    }
+    let suggestions = insight(&laptop).suggestions.into_iter();
+    suggestions.map(|suggestion| suggestion.policy).collect()
+}
+
+#[test]
+fn what_is_suggested_is_what_the_policy_of_that_name_picks() {
+    // Texts compare by code points, as `max` compares them; their lengths and their values differ without a pattern.
+    let values = |n| [["b", "a"], ["d", "cc"]][n % 2];
+    assert_eq!(suggested_for_the_owners(values), ["max"]);
+    let values = |n| [["b", "aa"], ["a", "bb"], ["cc", "b"], ["aa", "b"]][n % 4];
+    assert_eq!(suggested_for_the_owners(values), ["prefer_owner"]);
 }

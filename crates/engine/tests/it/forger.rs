@@ -122,7 +122,7 @@ pub(crate) fn put(record: &mut Record, actor: ActorId, key: &str, value: i64) ->
     let Ok(Admission::Admitted(admitted)) = record.admit(&raw, actor.device_prefix()) else {
         panic!("an honest change");
     };
-    record.apply(admitted).unwrap();
+    *record = std::mem::take(record).apply(admitted).unwrap().0;
     raw
 }
 

@@ -1,8 +1,10 @@
 //! Who is let in, and what the others are told.
 
-use driftless_protocol::Code;
+use driftless_document::{Rules, parse_record};
+use driftless_engine::{EngineError, Replica};
+use driftless_protocol::{Code, Role};
 
-use crate::support::{Device, assert_equal, insert, sync, two};
+use crate::support::{Device, assert_equal, insert, sync, text, two};
 
 #[test]
 fn a_stranger_gets_a_code_and_nothing_else() {
@@ -38,6 +40,105 @@ fn an_invite_is_used_up_after_its_uses_and_ends_at_its_time() {
         .fetch_add(60_001, std::sync::atomic::Ordering::Relaxed);
     let refused = fifth.join(&mut laptop, &late, "fifth").err().unwrap();
     assert_eq!(refused.code, Code::InviteExpired);
+}
+
+/// A device that joins the laptop's workspace with a role.
+fn joined(laptop: &mut Replica, n: u8, role: Role) -> (Device, Replica) {
+    let link = laptop
+        .invite_as(role, "ws://127.0.0.1:1", 1, 60_000)
+        .unwrap();
+    laptop.commit_group().unwrap();
+    let device = Device::new(n);
+    let replica = device.join(laptop, &link, role.as_str()).unwrap();
+    (device, replica)
+}
+
+fn refused(result: Result<impl std::fmt::Debug, EngineError>) -> (&'static str, &'static str) {
+    match result.unwrap_err() {
+        EngineError::NotAllowed { action, reason } => (action, reason),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn a_device_is_let_in_with_a_role_up_to_that_of_whoever_invites() {
+    let (_, mut laptop, _, mut phone) = two();
+    let invite = |replica: &mut Replica, role| {
+        let link = replica.invite_as(role, "ws://127.0.0.1:1", 1, 60_000);
+        replica.commit_group().unwrap();
+        link
+    };
+    let beyond = "nobody lets a device in with more rights than their own";
+    assert_eq!(
+        refused(invite(&mut phone, Role::Admin)),
+        ("inviting a device as admin", beyond)
+    );
+    let (_admins, mut admin) = joined(&mut laptop, 3, Role::Admin);
+    let owner = ("inviting a device as owner", "a workspace has one owner");
+    assert_eq!(refused(invite(&mut laptop, Role::Owner)), owner);
+    assert_eq!(refused(invite(&mut admin, Role::Owner)), owner);
+    let relay = ("inviting a device as relay", "this version has no relays");
+    assert_eq!(refused(invite(&mut laptop, Role::Relay)), relay);
+    let (_viewers, mut viewer) = joined(&mut admin, 4, Role::Viewer);
+    let other = "only the owner, admins and editors invite devices";
+    assert_eq!(
+        refused(invite(&mut viewer, Role::Viewer)),
+        ("inviting a device as viewer", other)
+    );
+    let (_seconds, second) = joined(&mut admin, 5, Role::Admin);
+    sync(&mut admin, &mut laptop).unwrap();
+    sync(&mut phone, &mut laptop).unwrap();
+    for replica in [&laptop, &phone, &admin, &second] {
+        let members = replica.status().unwrap().members.into_iter();
+        let mut roles: Vec<_> = members.map(|member| (member.role, member.name)).collect();
+        roles.sort();
+        let named = |role: Role, name: &str| (role, name.to_owned());
+        let mut expected = vec![
+            named(Role::Viewer, "viewer"),
+            named(Role::Editor, "phone"),
+            named(Role::Admin, "admin"),
+            named(Role::Admin, "admin"),
+            named(Role::Owner, "laptop"),
+        ];
+        expected.sort();
+        assert_eq!(roles, expected);
+    }
+}
+
+#[test]
+fn a_viewer_reads_and_lets_nothing_of_its_own_pass() {
+    let (_, mut laptop, ..) = two();
+    let id = insert(&mut laptop, r#"{"title":"a"}"#);
+    let (_device, mut viewer) = joined(&mut laptop, 3, Role::Viewer);
+    sync(&mut viewer, &mut laptop).unwrap();
+    assert!(text(&viewer, id, "title").is_some());
+    let reason = "this device may read, and not write";
+    let fields = parse_record(r#"{"title":"b"}"#).unwrap();
+    let inserted = viewer.insert("notes", fields);
+    assert_eq!(refused(inserted), ("writing", reason));
+    let deleted = viewer.delete("notes", id);
+    assert_eq!(refused(deleted), ("writing", reason));
+    assert!(!viewer.has_staged());
+    assert_equal(&viewer, &laptop);
+}
+
+#[test]
+fn an_admin_sets_rules_for_all_and_a_viewer_for_nobody() {
+    let (_, mut laptop, _, mut phone) = two();
+    let (_admins, mut admin) = joined(&mut laptop, 3, Role::Admin);
+    let (_viewers, mut viewer) = joined(&mut laptop, 4, Role::Viewer);
+    let rules = Rules::read("version = 1\n[[rule]]\npolicy = \"max\"").unwrap();
+    assert_eq!(refused(viewer.set_rules(&rules)).0, "setting rules");
+    assert!(admin.set_rules(&rules).unwrap());
+    admin.commit_group().unwrap();
+    sync(&mut admin, &mut laptop).unwrap();
+    sync(&mut phone, &mut laptop).unwrap();
+    sync(&mut viewer, &mut laptop).unwrap();
+    for replica in [&laptop, &phone, &viewer] {
+        let report = replica.rules();
+        assert_eq!(report.version, Some(rules.version()));
+        assert_eq!(report.set_by.unwrap().name, "admin");
+    }
 }
 
 #[test]

@@ -41,7 +41,8 @@ impl Author {
         let Ok(Admission::Admitted(admitted)) = of.admit(&raw, actor.device_prefix()) else {
             panic!("an honest change");
         };
-        let change = of.apply(admitted).unwrap();
+        let (applied, change) = std::mem::take(of).apply(admitted).unwrap();
+        *of = applied;
         let salt = [u8::try_from(10 * feed + record).unwrap(); 16];
         let item = Item {
             record: [u8::try_from(*record).unwrap(); 16],

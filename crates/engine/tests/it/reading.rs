@@ -1,40 +1,12 @@
 //! Reading the conflict log: filters, pages, members.
 
-use driftless_document::{Kind, RecordId, Status};
+use driftless_document::{FieldPath, Kind, Status, Value};
 use driftless_engine::{
-    ConflictFilter, ConflictPosition, ConflictView, Decision, Millis, Replica, came_about_ms,
+    ConflictFilter, ConflictPosition, ConflictView, ConflictWatch, Decision, Edit, Millis, Replica,
+    came_about_ms,
 };
 
-use crate::support::{Device, insert, set, sync, two};
-
-struct Log {
-    _devices: (Device, Device),
-    laptop: Replica,
-    phone: Replica,
-    records: Vec<RecordId>,
-}
-
-/// Some records of two devices, of which both gave each one's title and body another value.
-fn log(records: usize) -> Log {
-    let (a, mut laptop, b, mut phone) = two();
-    let records: Vec<_> = (0..records)
-        .map(|_| insert(&mut laptop, r#"{"title":"a","body":"b"}"#))
-        .collect();
-    sync(&mut phone, &mut laptop).unwrap();
-    for (replica, value) in [(&mut laptop, "of laptop"), (&mut phone, "of phone")] {
-        for &record in &records {
-            set(replica, record, "title", value);
-            set(replica, record, "body", value);
-        }
-    }
-    sync(&mut phone, &mut laptop).unwrap();
-    Log {
-        _devices: (a, b),
-        laptop,
-        phone,
-        records,
-    }
-}
+use crate::support::{Device, log, set, sync};
 
 fn pages(
     replica: &Replica,
@@ -152,6 +124,63 @@ fn every_condition_of_a_filter_must_hold() {
     );
     let path = Some("tit".to_owned());
     assert_eq!(count(ConflictFilter { path, ..all() }), 0);
+}
+
+#[test]
+fn the_entry_of_an_element_says_where_it_stands_now() {
+    let mut log = log(1);
+    let id = log.records[0];
+    let steps = || FieldPath::parse("steps").unwrap();
+    let edit = |replica: &mut Replica, edit: Edit| {
+        replica.edit("notes", id, &[edit]).unwrap();
+        replica.commit_group().unwrap();
+    };
+    let push = |at, values: &[i64]| Edit::InsertElements {
+        path: steps(),
+        at,
+        values: values.iter().map(|value| Value::Int(*value)).collect(),
+    };
+    edit(&mut log.laptop, push(None, &[0, 1, 2]));
+    sync(&mut log.phone, &mut log.laptop).unwrap();
+    for (replica, value) in [(&mut log.laptop, 10), (&mut log.phone, 20)] {
+        let put = Edit::PutElement {
+            path: steps(),
+            at: 1,
+            value: Value::Int(value),
+        };
+        edit(replica, put);
+    }
+    sync(&mut log.phone, &mut log.laptop).unwrap();
+    let filter = ConflictFilter {
+        kind: Some(Kind::ListElement),
+        ..ConflictFilter::default()
+    };
+    let mut watch = ConflictWatch::new(filter.clone());
+    let places = |replica: &Replica| {
+        let entry = replica.conflicts(&filter).unwrap().remove(0);
+        let page = replica.conflicts_page(&filter, None, 1).unwrap().entries;
+        let one = replica.conflict(&entry.entry.id.to_string()).unwrap();
+        assert_eq!((&page[0], &one), (&entry, &entry));
+        entry.place
+    };
+    assert_eq!(places(&log.laptop), Some(1));
+    let news = log.laptop.conflict_news(&mut watch).unwrap();
+    assert_eq!(news[0].view.as_ref().map(|view| view.place), Some(Some(1)));
+    edit(&mut log.laptop, push(Some(0), &[7, 8]));
+    assert_eq!(places(&log.laptop), Some(3));
+    // Where it stands is nothing that somebody wrote of it.
+    assert_eq!(log.laptop.conflict_news(&mut watch).unwrap(), []);
+    edit(
+        &mut log.laptop,
+        Edit::RemoveElements {
+            path: steps(),
+            at: 3,
+            count: 1,
+        },
+    );
+    assert_eq!(places(&log.laptop), None);
+    sync(&mut log.phone, &mut log.laptop).unwrap();
+    assert_eq!(places(&log.phone), None);
 }
 
 #[test]

@@ -279,6 +279,45 @@ fn a_role_claimed_inside_a_change_is_ignored() {
     assert_equal(&laptop, &phone);
 }
 
+/// Adding wins over removing, whatever rules say of all there is.
+#[test]
+fn rules_say_nothing_of_the_members_of_a_set() {
+    let (_, mut laptop, _, mut phone) = two();
+    let id = insert(&mut laptop, r#"{"title":"a note"}"#);
+    let tags = || FieldPath::parse("tags").unwrap();
+    let member = || string("urgent");
+    let add = || Edit::AddMember {
+        path: tags(),
+        member: member(),
+    };
+    let remove = || Edit::RemoveMember {
+        path: tags(),
+        member: member(),
+    };
+    laptop.edit("notes", id, &[add()]).unwrap();
+    laptop.commit_group().unwrap();
+    sync(&mut phone, &mut laptop).unwrap();
+    // The owner's is the removal; the last that is written, the adding.
+    for (replica, edits) in [(&mut laptop, [remove()]), (&mut phone, [add()])] {
+        replica.edit("notes", id, &edits).unwrap();
+        replica.commit_group().unwrap();
+    }
+    sync(&mut phone, &mut laptop).unwrap();
+    let row = laptop.get("notes", id).unwrap().unwrap();
+    assert_eq!(row.at(&tags()), Some(&Value::Set(vec![member()])));
+    let first = "version = 1\n[[rule]]\npolicy =";
+    for policy in ["\"latest\"", "\"prefer_owner\"", "{ custom = \"first\" }"] {
+        set_rules(&mut laptop, &format!("{first} {policy}"));
+        let mut customs = Customs::default();
+        customs.install("first", Arc::new(|_| Some(0)));
+        laptop.install_policies(customs);
+        let view = conflicts(&laptop).remove(0);
+        assert_eq!((view.status, view.rule), (Status::AutoMerged, None));
+        assert_eq!((view.picked, view.policy), (None, Policy::Review));
+        assert_eq!(laptop.get("notes", id).unwrap().as_ref(), Some(&row));
+    }
+}
+
 #[test]
 fn a_decision_takes_the_place_of_a_pick() {
     let (_, mut laptop, _, mut phone) = two();

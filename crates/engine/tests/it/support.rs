@@ -44,6 +44,36 @@ pub(crate) fn two() -> (Device, Replica, Device, Replica) {
     (a, laptop, b, phone)
 }
 
+/// Two devices whose edits overlap.
+pub(crate) struct Log {
+    _devices: (Device, Device),
+    pub(crate) laptop: Replica,
+    pub(crate) phone: Replica,
+    pub(crate) records: Vec<RecordId>,
+}
+
+/// Some records of two devices, of which both gave each one's title and body another value.
+pub(crate) fn log(records: usize) -> Log {
+    let (a, mut laptop, b, mut phone) = two();
+    let records: Vec<_> = (0..records)
+        .map(|_| insert(&mut laptop, r#"{"title":"a","body":"b"}"#))
+        .collect();
+    sync(&mut phone, &mut laptop).unwrap();
+    for (replica, value) in [(&mut laptop, "of laptop"), (&mut phone, "of phone")] {
+        for &record in &records {
+            set(replica, record, "title", value);
+            set(replica, record, "body", value);
+        }
+    }
+    sync(&mut phone, &mut laptop).unwrap();
+    Log {
+        _devices: (a, b),
+        laptop,
+        phone,
+        records,
+    }
+}
+
 /// Everything two equal replicas must have in common, and that each is what its journal says.
 #[track_caller]
 pub(crate) fn assert_equal(a: &Replica, b: &Replica) {

@@ -2,7 +2,8 @@
 //! and received when the person at the other end had received it.
 //!
 //! As a test it is the first part of the trace, after which both replicas must read the same as a text that is worked
-//! out from the trace alone; `DRIFTLESS_TRACE=all` types all of it, to the text that its authors ended with.
+//! out from the trace alone; `DRIFTLESS_TRACE=all` types all of it, to the text that its authors ended with, and
+//! `DRIFTLESS_TRACE=5000` so many transactions.
 //! `tests/data/README.md` says where it is from.
 
 use std::io::Read as _;
@@ -164,12 +165,12 @@ impl Typing {
 #[test]
 fn what_two_people_typed_at_once_is_what_they_read_in_the_end() {
     let trace = trace();
-    let is_whole = std::env::var_os("DRIFTLESS_TRACE").is_some_and(|value| value == "all");
-    let length = if is_whole {
-        trace.transactions.len()
-    } else {
-        TRANSACTIONS
+    let length = match std::env::var("DRIFTLESS_TRACE") {
+        Ok(all) if all == "all" => trace.transactions.len(),
+        Ok(number) => number.parse().unwrap(),
+        Err(_) => TRANSACTIONS,
     };
+    let is_whole = length == trace.transactions.len();
     let mut typing = Typing::begin();
     let mut expected = Plain::of(typing.actors());
     for transaction in &trace.transactions[..length] {

@@ -1,6 +1,9 @@
 //! Bytes to a schedule, and back.
 
-use super::{DEVICES, Fault, Jump, Manner, Packing, STEPS, Schedule, Step, StoreOfBackup, Write};
+use super::{
+    DEVICES, Fault, Jump, Manner, Packing, STEPS, Schedule, Step, StoreOfBackup, TypedEdit,
+    TypedWrite, Write,
+};
 
 /// Bytes of one step: what it is, and three arguments.
 pub(super) const STEP_BYTES: usize = 4;
@@ -15,6 +18,10 @@ pub(super) enum Kind {
     Delete,
     Restore,
     Decide,
+    Increment,
+    Text,
+    List,
+    Member,
     Commit,
     Sync,
     Cut,
@@ -42,23 +49,27 @@ pub(super) enum Kind {
 ///
 /// A kind that is added takes values from others, which changes what some kept inputs mean: then the corpus is
 /// written anew from its stories.
-pub(super) const KINDS: [(Kind, u16); 28] = [
-    (Kind::Insert, 10),
+pub(super) const KINDS: [(Kind, u16); 32] = [
+    (Kind::Insert, 8),
     (Kind::Import, 6),
-    (Kind::Set, 48),
-    (Kind::Unset, 12),
+    (Kind::Set, 32),
+    (Kind::Unset, 8),
     (Kind::Delete, 8),
     (Kind::Restore, 6),
     (Kind::Decide, 14),
+    (Kind::Increment, 6),
+    (Kind::Text, 10),
+    (Kind::List, 10),
+    (Kind::Member, 6),
     (Kind::Commit, 4),
-    (Kind::Sync, 24),
-    (Kind::Cut, 14),
-    (Kind::Connect, 14),
-    (Kind::Deliver, 22),
+    (Kind::Sync, 22),
+    (Kind::Cut, 12),
+    (Kind::Connect, 12),
+    (Kind::Deliver, 20),
     (Kind::Disconnect, 6),
     (Kind::Duplicate, 5),
     (Kind::Replay, 5),
-    (Kind::Reopen, 8),
+    (Kind::Reopen, 6),
     (Kind::Crash, 6),
     (Kind::PowerLoss, 5),
     (Kind::FailCommit, 6),
@@ -162,8 +173,12 @@ pub(super) fn step_of(kind: Kind, [a, b, c]: [u8; 3]) -> Step {
         Kind::Restore => write(Write::Restore { record }),
         Kind::Decide => write(Write::Decide {
             entry: b % NUMBERS,
-            choice: c % 4,
+            choice: c % 8,
         }),
+        Kind::Increment => write(Write::Typed(TypedWrite::increment([b, c]))),
+        Kind::Text => write(Write::Typed(TypedWrite::text([b, c]))),
+        Kind::List => write(Write::Typed(TypedWrite::list([b, c]))),
+        Kind::Member => write(Write::Typed(TypedWrite::member([b, c]))),
         Kind::Commit => Step::Commit { who },
         Kind::Sync => Step::Sync { from, to },
         Kind::Cut => Step::Cut {
@@ -340,6 +355,17 @@ fn parts_of_write(write: Write) -> (Kind, [u8; 2]) {
         Write::Delete { record } => (Kind::Delete, [record, 0]),
         Write::Restore { record } => (Kind::Restore, [record, 0]),
         Write::Decide { entry, choice } => (Kind::Decide, [entry, choice]),
+        Write::Typed(typed) => {
+            let kind = match typed.edit {
+                TypedEdit::Increment(_) => Kind::Increment,
+                TypedEdit::Splice { .. } | TypedEdit::Append(_) | TypedEdit::Replace(_) => {
+                    Kind::Text
+                }
+                TypedEdit::Add(_) | TypedEdit::Remove(_) => Kind::Member,
+                _ => Kind::List,
+            };
+            (kind, typed.arguments())
+        }
     }
 }
 

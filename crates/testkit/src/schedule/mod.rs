@@ -12,6 +12,9 @@
 mod bytes;
 mod random;
 mod story;
+mod typed;
+
+pub use typed::{TypedEdit, TypedWrite};
 
 /// Steps of one schedule, at most: it bounds the work of an input.
 pub const STEPS: usize = 100;
@@ -241,13 +244,15 @@ pub enum Write {
         /// Which.
         record: u8,
     },
-    /// A conflict is decided.
+    /// A conflict is decided, or what was decided is undone.
     Decide {
         /// Which, by its place in the log.
         entry: u8,
-        /// Which candidate; the last choice is another value.
+        /// Which candidate, below [`ANOTHER_VALUE`]; that, [`BOTH`] and the others are choices of their own.
         choice: u8,
     },
+    /// A counter, text, list or set of a record is changed.
+    Typed(TypedWrite),
 }
 
 /// What two want of a connection.
@@ -319,6 +324,25 @@ pub enum Jump {
 
 /// The choice of [`Write::Decide`] that is no candidate but another value.
 pub const ANOTHER_VALUE: u8 = 3;
+/// The choice that lets both sides stand.
+pub const BOTH: u8 = 4;
+/// The choice that acknowledges.
+pub const ACKNOWLEDGE: u8 = 5;
+/// The choice that undoes what was decided.
+pub const UNDO: u8 = 6;
+/// The choice that is a text of its own.
+pub const ANOTHER_TEXT: u8 = 7;
+/// What is put into texts: letters of one, two and four bytes, a line, and nothing.
+pub const STRINGS: [&str; 8] = [
+    "",
+    "a",
+    "b",
+    "xyz",
+    "\u{e9}",
+    "\u{1f600}!",
+    "a line\n",
+    "some more words",
+];
 /// The bit of [`Write::Set`] that puts the value inside an object.
 pub const INSIDE_OBJECT: u8 = 4;
 

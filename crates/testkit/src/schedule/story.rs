@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::{
-    ANOTHER_VALUE, COLLECTIONS, FIELDS, Fault, INSIDE_OBJECT, Jump, Manner, PLACES, Packing,
-    Schedule, Step, StoreOfBackup, Write, pick, pick_two,
+    ACKNOWLEDGE, ANOTHER_TEXT, ANOTHER_VALUE, BOTH, COLLECTIONS, FIELDS, Fault, INSIDE_OBJECT,
+    Jump, Manner, PLACES, Packing, Schedule, Step, StoreOfBackup, UNDO, Write, pick, pick_two,
 };
 
 impl fmt::Display for Schedule {
@@ -181,9 +181,14 @@ fn told_write(write: Write) -> String {
         Write::Unset { record, field: at } => format!("unsets {} of record {record}", field(at)),
         Write::Delete { record } => format!("deletes record {record}"),
         Write::Restore { record } => format!("restores record {record}"),
-        Write::Decide { entry, choice } if choice >= ANOTHER_VALUE => {
-            format!("decides conflict {entry} for another value")
-        }
+        Write::Typed(typed) => typed.told(),
+        Write::Decide { entry, choice } if choice >= ANOTHER_VALUE => match choice {
+            BOTH => format!("lets both sides of conflict {entry} stand"),
+            ACKNOWLEDGE => format!("acknowledges conflict {entry}"),
+            UNDO => format!("undoes the decision of conflict {entry}"),
+            ANOTHER_TEXT => format!("decides conflict {entry} for another text"),
+            _ => format!("decides conflict {entry} for another value"),
+        },
         Write::Decide { entry, choice } => {
             format!("decides conflict {entry} for candidate {choice}")
         }

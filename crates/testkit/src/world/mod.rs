@@ -24,6 +24,7 @@ mod judge;
 mod links;
 mod place;
 mod refusals;
+mod typed;
 mod writes;
 
 use std::collections::{BTreeSet, VecDeque};

@@ -1,10 +1,15 @@
 //! What a person does on one device.
 
-use driftless_document::{FieldPath, Kind, Node, RecordId, Value, parse_node, parse_record};
+use driftless_document::{
+    FieldPath, Kind, Node, RecordId, Value, WriteError, parse_node, parse_record, reads_as,
+};
 use driftless_engine::{ConflictFilter, Decision, Edit, EngineError, RecordKey};
 
 use super::{World, Wrong};
-use crate::schedule::{ANOTHER_VALUE, COLLECTIONS, FIELDS, INSIDE_OBJECT, Write, pick};
+use crate::schedule::{
+    ACKNOWLEDGE, ANOTHER_TEXT, ANOTHER_VALUE, BOTH, COLLECTIONS, FIELDS, INSIDE_OBJECT, UNDO,
+    Write, pick,
+};
 
 /// Rows of a large import: more than an envelope's documents are kept loaded for.
 const MANY_ROWS: usize = 70;
@@ -22,6 +27,10 @@ impl World {
             Write::Insert { collection } => self.insert(n, collection),
             Write::Import { many, value } => self.import(n, many, value),
             Write::Decide { entry, choice } => self.decide(n, entry, choice),
+            Write::Typed(typed) => match self.record_at(n, typed.record)? {
+                Some(key) => self.edit_typed(n, &key, typed),
+                None => Ok(()),
+            },
             Write::Set { record, .. }
             | Write::Unset { record, .. }
             | Write::Delete { record }
@@ -71,12 +80,22 @@ impl World {
         let Some(view) = entries.get(pick(entry, entries.len())) else {
             return Ok(());
         };
-        let decision = if choice >= ANOTHER_VALUE {
-            Decision::Merge(Node::Leaf(Value::Int(9)))
-        } else {
-            Decision::Keep(usize::from(choice))
+        let id = view.entry.id;
+        let done = match choice {
+            ACKNOWLEDGE => replica.acknowledge(id, None, "seen"),
+            UNDO => replica.undo(id, None),
+            BOTH => replica.resolve(id, None, &Decision::Both),
+            ANOTHER_VALUE => {
+                let decision = Decision::Merge(Node::Leaf(Value::Int(9)));
+                replica.resolve(id, None, &decision)
+            }
+            ANOTHER_TEXT => {
+                let decision = Decision::Merge(Node::Leaf(Value::String("decided".into())));
+                replica.resolve(id, None, &decision)
+            }
+            candidate => replica.resolve(id, None, &Decision::Keep(usize::from(candidate))),
         };
-        match replica.resolve(view.entry.id, None, &decision) {
+        match done {
             // What is staged and not in the list yet may have made it go: it is a function of the row.
             Err(EngineError::NotFound { .. }) if view.entry.kind == Kind::Integrity => Ok(()),
             done => tolerate(done.map(|_| ())),
@@ -85,10 +104,6 @@ impl World {
 
     fn edit(&mut self, n: usize, key: &RecordKey, write: Write) -> Result<(), Wrong> {
         let replica = self.places[n].live()?;
-        let path = |field: u8| {
-            FieldPath::parse(FIELDS[pick(field, FIELDS.len())])
-                .map_err(|error| Wrong::new(error.to_string()))
-        };
         let (collection, id) = (key.collection.as_str(), key.record);
         let done = match write {
             Write::Set { field, value, .. } => {
@@ -99,18 +114,24 @@ impl World {
                     parse_node(&format!(r#"{{"g":{number}}}"#))
                         .map_err(|error| Wrong::new(error.to_string()))?
                 };
-                let path = path(field)?;
+                let path = path_of(field)?;
                 replica.edit(collection, id, &[Edit::Set { path, node }])
             }
             Write::Unset { field, .. } => {
-                let path = path(field)?;
+                let path = path_of(field)?;
                 replica.edit(collection, id, &[Edit::Unset { path }])
             }
             Write::Delete { .. } => replica.delete(collection, id),
             _ => replica.restore(collection, id),
         };
-        tolerate(done.map(|_| ()))?;
-        self.read_own_write(n, key, write)
+        match done {
+            // The field is a counter, text, list or set to somebody.
+            Err(EngineError::Write(error)) if is_of_types(&error) => Ok(()),
+            done => {
+                tolerate(done.map(|_| ()))?;
+                self.read_own_write(n, key, write)
+            }
+        }
     }
 
     /// What was just written reads so, staged or not.
@@ -120,8 +141,10 @@ impl World {
         let reads_so = match write {
             _ if row.deleted => !matches!(write, Write::Restore { .. }),
             Write::Set { field, value, .. } if value & INSIDE_OBJECT == 0 => {
-                let key = FIELDS[pick(field, FIELDS.len())];
-                row.fields.get(key) == Some(&Value::Int(i64::from(value)))
+                let path = path_of(field)?;
+                let wanted = Value::Int(i64::from(value));
+                row.at(&path)
+                    .is_some_and(|stands| reads_as(stands, &wanted))
             }
             Write::Unset { field, .. } => {
                 let key = FIELDS[pick(field, FIELDS.len())];
@@ -139,13 +162,32 @@ impl World {
     }
 }
 
+fn path_of(field: u8) -> Result<FieldPath, Wrong> {
+    let path = FieldPath::parse(FIELDS[pick(field, FIELDS.len())]);
+    path.map_err(|error| Wrong::new(error.to_string()))
+}
+
+/// Whether a write is refused for what the field is.
+pub(super) fn is_of_types(error: &WriteError) -> bool {
+    matches!(
+        error,
+        WriteError::OtherType { .. }
+            | WriteError::DoesNotFit { .. }
+            | WriteError::HasNoFields { .. }
+            | WriteError::HasFields { .. }
+            | WriteError::CannotUnset { .. }
+    )
+}
+
 /// What a person can run into; anything else is wrong.
-fn tolerate(result: Result<(), EngineError>) -> Result<(), Wrong> {
+pub(super) fn tolerate(result: Result<(), EngineError>) -> Result<(), Wrong> {
     match result {
         Ok(())
         | Err(
             EngineError::Deleted { .. }
             | EngineError::ConflictClosed { .. }
+            | EngineError::ConflictOpen { .. }
+            | EngineError::BothCannotStand { .. }
             | EngineError::NoSuchCandidate { .. }
             | EngineError::DecisionDoesNotFit { .. },
         ) => Ok(()),

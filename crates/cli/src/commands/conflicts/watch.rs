@@ -5,6 +5,7 @@ use driftless::{ConflictEvent, Database};
 use super::list;
 use crate::commands::watch::until_interrupted;
 use crate::conflict_args::ConflictsWatch;
+use crate::conflict_table::field;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Output, clean};
@@ -48,7 +49,7 @@ fn in_words(event: &ConflictEvent) -> String {
         latest.map_or_else(String::new, time_text::rfc3339),
         event.id,
         conflict.status().as_str(),
-        clean(conflict.path()),
+        clean(&field(conflict)),
         clean(conflict.collection()),
         conflict.record(),
     )

@@ -6,6 +6,7 @@ mod edits;
 mod folders;
 mod links;
 mod processes;
+mod typed;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -131,7 +132,13 @@ fn copy(who: u8, with_store: bool) -> Step {
 struct Story(&'static str, usize, Vec<Step>, usize);
 
 fn all() -> Vec<Story> {
-    let parts = [edits::all(), links::all(), processes::all(), folders::all()];
+    let parts = [
+        edits::all(),
+        typed::all(),
+        links::all(),
+        processes::all(),
+        folders::all(),
+    ];
     parts.into_iter().flatten().collect()
 }
 
