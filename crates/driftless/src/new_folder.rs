@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use driftless_engine::{EngineError, Parts, Replica};
 use driftless_protocol::DeviceKey;
-use driftless_store::{FolderError, Journal, RewritableKv, StoreFolder, mark_open};
+use driftless_store::{FolderError, Journal, RewritableKv, StoreEngine, StoreFolder, mark_open};
 
 use crate::error::Error;
 use crate::keys::KeyPlace;
@@ -43,7 +43,7 @@ impl NewFolder {
         let engine = options.engine.unwrap_or_default();
         let folder = match StoreFolder::create(dir, engine) {
             Ok(folder) => folder,
-            Err(FolderError::AlreadyHoldsStore { dir }) => begun_before(&dir)?,
+            Err(FolderError::AlreadyHoldsStore { dir }) => begun_before(&dir, engine)?,
             Err(error) => return Err(error.into()),
         };
         let place = KeyPlace::of(&folder);
@@ -111,14 +111,14 @@ impl Drop for NewFolder {
     }
 }
 
-/// A folder that an earlier attempt made and did not use.
-fn begun_before(dir: &Path) -> Result<StoreFolder, Error> {
-    let folder = StoreFolder::open(dir)?;
-    if folder.journal_is_empty()? {
-        Ok(folder)
-    } else {
-        Err(Error::folder_exists(dir))
+/// A folder that an earlier attempt made and did not use: its key stays, its store may have been torn by a crash.
+fn begun_before(dir: &Path, engine: StoreEngine) -> Result<StoreFolder, Error> {
+    let mut folder = StoreFolder::open(dir)?;
+    if !folder.journal_is_empty()? {
+        return Err(Error::folder_exists(dir));
     }
+    folder.begin_anew(engine)?;
+    Ok(folder)
 }
 
 impl Inner {

@@ -37,6 +37,7 @@ use crate::{
 };
 
 const SEED: &str = "device.key";
+const SEED_NEW: &str = "device.key.new";
 const LOCK: &str = "driftless.lock";
 const JOURNAL: &str = "journal";
 const CURRENT: &str = "CURRENT";
@@ -154,12 +155,15 @@ impl StoreFolder {
         make_dir(dir)?;
         let lock = lock(dir)?;
         let journal = dir.join(JOURNAL);
-        let is_whole = exists(&dir.join(CURRENT))? && exists(&dir.join(SEED))?;
-        if is_whole || !journal_is_empty(&journal)? {
+        if !journal_is_empty(&journal)? {
             let dir = dir.to_owned();
             return Err(FolderError::AlreadyHoldsStore { dir });
         }
         remove_torn_seed(dir)?;
+        if exists(&dir.join(CURRENT))? && exists(&dir.join(SEED))? {
+            let dir = dir.to_owned();
+            return Err(FolderError::AlreadyHoldsStore { dir });
+        }
         make_dir(&journal)?;
         Journal::create(Box::new(disk_files(&journal)?))?;
         remove_stores(dir, None)?;
@@ -260,22 +264,28 @@ impl StoreFolder {
     }
 
     /// Writes the seed of the device key, readable by its owner only; durable when this returns. One that is there is never replaced.
+    ///
+    /// It has its name only when its bytes are durable: a file that is as long as a seed is one.
     pub fn write_device_seed(&self, seed: &[u8; SEED_BYTES]) -> Result<(), FolderError> {
-        let path = self.dir.join(SEED);
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        owner_only(&mut options);
-        let mut file = match options.open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                let dir = self.dir.clone();
-                return Err(FolderError::SeedExists { dir });
-            }
-            Err(source) => return Err(FolderError::Io { path, source }),
-        };
-        file.write_all(seed)
-            .and_then(|()| file.sync_all())
-            .map_err(io_at(&path))?;
+        if self.has_device_seed()? {
+            let dir = self.dir.clone();
+            return Err(FolderError::SeedExists { dir });
+        }
+        let new = self.dir.join(SEED_NEW);
+        let written = seal::remove_if_there(&new).and_then(|()| {
+            let mut options = OpenOptions::new();
+            options.write(true).create_new(true);
+            owner_only(&mut options);
+            let mut file = options.open(&new)?;
+            file.write_all(seed)?;
+            file.sync_all()?;
+            fs::rename(&new, self.dir.join(SEED))
+        });
+        if let Err(source) = written {
+            // It may hold a secret, and nobody will look for it.
+            let _ = fs::remove_file(&new);
+            return Err(FolderError::Io { path: new, source });
+        }
         sync_dir(&self.dir)
     }
 
@@ -348,6 +358,13 @@ impl StoreFolder {
     pub fn make_live(&mut self, engine: StoreEngine) -> Result<(), FolderError> {
         self.flip(engine)?;
         self.remove_leftovers()
+    }
+
+    /// Makes an empty store of this engine the live one: what a making that was interrupted left may be half of anything.
+    pub fn begin_anew(&mut self, engine: StoreEngine) -> Result<(), FolderError> {
+        let store = self.next_store()?;
+        make_dir(&store)?;
+        self.make_live(engine)
     }
 
     /// The first half of [`StoreFolder::make_live`], for somebody who has the old store open.

@@ -382,7 +382,7 @@ fn write_beside(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_folder(parent(path))
 }
 
-fn remove_if_there(path: &Path) -> io::Result<()> {
+pub(crate) fn remove_if_there(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),

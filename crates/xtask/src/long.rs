@@ -52,6 +52,15 @@ pub fn soak(root: &Path, arguments: &[&str]) -> io::Result<ExitStatus> {
         .status()
 }
 
+/// Breaks real processes: `what` is `power`, `kill` or `failing`.
+pub fn faults(root: &Path, what: &str, arguments: &[&str]) -> io::Result<ExitStatus> {
+    cargo(root)
+        .args(["run", "--release", "--locked", "-p", "driftless-faults"])
+        .args(["--bin", "faults", "--", what])
+        .args(arguments)
+        .status()
+}
+
 /// Runs one target of `fuzz/`; `arguments` are libFuzzer's.
 ///
 /// The flags of coverage are not stable: `RUSTC_BOOTSTRAP` lets a stable compiler take them.

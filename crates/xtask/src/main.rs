@@ -13,6 +13,9 @@ fn main() -> ExitCode {
         ["golden", "--check"] => run_golden(golden::Task::Check),
         ["golden", "--write"] => run_golden(golden::Task::Write),
         ["soak", "devices", rest @ ..] => finished(long::devices(&tidy::workspace_root(), rest)),
+        ["soak", what @ ("power" | "kill" | "failing"), rest @ ..] => {
+            finished(long::faults(&tidy::workspace_root(), what, rest))
+        }
         ["soak", rest @ ..] => finished(long::soak(&tidy::workspace_root(), rest)),
         ["fuzz", target, rest @ ..] => finished(long::fuzz(&tidy::workspace_root(), target, rest)),
         _ => {
@@ -20,6 +23,9 @@ fn main() -> ExitCode {
                 "usage: cargo xtask tidy | golden --check | golden --write\n       \
                  cargo xtask soak convergence|conflicts|members|world [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak devices [--minutes N | --steps N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak power --engine sled|redb [--images N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak kill --engine sled|redb [--kills N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak failing --engine sled|redb [--every N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak replay [convergence|conflicts] FILE...\n       \
                  cargo xtask fuzz TARGET [ARGUMENTS OF LIBFUZZER]"
             );

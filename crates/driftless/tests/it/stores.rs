@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use driftless::{Database, DigestReport, ErrorKind, Progress};
+use driftless::{Database, DigestReport, ErrorKind, Progress, StoreEngine};
 
 use crate::support::{created, note, opened, options, retitle, scratch};
 
@@ -238,4 +238,34 @@ async fn a_damaged_journal_is_an_error_and_the_store_beside_it_stays() {
     fs::remove_file(&segment).unwrap();
     let error = Database::open(&dir, options("d")).await.unwrap_err();
     assert_eq!(error.code(), "journal_damaged", "{error}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_making_that_was_cut_off_inside_the_store_is_finished_at_once() {
+    let folder = scratch();
+    for (engine, file) in [
+        (StoreEngine::Sled, "conf"),
+        (StoreEngine::Redb, "data.redb"),
+    ] {
+        let dir = folder.path().join(engine.name());
+        let options = options("d").with_engine(engine);
+        let database = Database::create(&dir, options.clone()).await.unwrap();
+        let device = database.device();
+        database.close().await.unwrap();
+        // Up to the first group: the journal has none, and the engine had begun to write.
+        let segment = fs::File::options()
+            .write(true)
+            .open(first_segment(&dir))
+            .unwrap();
+        segment.set_len(40).unwrap();
+        fs::remove_file(dir.join("store-1.seal")).unwrap();
+        fs::write(dir.join("store-1").join(file), vec![0xa5; 58]).unwrap();
+        let refused = Database::open(&dir, options.clone()).await.unwrap_err();
+        assert_eq!(refused.code(), "no_workspace");
+        let database = Database::create(&dir, options).await.unwrap();
+        assert_eq!(database.device(), device, "the key stays");
+        note(&database, "one").await;
+        database.close().await.unwrap();
+        opened(&dir).await.close().await.unwrap();
+    }
 }

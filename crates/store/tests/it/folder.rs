@@ -136,7 +136,7 @@ fn no_store_and_half_a_store_are_told_apart() {
 
 #[test]
 fn creating_finishes_what_a_crash_left_at_every_step() {
-    let leave: [&dyn Fn(&Path); 8] = [
+    let leave: [&dyn Fn(&Path); 10] = [
         &|_| {},
         &|dir| fs::write(dir.join("driftless.lock"), "1\n").unwrap(),
         &|dir| fs::create_dir(dir.join("journal")).unwrap(),
@@ -160,6 +160,14 @@ fn creating_finishes_what_a_crash_left_at_every_step() {
             fs::remove_file(dir.join("CURRENT")).unwrap();
             fs::write(dir.join("device.key"), b"half of a key").unwrap();
         },
+        &|dir| {
+            drop(StoreFolder::create(dir, StoreEngine::Sled).unwrap());
+            fs::write(dir.join("device.key"), b"").unwrap();
+        },
+        &|dir| {
+            drop(StoreFolder::create(dir, StoreEngine::Sled).unwrap());
+            fs::write(dir.join("device.key.new"), b"half of a key").unwrap();
+        },
     ];
     for (case, leave) in leave.into_iter().enumerate() {
         let dir = tempfile::tempdir().unwrap();
@@ -170,6 +178,7 @@ fn creating_finishes_what_a_crash_left_at_every_step() {
         drop(folder);
         let folder = StoreFolder::open(dir.path()).unwrap();
         assert_eq!(folder.device_seed().unwrap(), SEED, "case {case}");
+        assert!(!dir.path().join("device.key.new").exists(), "case {case}");
         assert!(names(folder.live_store()).is_empty(), "case {case}");
         assert_eq!(
             check_seal(folder.live_store()),

@@ -1,14 +1,16 @@
 //! Which crate depends on what: the arrows of ARCHITECTURE.md.
 
 use super::packages::{DependencyKind, Package, Packages};
-use super::{Tree, Violation};
+use super::scan::code_of;
+use super::{File, Tree, Violation};
 
 /// The crates there are: folder, package, and whether it is published.
-const CRATES: [(&str, &str, bool); 9] = [
+const CRATES: [(&str, &str, bool); 10] = [
     ("crates/cli", "driftless-cli", true),
     ("crates/document", "driftless-document", true),
     ("crates/driftless", "driftless", true),
     ("crates/engine", "driftless-engine", true),
+    ("crates/faults", "driftless-faults", false),
     ("crates/golden", "driftless-golden", false),
     ("crates/protocol", "driftless-protocol", true),
     ("crates/store", "driftless-store", true),
@@ -61,14 +63,36 @@ pub(super) fn check(packages: &Packages) -> Vec<Violation> {
     violations
 }
 
-/// Every crate takes over the lints of the workspace, which forbid unsafe code.
+/// The one crate with unsafe code, in one file: it stands in the place of functions of the C library.
+const UNSAFE: (&str, &str) = (
+    "crates/faults/",
+    "crates/faults/src/bin/faults/interpose/calls.rs",
+);
+
+/// Every crate takes over the lints of the workspace, which forbid unsafe code; the one that cannot allows it in one file.
 pub(super) fn check_manifests(tree: &Tree) -> Vec<Violation> {
+    let mut violations = check_lints(tree);
+    let allowed = tree.ending(".rs").filter(|file| {
+        let is_elsewhere = file.path.starts_with(UNSAFE.0) && file.path != UNSAFE.1;
+        is_elsewhere && code_of(&file.text).contains("unsafe_code")
+    });
+    let what = "it allows unsafe code";
+    violations.extend(allowed.map(|file| Violation::new(&file.path, 0, what)));
+    violations
+}
+
+fn check_lints(tree: &Tree) -> Vec<Violation> {
     let manifests = tree.ending("/Cargo.toml").filter(|file| {
         let own = file.path.strip_prefix("crates/");
         own.is_some_and(|path| path.matches('/').count() == 1)
     });
+    let takes_over = |file: &&File| {
+        let denies =
+            file.path.starts_with(UNSAFE.0) && file.text.contains("unsafe_code = \"deny\"");
+        denies || file.text.contains("[lints]\nworkspace = true\n")
+    };
     manifests
-        .filter(|file| !file.text.contains("[lints]\nworkspace = true\n"))
+        .filter(|file| !takes_over(file))
         .map(|file| Violation::new(&file.path, 0, "it does not take over the workspace's lints"))
         .collect()
 }
@@ -233,6 +257,27 @@ mod tests {
                 "driftless-engine: `crates/core` (published: true) is no crate of the map",
             ]
         );
+    }
+
+    #[test]
+    fn unsafe_code_is_allowed_in_one_file_only() {
+        let allow = "#![allow(\n    unsafe_code,\n    reason = \"x\"\n)]\n";
+        let manifest = "[lints.rust]\nunsafe_code = \"deny\"\n";
+        let tree = Tree::of(&[
+            ("crates/faults/Cargo.toml", manifest),
+            (UNSAFE.1, allow),
+            ("crates/faults/src/lib.rs", allow),
+        ]);
+        assert_eq!(
+            check_manifests(&tree),
+            [Violation::new(
+                "crates/faults/src/lib.rs",
+                0,
+                "it allows unsafe code"
+            )]
+        );
+        let elsewhere = Tree::of(&[("crates/a/Cargo.toml", manifest)]);
+        assert_eq!(check_manifests(&elsewhere).len(), 1);
     }
 
     #[test]
