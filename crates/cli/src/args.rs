@@ -137,7 +137,7 @@ pub(crate) enum Command {
     /// List the devices of the workspace, or remove one
     #[command(after_help = help::MEMBERS)]
     Members(WorkspaceMembers),
-    /// Look at what is held and not applied: explain, retry, adopt, export or discard it
+    /// Look at what is held and not applied: explain, adopt, export or discard it
     #[command(after_help = help::QUARANTINE)]
     Quarantine(Quarantine),
     /// Look at what no other device holds yet, or has refused

@@ -282,9 +282,10 @@ Example:
   driftless members list --dir laptop --json";
 
 pub(crate) const MEMBERS_REMOVE: &str = "\
-For the owner and admins; the owner stays, and nobody removes itself. What this device holds of the
-removed one counts for ever. What comes of it later waits in the quarantine until somebody adopts it.
-It stays readable on the removed device itself, which gets nothing new from whoever has heard of it.
+For the owner and admins; the owner stays, and nobody removes itself. What this
+device holds of the removed one counts for ever. What comes of it later waits in
+the quarantine until somebody adopts it. The removed device keeps what it has,
+and gets nothing new from whoever has heard of its removal.
 
 Example:
   driftless members remove --dir laptop tablet";
@@ -312,8 +313,9 @@ Example:
   driftless quarantine retry --dir laptop 5b1f0c…:3";
 
 pub(crate) const QUARANTINE_ADOPT: &str = "\
-For the owner and admins. What a removed device had not sent counts on every device then, for good;
-what is refused because it breaks the rules cannot be adopted. Look at it first: show, or export.
+For the owner and admins. What a removed device had not sent counts then on
+every device, for good; what breaks the rules cannot be adopted. Look at it
+first: show, or export.
 
 Examples:
   driftless quarantine adopt --dir laptop 5b1f0c…:3

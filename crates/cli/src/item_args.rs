@@ -37,9 +37,9 @@ pub(crate) enum QuarantineAction {
 
 #[derive(Debug, Args)]
 pub(crate) struct QuarantineAdopt {
-    /// The item, as in `quarantine list`
+    /// The item: its id, or the beginning of its id, a colon and its number
     #[arg(
-        value_name = "ITEM",
+        value_name = "ID",
         required_unless_present = "all",
         conflicts_with = "all"
     )]

@@ -137,7 +137,12 @@ async fn adopt(
     let mut text = format!("adopted {}", count(adopted.applied.len() as u64, "item"));
     for item in &adopted.refused {
         // Writing to a string does not fail.
-        let _ = write!(text, "\nnot applied: {} {}", item.id, clean(&sentence(item)));
+        let _ = write!(
+            text,
+            "\nnot applied: {} {}",
+            item.id,
+            clean(&sentence(item))
+        );
     }
     output.answer(
         &json!({
