@@ -7,12 +7,15 @@
 //!   [`story`] tells one.
 //! * [`schedule`] is what may happen to a few devices, as data; [`world`] carries one out on real replicas, heals,
 //!   and checks. [`device`] and [`wire`] are what a world is made of.
+//! * [`mutations`] are altered inputs of every kind that comes from outside, and what must hold of each.
+//! * [`targets`] are the bodies of the fuzz targets, and their kept inputs.
 //! * [`shrink`] makes a failing plan or schedule smaller.
 
 pub mod device;
 pub mod differential;
 pub mod histories;
 pub mod known;
+pub mod mutations;
 pub mod oracle;
 pub mod past;
 pub mod plain;
@@ -21,6 +24,7 @@ pub mod schedule;
 pub mod sequence;
 pub mod shrink;
 pub mod story;
+pub mod targets;
 pub mod view;
 pub mod wire;
 pub mod world;

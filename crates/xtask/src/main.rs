@@ -18,9 +18,9 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: cargo xtask tidy | golden --check | golden --write\n       \
-                 cargo xtask soak convergence|conflicts [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak [convergence|conflicts|mutations|parsers] [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak devices [--minutes N | --steps N] [--seed S] [--commit ID]\n       \
-                 cargo xtask soak replay [convergence|conflicts] FILE...\n       \
+                 cargo xtask soak replay [TARGET] FILE...\n       \
                  cargo xtask fuzz TARGET [ARGUMENTS OF LIBFUZZER]"
             );
             ExitCode::from(2)

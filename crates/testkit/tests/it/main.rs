@@ -5,5 +5,7 @@ mod convergence;
 mod history;
 mod kept_histories;
 mod laws;
+mod mutations;
 mod schedules;
 mod stories;
+mod targets;
