@@ -114,6 +114,9 @@ impl Change {
 
     /// Gives operations inside texts and lists their keys, where their genesis actors are known.
     pub(crate) fn name_objects(&mut self, keys: &BTreeMap<ActorId, &String>) {
+        if keys.is_empty() {
+            return;
+        }
         for operation in &mut self.operations {
             let key = genesis::named(&operation.key).and_then(|actor| keys.get(&actor));
             if let Some(key) = key {
@@ -151,7 +154,17 @@ impl Change {
 
     /// The change's own chunk, without the genesis changes it brings along.
     pub(crate) fn encode(&self) -> automerge::Change {
-        let operations = self.operations.iter().map(encode_operation).collect();
+        // Steps inside one text stand together: what its key stands for is worked out once.
+        let mut last = None::<(&str, OpId)>;
+        let operations = self.operations.iter().map(|operation| {
+            let object = is_inside(operation).then(|| match last {
+                Some((key, object)) if key == operation.key => object,
+                _ => genesis::operation(&operation.key),
+            });
+            last = object.map(|object| (&*operation.key, object)).or(last);
+            encode_operation(operation, object.as_ref())
+        });
+        let operations = operations.collect();
         automerge::Change::from(legacy::Change {
             operations,
             actor_id: automerge::ActorId::from(self.actor.0),
@@ -174,18 +187,27 @@ impl Change {
     }
 }
 
-fn encode_operation(operation: &Operation) -> legacy::Op {
+/// Whether it is a step inside a text or list.
+fn is_inside(operation: &Operation) -> bool {
+    !matches!(
+        operation.action,
+        Action::Put(_) | Action::Delete | Action::Increment(_)
+    )
+}
+
+/// `object` is the text or list that it is a step in.
+fn encode_operation(operation: &Operation, object: Option<&OpId>) -> legacy::Op {
     let element = |id: &OpId| legacy::Key::Seq(legacy::ElementId::Id(encode_id(id)));
-    let (inside, key) = match &operation.action {
+    let key = match &operation.action {
         Action::Put(_) | Action::Delete | Action::Increment(_) => {
-            (false, legacy::Key::Map(operation.key.as_str().into()))
+            legacy::Key::Map(operation.key.as_str().into())
         }
-        Action::Insert { after: None, .. } => (true, legacy::Key::Seq(legacy::ElementId::Head)),
+        Action::Insert { after: None, .. } => legacy::Key::Seq(legacy::ElementId::Head),
         Action::Insert {
             after: Some(id), ..
-        } => (true, element(id)),
+        } => element(id),
         Action::PutElement { element: id, .. } | Action::DeleteElement { element: id } => {
-            (true, element(id))
+            element(id)
         }
     };
     legacy::Op {
@@ -196,10 +218,9 @@ fn encode_operation(operation: &Operation) -> legacy::Op {
             Action::Delete | Action::DeleteElement { .. } => legacy::OpType::Delete,
             Action::Increment(by) => legacy::OpType::Increment(*by),
         },
-        obj: if inside {
-            legacy::ObjectId::Id(encode_id(&genesis::operation(&operation.key)))
-        } else {
-            legacy::ObjectId::Root
+        obj: match object {
+            Some(object) => legacy::ObjectId::Id(encode_id(object)),
+            None => legacy::ObjectId::Root,
         },
         key,
         pred: operation

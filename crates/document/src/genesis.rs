@@ -89,19 +89,27 @@ pub(crate) fn actor(key: &str) -> ActorId {
 
 /// What stands for the key of a text or list where only its operation is known: no field's key begins so.
 pub(crate) fn nameless(object: &legacy::OpId) -> Option<String> {
-    let actor = actor_of(object.actor())?;
-    (object.counter() == 1).then(|| format!("#{actor}"))
+    let actor = actor_of(object.actor()).filter(|_| object.counter() == 1)?;
+    // Each step inside a text has one, so it is not left to formatting.
+    let digits = actor.0.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.map(|digit| char::from(HEX[usize::from(digit)]));
+    Some(std::iter::once('#').chain(digits).collect())
 }
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// The actor that a [`nameless`] key says.
 pub(crate) fn named(key: &str) -> Option<ActorId> {
     let hex = key.strip_prefix('#')?;
-    if hex.len() != 32 || !hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
-        return None;
-    }
+    let digits: &[u8; 32] = hex.as_bytes().try_into().ok()?;
     let mut bytes = [0; 16];
-    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks(2)) {
-        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    for (n, digit) in digits.iter().enumerate() {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        bytes[n / 2] = bytes[n / 2] << 4 | value;
     }
     Some(ActorId(bytes))
 }

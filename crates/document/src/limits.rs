@@ -12,6 +12,12 @@ pub const CHANGE_OPERATIONS: usize = 100_000;
 pub const CHANGE_REPLACED: usize = 200_000;
 /// Bytes of the keys of a change's operations, counted once for each: honest keys stand in it once or twice.
 pub const CHANGE_KEY_BYTES: usize = 2 * CHANGE_BYTES;
+/// Operations of one change that write something, beside [`CHANGE_WRITES_PER_BYTE`] for each of its bytes. What is
+/// written has a key or a value, which takes bytes; only equal elements of a list, and steps that undo each other,
+/// take none. Deletes are no part of it: what they remove was written once, and is removed once.
+pub const CHANGE_WRITES: usize = 4_096;
+/// See [`CHANGE_WRITES`]: a character of a text takes one byte or more.
+pub const CHANGE_WRITES_PER_BYTE: usize = 2;
 /// Hashes a change may depend on: heads of a record that many devices edited apart.
 pub const CHANGE_DEPS: usize = 1_024;
 /// Actors a change may name.

@@ -1,7 +1,8 @@
 //! What is looked at in a raw change before any parser sees it.
 //!
-//! The chunk's frame, its length against the limit, and the counts of its run-length codes: a hundred bytes
-//! can claim a million operations, or one long key a million times. Everything else is left to the parser.
+//! The chunk's frame, its length against the limit, its actors, which columns there are, and the counts of their
+//! run-length codes: a hundred bytes can claim a million operations, or one long key a million times. Everything else
+//! is left to the parser.
 
 use crate::admission::Refusal;
 use crate::limits;
@@ -17,12 +18,35 @@ const HEADER_BYTES: usize = 9;
 const KEYS: u64 = 1 << 4 | 5;
 const ACTIONS: u64 = 4 << 4 | 2;
 const REPLACED: u64 = 7 << 4;
+/// The action of an operation that deletes.
+const DELETE: u64 = 3;
+
+/// All columns that the operations of Driftless need: objects, keys, insertions, actions, values, replaced operations.
+const COLUMNS: [u64; 12] = [1, 2, 17, 19, KEYS, 52, ACTIONS, 86, 87, REPLACED, 113, 115];
+/// Those of marks: how they grow, and their names.
+const MARKS: [u64; 2] = [9 << 4 | 4, 10 << 4 | 5];
+/// Bytes of an actor's id. Every operation that names one has a copy, so a long one would be copied without end.
+const ACTOR_BYTES: usize = 16;
 
 /// Checks that `raw` is exactly one raw change chunk within the limits.
 pub(crate) fn check(raw: &[u8]) -> Result<(), Refusal> {
-    let body = body(raw)?;
-    let counts = Counts::of(body).ok_or(Refusal::NotAChange)?;
+    let layout = Layout::of(body(raw)?).ok_or(Refusal::NotAChange)?;
+    let foreign = |what| Err(Refusal::Foreign { what });
+    if !layout.actors_have_16_bytes {
+        return foreign("an actor id that has not 16 bytes");
+    }
+    for (column, _) in &layout.columns {
+        if MARKS.contains(column) {
+            return foreign("a mark");
+        }
+        if !COLUMNS.contains(column) {
+            return foreign("a column that no Driftless writes");
+        }
+    }
+    let counts = Counts::of(&layout).ok_or(Refusal::NotAChange)?;
     let counts = [
+        ("dependencies", layout.deps, limits::CHANGE_DEPS),
+        ("actors", layout.actors, limits::CHANGE_ACTORS),
         ("operations", counts.operations, limits::CHANGE_OPERATIONS),
         (
             "replaced operations",
@@ -30,6 +54,11 @@ pub(crate) fn check(raw: &[u8]) -> Result<(), Refusal> {
             limits::CHANGE_REPLACED,
         ),
         ("bytes of keys", counts.key_bytes, limits::CHANGE_KEY_BYTES),
+        (
+            "writing operations in its few bytes",
+            counts.writing,
+            limits::CHANGE_WRITES + limits::CHANGE_WRITES_PER_BYTE * raw.len(),
+        ),
     ];
     for (what, count, limit) in counts {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
@@ -70,8 +99,11 @@ pub(crate) fn chunk_length(bytes: &[u8]) -> Option<usize> {
 
 /// The key of a change that has one operation at the root, without reading anything else of it.
 pub(crate) fn only_key(raw: &[u8]) -> Option<String> {
-    let columns = columns(body(raw).ok()?)?;
-    let (_, keys) = columns.into_iter().find(|(column, _)| *column == KEYS)?;
+    let layout = Layout::of(body(raw).ok()?)?;
+    let (_, keys) = layout
+        .columns
+        .into_iter()
+        .find(|(column, _)| *column == KEYS)?;
     let mut runs = Reader(keys);
     let (1 | -1) = runs.signed()? else {
         return None;
@@ -84,17 +116,25 @@ pub(crate) fn only_key(raw: &[u8]) -> Option<String> {
 #[derive(Default)]
 struct Counts {
     operations: u64,
+    /// Those that are not deletes.
+    writing: u64,
     replaced: u64,
     key_bytes: u64,
 }
 
 impl Counts {
-    /// Reads the body up to its columns, and their runs.
-    fn of(body: &[u8]) -> Option<Self> {
+    /// Reads the runs of the columns.
+    fn of(layout: &Layout<'_>) -> Option<Self> {
         let mut counts = Self::default();
-        for (column, bytes) in columns(body)? {
+        for (column, bytes) in &layout.columns {
             let runs = Reader(bytes);
-            let (count, weight): (_, fn(&mut Reader<'_>) -> Option<u64>) = match column {
+            if *column == ACTIONS {
+                let writing = total(Reader(bytes), true, |runs| {
+                    runs.unsigned().map(|action| u64::from(action != DELETE))
+                });
+                counts.writing = counts.writing.saturating_add(writing?);
+            }
+            let (count, weight): (_, fn(&mut Reader<'_>) -> Option<u64>) = match *column {
                 ACTIONS => (&mut counts.operations, |runs| runs.unsigned().map(|_| 1)),
                 REPLACED => (&mut counts.replaced, |runs| runs.unsigned()),
                 KEYS => (&mut counts.key_bytes, |runs| {
@@ -102,33 +142,50 @@ impl Counts {
                 }),
                 _ => continue,
             };
-            *count = count.saturating_add(total(runs, column == ACTIONS, weight)?);
+            *count = count.saturating_add(total(runs, *column == ACTIONS, weight)?);
         }
         Some(counts)
     }
 }
 
-/// The columns of a change's body, each with its specification.
-fn columns(body: &[u8]) -> Option<Vec<(u64, &[u8])>> {
-    let mut reader = Reader(body);
-    let deps = reader.unsigned()?;
-    reader.take(deps.checked_mul(32)?)?;
-    reader.prefixed()?; // actor
-    for _ in ["sequence number", "first operation", "time"] {
-        reader.number()?;
+/// What stands in a change's body before and behind its operations.
+struct Layout<'a> {
+    deps: u64,
+    /// Its own and those it names.
+    actors: u64,
+    actors_have_16_bytes: bool,
+    /// Each with its specification.
+    columns: Vec<(u64, &'a [u8])>,
+}
+
+impl<'a> Layout<'a> {
+    fn of(body: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader(body);
+        let deps = reader.unsigned()?;
+        reader.take(deps.checked_mul(32)?)?;
+        let mut actors_have_16_bytes = reader.prefixed()?.len() == ACTOR_BYTES;
+        for _ in ["sequence number", "first operation", "time"] {
+            reader.number()?;
+        }
+        reader.prefixed()?; // message
+        let others = reader.unsigned()?;
+        for _ in 0..others {
+            actors_have_16_bytes &= reader.prefixed()?.len() == ACTOR_BYTES;
+        }
+        let mut lengths = Vec::new();
+        for _ in 0..reader.unsigned()? {
+            lengths.push((reader.unsigned()?, reader.unsigned()?));
+        }
+        let columns = lengths
+            .into_iter()
+            .map(|(column, length)| Some((column, reader.take(length)?)));
+        Some(Self {
+            deps,
+            actors: others + 1,
+            actors_have_16_bytes,
+            columns: columns.collect::<Option<_>>()?,
+        })
     }
-    reader.prefixed()?; // message
-    for _ in 0..reader.unsigned()? {
-        reader.prefixed()?; // another actor
-    }
-    let mut lengths = Vec::new();
-    for _ in 0..reader.unsigned()? {
-        lengths.push((reader.unsigned()?, reader.unsigned()?));
-    }
-    lengths
-        .into_iter()
-        .map(|(column, length)| Some((column, reader.take(length)?)))
-        .collect()
 }
 
 /// The weights of all items of a run-length column: a run has one value, a literal one each, a null run none.

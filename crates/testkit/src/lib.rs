@@ -9,6 +9,8 @@
 //!   and checks. [`world::simulate`] lets everything fail instead, at random, in a time of its own. [`device`], its
 //!   disk's [`ills`] and [`wire`] are what a world is made of.
 //! * [`members`] are random histories of devices that are removed, adopted and let back in, against an oracle of theirs.
+//! * [`mutations`] are altered inputs of every kind that comes from outside, and what must hold of each.
+//! * [`targets`] are the bodies of the fuzz targets, and their kept inputs.
 //! * [`shrink`] makes a failing plan or schedule smaller.
 
 pub mod device;
@@ -17,6 +19,7 @@ pub mod histories;
 pub mod ills;
 pub mod known;
 pub mod members;
+pub mod mutations;
 pub mod oracle;
 pub mod past;
 pub mod plain;
@@ -25,6 +28,7 @@ pub mod schedule;
 pub mod sequence;
 pub mod shrink;
 pub mod story;
+pub mod targets;
 pub mod view;
 pub mod wire;
 pub mod world;

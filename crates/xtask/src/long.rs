@@ -13,6 +13,9 @@ const COVERAGE: &str = "--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table";
 
+/// Where soaks add their lines and failures; the file of kept inputs that a line names lies in the temporary folder.
+const LEDGER: &str = "target/soak-ledger.md";
+
 /// The test that is the session of three devices.
 const SESSION: &str = "devices::a_session_of_random_edits_on_three_devices_ends_equal";
 
@@ -45,11 +48,16 @@ pub fn devices(root: &Path, arguments: &[&str]) -> io::Result<ExitStatus> {
 
 /// Carries out `soak` of the testkit with these arguments.
 pub fn soak(root: &Path, arguments: &[&str]) -> io::Result<ExitStatus> {
-    cargo(root)
+    let mut command = cargo(root);
+    command
         .args(["run", "--release", "--locked", "-p", "driftless-testkit"])
         .args(["--bin", "soak", "--"])
-        .args(arguments)
-        .status()
+        .args(arguments);
+    // A replay says nothing that would stand in a ledger.
+    if arguments.first() != Some(&"replay") && !arguments.contains(&"--ledger") {
+        command.arg("--ledger").arg(root.join(LEDGER));
+    }
+    command.status()
 }
 
 /// Breaks real processes: `what` is `power`, `kill` or `failing`.

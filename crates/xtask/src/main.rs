@@ -21,12 +21,12 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: cargo xtask tidy | golden --check | golden --write\n       \
-                 cargo xtask soak convergence|conflicts|members|world [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak [convergence|conflicts|members|mutations|parsers|world] [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak devices [--minutes N | --steps N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak power --engine sled|redb [--images N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak kill --engine sled|redb [--kills N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak failing --engine sled|redb [--every N] [--seed S] [--commit ID]\n       \
-                 cargo xtask soak replay [convergence|conflicts] FILE...\n       \
+                 cargo xtask soak replay [TARGET] FILE...\n       \
                  cargo xtask fuzz TARGET [ARGUMENTS OF LIBFUZZER]"
             );
             ExitCode::from(2)

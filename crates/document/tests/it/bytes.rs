@@ -1,6 +1,6 @@
 //! The hash of a raw change, and the frame around it.
 
-use driftless_document::{ChangeHash, Record, Refusal, Value, change_hash, limits};
+use driftless_document::{ChangeHash, Intent, Record, Refusal, Value, change_hash, limits};
 
 use crate::support::{actor, edit, encoded, expanded, fix_checksum, put, refusal, text};
 
@@ -168,6 +168,85 @@ fn a_few_bytes_do_not_make_millions_of_replaced_operations() {
     );
     let endless = run_length(100_000, "a", 1 << 62);
     assert_eq!(refusal(&record, &endless), expected(usize::MAX));
+}
+
+#[test]
+fn a_few_bytes_do_not_write_a_hundred_thousand_times() {
+    let raw = run_length(100_000, "a", 0);
+    let expected = Refusal::OverLimit {
+        what: "writing operations in its few bytes",
+        count: 100_000,
+        limit: limits::CHANGE_WRITES + limits::CHANGE_WRITES_PER_BYTE * raw.len(),
+    };
+    assert_eq!(refusal(&Record::new(), &raw), expected);
+}
+
+#[test]
+fn equal_elements_and_the_delete_of_a_long_text_take_few_bytes_and_are_admitted() {
+    let mut record = Record::new();
+    let equal = Intent::InsertElements {
+        path: "items".into(),
+        at: None,
+        values: vec![Value::Null; 4_000],
+    };
+    let raw = edit(&mut record, actor(1), &[equal]);
+    assert!(raw.len() < 400);
+    let paste = Intent::AppendText {
+        path: "notes".into(),
+        text: "abc ".repeat(15_000),
+    };
+    edit(&mut record, actor(1), &[paste]);
+    let cut = Intent::Splice {
+        path: "notes".into(),
+        at: 0,
+        delete: 60_000,
+        insert: String::new(),
+    };
+    let raw = edit(&mut record, actor(1), &[cut]);
+    assert!(raw.len() < 200);
+}
+
+/// The change with these columns, all 128 or more, behind an honest head, and with these other actors.
+fn made(columns: &[(u8, &[u8])], others: &[&[u8]]) -> Vec<u8> {
+    let mut body = vec![0, 16];
+    body.extend(actor(1).0);
+    body.extend([1, 1, 0, 0, u8::try_from(others.len()).unwrap()]);
+    for other in others {
+        body.push(u8::try_from(other.len()).unwrap());
+        body.extend(*other);
+    }
+    body.push(u8::try_from(columns.len()).unwrap());
+    for (column, data) in columns {
+        body.extend([*column | 0x80, 1]);
+        body.push(u8::try_from(data.len()).unwrap());
+    }
+    for (_, data) in columns {
+        body.extend(*data);
+    }
+    let mut raw = vec![0x85, 0x6f, 0x4a, 0x83, 0, 0, 0, 0, 1];
+    raw.push(u8::try_from(body.len()).unwrap());
+    raw.extend(body);
+    fix_checksum(&mut raw);
+    raw
+}
+
+#[test]
+fn columns_and_actors_that_no_driftless_writes_are_refused_before_anything_is_parsed() {
+    let foreign = |raw: &[u8]| match refusal(&Record::new(), raw) {
+        Refusal::Foreign { what } => what,
+        other => panic!("refused otherwise: {other}"),
+    };
+    // Marks grow (148) and have names (165); all other columns are below 128.
+    assert_eq!(foreign(&made(&[(148, &[1])], &[])), "a mark");
+    assert_eq!(foreign(&made(&[(165, &[1])], &[])), "a mark");
+    assert_eq!(
+        foreign(&made(&[(135, &[1])], &[])),
+        "a column that no Driftless writes"
+    );
+    for other in [&[][..], &[7; 15], &[7; 17]] {
+        let expected = "an actor id that has not 16 bytes";
+        assert_eq!(foreign(&made(&[], &[other])), expected);
+    }
 }
 
 #[test]

@@ -51,8 +51,9 @@ const COLUMNS: usize = 16;
 const VERSION: u8 = 1;
 /// How hard zstd tries: history is packed once, in the background, and read often.
 const LEVEL: i32 = 12;
-/// Bytes a column may have; no segment is larger.
-const COLUMN_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes that the columns of a segment may have together: the greatest segment, as it stands. Columns are in memory
+/// at once, and a few bytes of zstd say any number of equal ones.
+const BYTES_MAX: usize = 33 * 1024 * 1024;
 
 /// Columns being written.
 #[derive(Default)]
@@ -104,8 +105,10 @@ impl Reader {
             return None;
         }
         let mut columns = Vec::with_capacity(COLUMNS);
+        let mut left = BYTES_MAX;
         for _ in 0..COLUMNS {
-            let length = take_length(&mut rest).filter(|length| *length <= COLUMN_BYTES_MAX)?;
+            let length = take_length(&mut rest)?;
+            left = left.checked_sub(length)?;
             let packed_length = take_length(&mut rest)?;
             let (packed, after) = rest.split_at_checked(packed_length)?;
             rest = after;
@@ -237,6 +240,19 @@ mod tests {
         assert_eq!(take_number(&mut eleven), None);
         let mut too_large = &[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2][..];
         assert_eq!(take_number(&mut too_large), None);
+    }
+
+    #[test]
+    fn columns_that_are_too_much_together_are_refused() {
+        let with = |columns: &[Column]| {
+            let mut writer = Writer::default();
+            for column in columns {
+                writer.bytes(*column, &vec![0; BYTES_MAX / 2]);
+            }
+            Reader::of(&writer.finish()).is_some()
+        };
+        assert!(with(&[Column::Raw, Column::Text]));
+        assert!(!with(&[Column::Raw, Column::Text, Column::Key]));
     }
 
     #[test]

@@ -16,6 +16,11 @@ const OTHER_MEMBERSHIP: u64 = 2;
 /// A predecessor is given.
 const HAS_PREDECESSOR: u64 = 4;
 
+/// Operations that a change taken apart has, beside [`OPERATIONS_PER_BYTE`] for each of its bytes, at most. A few bytes
+/// of run-length codes say a hundred thousand; in columns each takes bytes of its own.
+const OPERATIONS: usize = 256;
+const OPERATIONS_PER_BYTE: usize = 2;
+
 /// An envelope of which all that is left out will follow again.
 pub(super) struct Parts<'a> {
     envelope: &'a Envelope,
@@ -55,7 +60,8 @@ fn changes_of(item: &Item, payload: &ItemPayload, feed: FeedId) -> Option<Vec<Ch
     let mut changes = Vec::with_capacity(payload.changes.len());
     for (raw, seq) in payload.changes.iter().zip(item.first_seq..) {
         let change = Change::from_raw(raw)?;
-        if change.actor.0 != item.actor || change.seq != seq {
+        let is_long = change.operations.len() > OPERATIONS + OPERATIONS_PER_BYTE * raw.len();
+        if change.actor.0 != item.actor || change.seq != seq || is_long {
             return None;
         }
         changes.push(change);

@@ -6,6 +6,8 @@ mod history;
 mod kept_histories;
 mod laws;
 mod members;
+mod mutations;
 mod schedules;
 mod stories;
+mod targets;
 mod worlds;

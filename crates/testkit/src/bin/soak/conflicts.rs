@@ -42,13 +42,13 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
     if cases >= MANY && !missing.is_empty() {
         return Err(format!("hardly reached: {}", missing.join(", ")));
     }
-    println!(
+    options.ledger(&format!(
         "| `soak conflicts --seed {} --cases {cases}` | {} | {cases} | {} | {}; {records} on real records too; no failure |",
         options.seed,
         options.commit,
         cpu_text(),
         all.in_short(),
-    );
+    ));
     Ok(())
 }
 

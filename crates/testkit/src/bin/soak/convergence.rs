@@ -20,12 +20,12 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
             Err(failure) => Err(report(&format!("convergence-{seed}"), &schedule, &failure)),
         }
     })?;
-    println!(
+    options.ledger(&format!(
         "| `soak convergence --seed {} --cases {cases}` | {} | {cases} | {} | {changes} changes, {frames} frames; no failure |",
         options.seed,
         options.commit,
         cpu_text()
-    );
+    ));
     Ok(())
 }
 

@@ -1,5 +1,8 @@
-//! How long a soak runs, and what it is called.
+//! How long a soak runs, what it is called, and where its line goes.
 
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
@@ -10,22 +13,26 @@ use crate::USAGE;
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
 /// What was asked for.
+#[derive(Clone)]
 pub(crate) struct Options {
-    minutes: Option<u64>,
+    time: Option<Duration>,
     cases: Option<u64>,
     /// What the seeds begin at.
     pub(crate) seed: u64,
     /// What the ledger is to name.
     pub(crate) commit: String,
+    /// The file that lines and failures are added to.
+    ledger: Option<PathBuf>,
 }
 
 impl Options {
     pub(crate) fn of(arguments: &[String]) -> Result<Self, String> {
         let mut options = Self {
-            minutes: None,
+            time: None,
             cases: None,
             seed: 1,
             commit: "(not given)".to_owned(),
+            ledger: None,
         };
         for pair in arguments.chunks(2) {
             let [name, value] = pair else {
@@ -36,17 +43,39 @@ impl Options {
                 parsed.map_err(|_| format!("`{name} {value}`: that is no number\n{USAGE}"))
             };
             match name.as_str() {
-                "--minutes" => options.minutes = Some(number()?),
+                "--minutes" => options.time = Some(Duration::from_secs(number()? * 60)),
                 "--cases" => options.cases = Some(number()?),
                 "--seed" => options.seed = number()?,
                 "--commit" => options.commit.clone_from(value),
+                "--ledger" => options.ledger = Some(PathBuf::from(value)),
                 _ => return Err(format!("`{name}` is unknown\n{USAGE}")),
             }
         }
-        if options.minutes.is_none() && options.cases.is_none() {
-            options.minutes = Some(1);
+        if options.time.is_none() && options.cases.is_none() {
+            options.time = Some(Duration::from_secs(60));
         }
         Ok(options)
+    }
+
+    /// The same with so many hundredths of the time, or of the cases.
+    pub(crate) fn share(&self, hundredths: u32) -> Self {
+        Self {
+            time: self.time.map(|time| time * hundredths / 100),
+            cases: self.cases.map(|n| (n * u64::from(hundredths) / 100).max(1)),
+            ..self.clone()
+        }
+    }
+
+    /// Prints a line for the ledger, and adds it to the file that was named for it.
+    pub(crate) fn ledger(&self, line: &str) {
+        println!("{line}");
+        let Some(path) = &self.ledger else {
+            return;
+        };
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        if let Err(error) = file.and_then(|mut file| writeln!(file, "{line}")) {
+            eprintln!("{}: {error}", path.display());
+        }
     }
 
     /// Calls `case` with one seed after the other until the time or the cases are over; how many there were.
@@ -57,12 +86,9 @@ impl Options {
     ) -> Result<u64, E> {
         let begun = Instant::now();
         let mut told = begun;
-        let time = self
-            .minutes
-            .map(|minutes| Duration::from_secs(minutes * 60));
         let mut cases = 0_u64;
         loop {
-            let is_late = time.is_some_and(|time| begun.elapsed() >= time);
+            let is_late = self.time.is_some_and(|time| begun.elapsed() >= time);
             if is_late || self.cases.is_some_and(|most| cases >= most) {
                 return Ok(cases);
             }
@@ -76,9 +102,16 @@ impl Options {
     }
 }
 
-/// Seconds of CPU this process has had.
-pub(crate) fn cpu_seconds() -> i64 {
-    clock_gettime(ClockId::ProcessCPUTime).tv_sec
+/// CPU time this process has had.
+pub(crate) fn cpu_time() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Seconds of it.
+pub(crate) fn cpu_seconds() -> u64 {
+    cpu_time().as_secs()
 }
 
 pub(crate) fn cpu_text() -> String {

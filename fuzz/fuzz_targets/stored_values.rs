@@ -1,0 +1,22 @@
+//! Damage of what a device has stored, behind right checksums, is an error and nothing worse.
+//!
+//! The first byte says what it is.
+
+#![no_main]
+
+use driftless_testkit::targets::Target;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(
+    init: {
+        // The hook of libFuzzer aborts where something panics; some panics are caught, and are no failure.
+        let _ = std::panic::take_hook();
+    },
+    |bytes: &[u8]| {
+        let target = Target::named("stored_values").expect("the target is listed");
+        if let Err(why) = target.run(bytes) {
+            eprintln!("{why}");
+            std::process::abort();
+        }
+    }
+);
