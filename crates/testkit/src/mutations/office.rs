@@ -8,6 +8,7 @@ use driftless_engine::{Edit, JoinOutput, Joiner, Replica, SessionOutput, Side, W
 use driftless_protocol::{DeviceKey, InviteLink};
 
 use crate::device::{Device, START_MS};
+use crate::ills::Ills;
 use crate::wire::{DIALER, LISTENER, Link, start_of, sync};
 
 /// The collection all write to.
@@ -187,6 +188,7 @@ pub(super) fn copy(device: &Device) -> Device {
         seed: device.seed,
         clock: device.clock.clone(),
         processes: Arc::clone(&device.processes),
+        ills: Ills::default(),
     }
 }
 

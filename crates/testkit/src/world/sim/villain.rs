@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use driftless_document::{ActorId, Admission, Intent, Record, Value, change_hash};
+use driftless_document::{ActorId, Intent, Record, Value, change_hash};
 use driftless_engine::{Replica, SessionOutput, Side, Wishes};
 use driftless_protocol::{
     Agreed, Body, DeviceKey, Domain, Envelope, FeedId, Group, Hash, HeaderDraft, Hello, Item,
