@@ -158,7 +158,7 @@ fn what_does_not_fit_is_refused_with_the_field_and_nothing_is_written() {
     let world = World::new();
     let (laptop, id) = typed(&world);
     let before = laptop.json(["get", "c", &id]);
-    let refusals: [(&[&str], &str, &str); 20] = [
+    let refusals: [(&[&str], &str, &str); 16] = [
         (&["increment", "c", &id, "views=1.5"], "usage", "`views`"),
         (&["increment", "c", &id, "views=++1"], "usage", "`views`"),
         (
@@ -196,26 +196,6 @@ fn what_does_not_fit_is_refused_with_the_field_and_nothing_is_written() {
             "out_of_range",
             "`steps`",
         ),
-        (
-            &["put-at", "c", &id, "steps", "-1", "x"],
-            "usage",
-            "a whole number, from 0 on",
-        ),
-        (
-            &["remove-at", "c", &id, "steps", "-1"],
-            "usage",
-            "a whole number, from 0 on",
-        ),
-        (
-            &["push", "c", &id, "steps", "--at", "-1", "x"],
-            "usage",
-            "a whole number, from 0 on",
-        ),
-        (
-            &["text", "c", &id, "story", "--at", "-1", "--insert", "x"],
-            "usage",
-            "a whole number, from 0 on",
-        ),
         (&["add", "c", &id, "tags=[1]"], "bad_value", "`tags`"),
         (&["add", "c", &id, "steps=1"], "other_type", "`steps`"),
         (&["set", "c", &id, "story.page=1"], "other_type", "`story`"),
@@ -231,6 +211,23 @@ fn what_does_not_fit_is_refused_with_the_field_and_nothing_is_written() {
     let error = laptop.fails(3, ["push", "c", "nobody", "steps", "1"]);
     assert_eq!(error["code"], "not_found");
     assert_eq!(laptop.json(["get", "c", &id]), before);
+}
+
+#[test]
+fn a_place_before_the_first_is_said_to_be_no_number_of_any() {
+    let world = World::new();
+    let (laptop, id) = typed(&world);
+    let commands: [&[&str]; 4] = [
+        &["put-at", "c", &id, "steps", "-1", "x"],
+        &["remove-at", "c", &id, "steps", "-1"],
+        &["push", "c", &id, "steps", "--at", "-1", "x"],
+        &["text", "c", &id, "story", "--at", "-1", "--insert", "x"],
+    ];
+    for command in commands {
+        let error = laptop.fails(2, command);
+        let message = text(&error["message"]);
+        assert!(message.contains("a whole number, from 0 on"), "{error}");
+    }
 }
 
 #[test]
