@@ -29,7 +29,7 @@ impl Simulation {
             let place = &self.world.places[n];
             (&place.durable, place.last_group)
         };
-        self.hosts_know(n, &sick, |found| {
+        hosts_know(n, &sick, |found| {
             checks::kept_but_for_tail(durable, found, tail)
         })
     }
@@ -51,7 +51,7 @@ impl Simulation {
             sick.kv.flip_bit(key, self.dice.faults.below(length * 8));
         }
         let durable = &self.world.places[n].durable;
-        self.hosts_know(n, &sick, |found| checks::kept(durable, found))
+        hosts_know(n, &sick, |found| checks::kept(durable, found))
     }
 
     /// A copy of a folder, to be damaged.
@@ -61,26 +61,25 @@ impl Simulation {
         copy_store(&device.kv, &copy.kv).map_err(EngineError::from)?;
         Ok(copy)
     }
+}
 
-    /// Opens a damaged copy: an error has a type, and what opens has what `check` says.
-    fn hosts_know(
-        &self,
-        n: usize,
-        sick: &Device,
-        check: impl Fn(&[driftless_document::ChangeHash]) -> Result<(), Wrong>,
-    ) -> Result<(), Wrong> {
-        let opened = sick.try_open().and_then(|replica| {
-            replica.check_store()?;
-            let problems = replica.verify(&mut |_| ())?.problems;
-            Ok((replica, problems))
-        });
-        match opened {
-            Err(error) => checks::typed(Err(error)),
-            Ok((_, problems)) if !problems.is_empty() => Ok(()),
-            Ok((replica, _)) => {
-                let found = changes_of(&replica)?;
-                check(&found).map_err(|why| Wrong(format!("device {n}: {}", why.0)))
-            }
+/// Opens a damaged copy: an error has a type, and what opens has what `check` says.
+fn hosts_know(
+    n: usize,
+    sick: &Device,
+    check: impl Fn(&[driftless_document::ChangeHash]) -> Result<(), Wrong>,
+) -> Result<(), Wrong> {
+    let opened = sick.try_open().and_then(|replica| {
+        replica.check_store()?;
+        let problems = replica.verify(&mut |_| ())?.problems;
+        Ok((replica, problems))
+    });
+    match opened {
+        Err(error) => checks::typed(Err(error)),
+        Ok((_, problems)) if !problems.is_empty() => Ok(()),
+        Ok((replica, _)) => {
+            let found = changes_of(&replica)?;
+            check(&found).map_err(|why| Wrong(format!("device {n}: {}", why.0)))
         }
     }
 }

@@ -173,7 +173,7 @@ impl Simulation {
         let hash = random_bytes(&mut self.dice.villain);
         let place = &self.world.places[n];
         let mut frames = vec![frame(&[hello(&workspace, &hash, 0)])?];
-        for _ in 0..1 + self.dice.villain.below(6) {
+        for _ in 0..=self.dice.villain.below(6) {
             let message = out_of_place(&mut self.dice.villain, &key, place, &hash)?;
             frames.push(frame(&[message])?);
         }
@@ -208,7 +208,8 @@ impl Simulation {
             4 => {}
             _ => named = others,
         }
-        if named == others && self.canary == Some(SimCanary::AnySignature) {
+        if self.canary == Some(SimCanary::AnySignature) {
+            named = others;
             draft = Draft::sound(others, dice);
             key = other;
         }
