@@ -201,6 +201,12 @@ pub fn simulate_with(seed: u64, canary: Option<SimCanary>) -> Result<SimOutcome,
 
 fn once(seed: u64, canary: Option<SimCanary>, tell: bool) -> Result<SimOutcome, Box<SimFailure>> {
     let odds = Odds::draw(&mut DiceOf::of(seed).hosts);
+    // What is broken can only be found where it is done.
+    let odds = match canary {
+        Some(SimCanary::AnySignature) => odds.with(Mischief::Forger),
+        Some(SimCanary::TalkedToStranger) => odds.with(Mischief::Stranger),
+        _ => odds,
+    };
     let failed = |at_ms, what: String, story: Vec<String>| {
         Box::new(SimFailure {
             seed,

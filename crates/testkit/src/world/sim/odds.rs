@@ -164,6 +164,15 @@ impl Odds {
         odds
     }
 
+    /// The same, where a mischief happens often.
+    pub(super) fn with(mut self, mischief: Mischief) -> Self {
+        let at = Mischief::ALL.iter().position(|other| *other == mischief);
+        if let Some(at) = at {
+            self.mischief[at] = CHANCES[CHANCES.len() - 1];
+        }
+        self
+    }
+
     /// The chance of a mischief at a tick.
     pub(super) fn of(&self, mischief: Mischief) -> usize {
         let at = Mischief::ALL.iter().position(|other| *other == mischief);

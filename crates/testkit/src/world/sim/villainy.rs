@@ -208,7 +208,8 @@ impl Simulation {
             4 => {}
             _ => named = others,
         }
-        if named == others && self.canary == Some(SimCanary::AnySignature) {
+        if self.canary == Some(SimCanary::AnySignature) {
+            named = others;
             draft = Draft::sound(others, dice);
             key = other;
         }
