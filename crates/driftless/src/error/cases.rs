@@ -41,6 +41,10 @@ macro_rules! cases {
             retry: $retry,
             remedy: $remedy,
         };)*
+
+        /// All of them: this crate's part of the taxonomy.
+        #[cfg(test)]
+        pub(super) const ALL: &[&Case] = &[$(&$name),*];
     };
 }
 
@@ -87,6 +91,8 @@ cases! {
         "Look at the conflict again, then decide.";
     NO_SUCH_CANDIDATE = "no_such_candidate", Validation, Usage, false,
         "Look at the conflict and count its candidates from 0.";
+    NO_CANDIDATE_FITS = "no_candidate_fits", Conflict, Conflict, false,
+        "Decide it by hand: keep one of its candidates, or give another value.";
     NO_STORE = "no_workspace", Storage, NotFound, false,
         "Check the folder's name, or make a workspace in it with `init` or `join`.";
     HOLDS_STORE = "workspace_exists", Conflict, Refused, false,
@@ -324,7 +330,7 @@ impl Error {
     }
 }
 
-fn kind_of(code: Code) -> ErrorKind {
+pub(super) fn kind_of(code: Code) -> ErrorKind {
     match code {
         Code::UnknownDevice
         | Code::OtherWorkspace

@@ -4,6 +4,8 @@
 
 mod cases;
 mod from;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
