@@ -6,7 +6,7 @@
 //! lengths, checksums, hashes and signatures are made right again where they would only hide what lies behind them.
 //!
 //! A run is a function of its seed. An input that breaks something is kept as bytes that need nothing else
-//! ([`replay`]); `fuzz/seeds/<class>` has those that did once.
+//! ([`Mutations::try_one`]); `fuzz/seeds/<class>` has those that did once.
 
 mod bytes;
 mod changes;
