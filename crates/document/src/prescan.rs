@@ -2,7 +2,7 @@
 //!
 //! The chunk's frame, its length against the limit, its actors, which columns there are, and the counts of their
 //! run-length codes: a hundred bytes can claim a million operations, or one long key a million times. Everything else
-//! is left to the parser.
+//! is left to the parser. What it counts must be what the parser reads (`prescan_tests.rs`).
 
 use crate::admission::Refusal;
 use crate::limits;
@@ -18,6 +18,8 @@ const HEADER_BYTES: usize = 9;
 const KEYS: u64 = 1 << 4 | 5;
 const ACTIONS: u64 = 4 << 4 | 2;
 const REPLACED: u64 = 7 << 4;
+/// Those that name actors by their number: of objects, of elements, of replaced operations.
+const ACTORS: [u64; 3] = [1, 17, 113];
 /// The action of an operation that deletes.
 const DELETE: u64 = 3;
 
@@ -44,6 +46,9 @@ pub(crate) fn check(raw: &[u8]) -> Result<(), Refusal> {
         }
     }
     let counts = Counts::of(&layout).ok_or(Refusal::NotAChange)?;
+    if counts.actors > layout.actors {
+        return Err(Refusal::NotAChange);
+    }
     let counts = [
         ("dependencies", layout.deps, limits::CHANGE_DEPS),
         ("actors", layout.actors, limits::CHANGE_ACTORS),
@@ -113,13 +118,15 @@ pub(crate) fn only_key(raw: &[u8]) -> Option<String> {
 }
 
 /// What the run-length codes of a change claim.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 struct Counts {
     operations: u64,
     /// Those that are not deletes.
     writing: u64,
     replaced: u64,
     key_bytes: u64,
+    /// One more than the greatest number by which an actor is named.
+    actors: u64,
 }
 
 impl Counts {
@@ -128,21 +135,31 @@ impl Counts {
         let mut counts = Self::default();
         for (column, bytes) in &layout.columns {
             let runs = Reader(bytes);
-            if *column == ACTIONS {
-                let writing = total(Reader(bytes), true, |runs| {
-                    runs.unsigned().map(|action| u64::from(action != DELETE))
-                });
-                counts.writing = counts.writing.saturating_add(writing?);
-            }
-            let (count, weight): (_, fn(&mut Reader<'_>) -> Option<u64>) = match *column {
-                ACTIONS => (&mut counts.operations, |runs| runs.unsigned().map(|_| 1)),
-                REPLACED => (&mut counts.replaced, |runs| runs.unsigned()),
-                KEYS => (&mut counts.key_bytes, |runs| {
-                    runs.prefixed().map(|key| key.len() as u64)
+            match *column {
+                ACTIONS => each_run(runs, Reader::unsigned, |count, action| {
+                    let writing = count * u64::from(action != Some(DELETE));
+                    counts.operations = counts.operations.saturating_add(count);
+                    counts.writing = counts.writing.saturating_add(writing);
                 }),
-                _ => continue,
-            };
-            *count = count.saturating_add(total(runs, *column == ACTIONS, weight)?);
+                REPLACED => each_run(runs, Reader::unsigned, |count, replaced| {
+                    let more = count.saturating_mul(replaced.unwrap_or(0));
+                    counts.replaced = counts.replaced.saturating_add(more);
+                }),
+                KEYS => {
+                    let length = |runs: &mut Reader<'_>| Some(runs.prefixed()?.len() as u64);
+                    each_run(runs, length, |count, length| {
+                        let more = count.saturating_mul(length.unwrap_or(0));
+                        counts.key_bytes = counts.key_bytes.saturating_add(more);
+                    })
+                }
+                column if ACTORS.contains(&column) => {
+                    each_run(runs, Reader::unsigned, |_, actor| {
+                        let end = actor.map_or(0, |actor| actor.saturating_add(1));
+                        counts.actors = counts.actors.max(end);
+                    })
+                }
+                _ => Some(()),
+            }?;
         }
         Some(counts)
     }
@@ -188,28 +205,24 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// The weights of all items of a run-length column: a run has one value, a literal one each, a null run none.
-fn total(
-    mut runs: Reader<'_>,
-    count_nulls: bool,
-    weight: fn(&mut Reader<'_>) -> Option<u64>,
-) -> Option<u64> {
-    let mut total = 0u64;
+/// Goes through a run-length column: how often each item stands, and which; a run of nulls has none.
+fn each_run<'a>(
+    mut runs: Reader<'a>,
+    item: fn(&mut Reader<'a>) -> Option<u64>,
+    mut on: impl FnMut(u64, Option<u64>),
+) -> Option<()> {
     while !runs.0.is_empty() {
-        let more = match runs.signed()? {
-            0 => runs.unsigned()? * u64::from(count_nulls),
-            items @ 1.. => weight(&mut runs)?.saturating_mul(items.unsigned_abs()),
+        match runs.signed()? {
+            0 => on(runs.unsigned()?, None),
+            items @ 1.. => on(items.unsigned_abs(), Some(item(&mut runs)?)),
             items => {
-                let mut literal = 0u64;
                 for _ in 0..items.unsigned_abs() {
-                    literal = literal.saturating_add(weight(&mut runs)?);
+                    on(1, Some(item(&mut runs)?));
                 }
-                literal
             }
-        };
-        total = total.saturating_add(more);
+        }
     }
-    Some(total)
+    Some(())
 }
 
 /// Reads numbers and bytes off the front.
@@ -260,3 +273,6 @@ impl<'a> Reader<'a> {
         Some((bits << unused).cast_signed() >> unused)
     }
 }
+
+#[cfg(test)]
+mod tests;
