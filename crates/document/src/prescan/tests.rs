@@ -64,7 +64,7 @@ fn bodies() -> Vec<Vec<u8>> {
         let crate::admission::Admission::Admitted(admitted) = admitted else {
             panic!("an honest change is admitted");
         };
-        record.apply(admitted).expect("it applies");
+        (record, _) = record.apply(admitted).expect("it applies");
     }
     bodies
 }
