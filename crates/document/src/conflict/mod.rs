@@ -70,7 +70,7 @@ pub struct Entry {
     pub members: Vec<Member>,
     /// The writes that settled it, in (counter, actor) order; the last one is shown. Empty while unsettled.
     pub outcomes: Vec<Candidate>,
-    /// Of a text: where each candidate differs from what all members knew, in the text it shows, from the start.
+    /// Of a text: where in each candidate's text the members lie that it is, or knew of, from the start.
     pub spans: Vec<Span>,
     /// What was noted about it, in (counter, actor) order.
     pub reviews: Vec<Review>,
@@ -104,7 +104,7 @@ impl Entry {
     }
 }
 
-/// Where one side of a text differs from what all sides knew: in characters (Unicode code points).
+/// Where members of a text's entry lie in one candidate's text: in characters (Unicode code points).
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Span {
     /// The change of the candidate.
