@@ -193,8 +193,18 @@ impl Work<'_> {
             }
             opened => opened?,
         };
+        if let Err(error) = self.look(&database).await {
+            // Dropping it lets go of the folder too, at some later moment.
+            let _ = database.close().await;
+            return Err(error);
+        }
+        Ok(database)
+    }
+
+    /// Marks what the database has.
+    async fn look(&mut self, database: &Database) -> Result<(), Error> {
         self.slots.clear();
-        for record in all(&database).await? {
+        for record in all(database).await? {
             let Some(slot) = slot_of(&record) else {
                 continue;
             };
@@ -223,7 +233,7 @@ impl Work<'_> {
                 self.seam.mark(&format!("problem {problem}"));
             }
         }
-        Ok(database)
+        Ok(())
     }
 
     /// After an error of a step a handle may go on or not; what it acknowledges is held to like anything else.
