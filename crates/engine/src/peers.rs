@@ -161,10 +161,12 @@ impl Replica {
         self.set_setting(&format!("{TOLD_REMOVED_NOTE}{peer}"), &[u8::from(removed)])
     }
 
-    /// The peers that were not removed: what one that was holds is out of reach.
+    /// The peers that were not removed: what one that was holds is out of reach. A copy of this folder has this
+    /// device's key, and is no other device.
     pub(crate) fn present_peers(&self) -> impl Iterator<Item = (&DeviceId, &Peer)> {
+        let own = self.device();
         let peers = self.peers.iter();
-        peers.filter(|(device, _)| !self.core.log.is_removed(device))
+        peers.filter(move |(device, _)| **device != own && !self.core.log.is_removed(device))
     }
 
     /// What a peer was told to be refused here, and is applied by now.

@@ -230,6 +230,25 @@ fn a_copied_folder_goes_on_twice_and_both_converge() {
 }
 
 #[test]
+fn what_only_a_copy_of_the_folder_holds_is_still_pending() {
+    let (a, mut laptop, _, mut phone) = two();
+    laptop.close().unwrap();
+    let (mut one, mut copy) = (a.open(), a.copy().open());
+    let id = insert(&mut one, "{}");
+    sync(&mut one, &mut copy).unwrap();
+    assert_eq!(one.status().unwrap().pending, 1);
+    let with_copy = one.record_sync("notes", id).unwrap();
+    assert_eq!(with_copy.peers, []);
+    let seen_as_peers = one.status().unwrap().peers.into_iter().map(|p| p.device);
+    assert!(!seen_as_peers.into_iter().any(|peer| peer == one.device()));
+
+    sync(&mut one, &mut phone).unwrap();
+    assert_eq!(one.status().unwrap().pending, 0);
+    let with_phone = one.record_sync("notes", id).unwrap();
+    assert_eq!(with_phone.peers, [phone.device()]);
+}
+
+#[test]
 fn a_restored_backup_gets_back_what_it_had_sent_and_goes_on() {
     let (a, mut laptop, _, mut phone) = two();
     let id = insert(&mut laptop, r#"{"title":"a"}"#);
