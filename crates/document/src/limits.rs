@@ -1,6 +1,6 @@
 //! What one change may hold, and how large its parts may be.
 //!
-//! The numbers are `Limits 1`, the table a workspace names in its genesis: every replica of a workspace
+//! Those of changes are `Limits 1`, the table a workspace names in its genesis: every replica of a workspace
 //! must use the same ones, or they would admit different sets of changes.
 
 /// Bytes of one raw change. An edit is rarely over a kilobyte; half a megabyte holds a large paste.
@@ -33,6 +33,22 @@ pub const KEY_BYTES: usize = 1_024;
 pub const TIME_END: i64 = 1 << 60;
 /// Bytes of one record's saved document that are read back from a store.
 pub const DOCUMENT_BYTES: usize = 256 * 1024 * 1024;
+/// Operations of a saved document, beside [`DOCUMENT_OPERATIONS_PER_BYTE`] for each of its bytes, and as many changes,
+/// dependencies and replaced operations. Run-length codes say billions in a few bytes. What is denser, such as a long list
+/// of equal elements, is saved as its changes, one behind the other.
+pub const DOCUMENT_OPERATIONS: usize = 4_096;
+/// See [`DOCUMENT_OPERATIONS`]: a change takes some bytes, a character a fraction of one; typed prose has 2 to 3 a byte.
+pub const DOCUMENT_OPERATIONS_PER_BYTE: usize = 8;
+/// Bytes of the keys of a saved document's operations, counted once for each, beside
+/// [`DOCUMENT_KEY_BYTES_PER_BYTE`] for each of its bytes: a key stands in it once, in each change again.
+pub const DOCUMENT_KEY_BYTES: usize = 4 * 1024 * 1024;
+/// See [`DOCUMENT_KEY_BYTES`].
+pub const DOCUMENT_KEY_BYTES_PER_BYTE: usize = 256;
+/// Bytes of a saved document's columns that were deflated, inflated, beside [`DOCUMENT_INFLATED_PER_BYTE`] for each of
+/// its bytes.
+pub const DOCUMENT_INFLATED_BYTES: usize = 4 * 1024 * 1024;
+/// See [`DOCUMENT_INFLATED_BYTES`]: prose deflates to a third, a repetition to a thousandth.
+pub const DOCUMENT_INFLATED_PER_BYTE: usize = 32;
 /// Bytes of a stored row or of the conflict entries of one record.
 pub const STORED_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of a document of rules as people write it: comments have room in it.

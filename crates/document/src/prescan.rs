@@ -1,11 +1,15 @@
-//! What is looked at in a raw change before any parser sees it.
+//! What is looked at in a raw change, and in a saved document, before any parser sees it.
 //!
 //! The chunk's frame, its length against the limit, its actors, which columns there are, and the counts of their
 //! run-length codes: a hundred bytes can claim a million operations, or one long key a million times. Everything else
 //! is left to the parser. What it counts must be what the parser reads (`prescan_tests.rs`).
 
+mod document;
+
 use crate::admission::Refusal;
 use crate::limits;
+
+pub(crate) use document::check_stored;
 
 /// The first bytes of every Automerge chunk.
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
@@ -189,11 +193,7 @@ impl<'a> Layout<'a> {
         for _ in 0..others {
             actors_have_16_bytes &= reader.prefixed()?.len() == ACTOR_BYTES;
         }
-        let mut lengths = Vec::new();
-        for _ in 0..reader.unsigned()? {
-            lengths.push((reader.unsigned()?, reader.unsigned()?));
-        }
-        let columns = lengths
+        let columns = columns(&mut reader)?
             .into_iter()
             .map(|(column, length)| Some((column, reader.take(length)?)));
         Some(Self {
@@ -203,6 +203,15 @@ impl<'a> Layout<'a> {
             columns: columns.collect::<Option<_>>()?,
         })
     }
+}
+
+/// Which columns follow, by their specification, and how many bytes each has.
+fn columns(reader: &mut Reader<'_>) -> Option<Vec<(u64, u64)>> {
+    let mut lengths = Vec::new();
+    for _ in 0..reader.unsigned()? {
+        lengths.push((reader.unsigned()?, reader.unsigned()?));
+    }
+    Some(lengths)
 }
 
 /// Goes through a run-length column: how often each item stands, and which; a run of nulls has none.

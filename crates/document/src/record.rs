@@ -19,6 +19,7 @@ use crate::graph::{ChangeGraph, Link};
 use crate::ids::{ActorId, ChangeHash, OpId};
 use crate::limits;
 use crate::path::{DELETED, FieldPath, Register};
+use crate::prescan;
 use crate::quiet;
 use crate::row::Row;
 use crate::sequence::{Sequence, Sequences};
@@ -61,6 +62,16 @@ pub enum LoadError {
     TooLarge {
         /// Its bytes.
         bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// They claim to hold more than so many bytes may.
+    #[error("a stored record claims {count} {what}, the limit for its length is {limit}")]
+    OverLimit {
+        /// What was counted.
+        what: &'static str,
+        /// How many.
+        count: usize,
         /// The limit.
         limit: usize,
     },
@@ -129,6 +140,7 @@ impl Record {
                 limit: limits::DOCUMENT_BYTES,
             });
         }
+        prescan::check_stored(bytes)?;
         let options = LoadOptions::new()
             .text_encoding(ENCODING)
             .on_partial_load(OnPartialLoad::Error)
@@ -161,8 +173,17 @@ impl Record {
     }
 
     /// The saved document: loads with equal heads. Not canonical: compare heads, never these bytes.
+    ///
+    /// One that claims more than its few bytes may, such as a long list of equal elements, is saved as its changes, one
+    /// behind the other: each of these was admitted.
     pub fn save(&self) -> Vec<u8> {
-        self.document.save()
+        let saved = self.document.save();
+        if prescan::check_stored(&saved).is_ok() {
+            return saved;
+        }
+        let changes = self.document.get_changes(&[]);
+        let raw = changes.iter().flat_map(automerge::Change::raw_bytes);
+        raw.copied().collect()
     }
 
     /// The hashes of the changes nothing depends on, sorted.

@@ -9,7 +9,7 @@ use crate::value::Value;
 use crate::write::Intent;
 
 /// Deterministic choices (`SplitMix64`).
-struct Choices(u64);
+pub(super) struct Choices(pub(super) u64);
 
 impl Choices {
     fn roll(&mut self) -> u64 {
@@ -20,7 +20,7 @@ impl Choices {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn below(&mut self, end: usize) -> usize {
         usize::try_from(self.roll() >> 33).expect("31 bits") % end
     }
 }
@@ -69,8 +69,8 @@ fn bodies() -> Vec<Vec<u8>> {
     bodies
 }
 
-fn chunk(body: &[u8]) -> Vec<u8> {
-    let mut rest = vec![RAW_CHANGE];
+pub(super) fn chunk(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut rest = vec![kind];
     let mut length = body.len();
     while length > 0x7f {
         rest.push(length.to_le_bytes()[0] | 0x80);
@@ -82,7 +82,7 @@ fn chunk(body: &[u8]) -> Vec<u8> {
     [&MAGIC[..], &hash[..4], &rest].concat()
 }
 
-fn altered(choices: &mut Choices, body: &[u8]) -> Vec<u8> {
+pub(super) fn altered(choices: &mut Choices, body: &[u8]) -> Vec<u8> {
     const EDGES: [u8; 10] = [0, 1, 2, 0x3f, 0x40, 0x7e, 0x7f, 0x80, 0xfe, 0xff];
     let mut body = body.to_vec();
     for _ in 0..=choices.below(3) {
@@ -117,7 +117,7 @@ fn what_is_counted_is_what_automerge_reads_and_what_passes_never_makes_it_panic(
     let (mut parsed, mut passed, mut refused) = (0, 0, 0);
     for case in 0..cases {
         let body = altered(&mut choices, &bodies[choices_index(case, bodies.len())]);
-        let raw = chunk(&body);
+        let raw = chunk(RAW_CHANGE, &body);
         let passes = check(&raw);
         if passes.is_err() {
             refused += 1;

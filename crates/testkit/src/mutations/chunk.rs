@@ -10,11 +10,11 @@ use crate::histories::Dice;
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 /// Magic, checksum, chunk type.
-const HEADER: usize = 9;
+pub(super) const HEADER: usize = 9;
 const RAW_CHANGE: u8 = 1;
 const DEFLATED_CHANGE: u8 = 2;
 /// The bit of a column's specification that says it is deflated.
-const DEFLATED: u64 = 8;
+pub(super) const DEFLATED: u64 = 8;
 
 /// The columns there are, and some that there are not.
 const SPECIFICATIONS: [u64; 19] = [
@@ -56,11 +56,7 @@ impl Parts {
             let other = reader.prefixed()?;
             parts.others.push(other);
         }
-        let mut lengths = Vec::new();
-        for _ in 0..reader.number()? {
-            lengths.push((reader.number()?, reader.number()?));
-        }
-        for (column, length) in lengths {
+        for (column, length) in columns(&mut reader)? {
             parts.columns.push((column, reader.take(length)?.to_vec()));
         }
         parts.extra = reader.0.to_vec();
@@ -185,6 +181,15 @@ impl Parts {
     }
 }
 
+/// Which columns follow, by their specification, and how many bytes each has.
+pub(super) fn columns(reader: &mut Reader<'_>) -> Option<Vec<(u64, u64)>> {
+    let mut lengths = Vec::new();
+    for _ in 0..reader.number()? {
+        lengths.push((reader.number()?, reader.number()?));
+    }
+    Some(lengths)
+}
+
 /// A chunk of this type and content.
 pub(super) fn chunk(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut chunk = [&MAGIC[..], &[0; 4], &[kind]].concat();
@@ -243,7 +248,7 @@ pub(super) fn split(raw: &[u8]) -> Vec<Vec<u8>> {
     chunks
 }
 
-fn deflated(data: &[u8]) -> Vec<u8> {
+pub(super) fn deflated(data: &[u8]) -> Vec<u8> {
     use flate2::{Compression, write::DeflateEncoder};
     use std::io::Write as _;
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
@@ -251,7 +256,15 @@ fn deflated(data: &[u8]) -> Vec<u8> {
     written.expect("writing to memory has no way to fail")
 }
 
-fn prefixed(body: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn inflated(data: &[u8]) -> Option<Vec<u8>> {
+    use std::io::Read as _;
+    let mut inflated = Vec::new();
+    let mut decoder = flate2::bufread::DeflateDecoder::new(data);
+    decoder.read_to_end(&mut inflated).ok()?;
+    Some(inflated)
+}
+
+pub(super) fn prefixed(body: &mut Vec<u8>, bytes: &[u8]) {
     body.extend(leb(bytes.len() as u64));
     body.extend_from_slice(bytes);
 }
@@ -276,10 +289,10 @@ pub(super) fn leb(mut number: u64) -> Vec<u8> {
 }
 
 /// Reads off the front.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take(&mut self, length: u64) -> Option<&'a [u8]> {
+    pub(super) fn take(&mut self, length: u64) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
         self.0 = rest;
         Some(taken)
@@ -290,13 +303,13 @@ impl<'a> Reader<'a> {
         self.take(end as u64).map(<[u8]>::to_vec)
     }
 
-    fn number(&mut self) -> Option<u64> {
+    pub(super) fn number(&mut self) -> Option<u64> {
         let bytes = self.as_it_stands().filter(|bytes| bytes.len() <= 9)?;
         let low = bytes.iter().rev().map(|byte| u64::from(byte & 0x7f));
         Some(low.fold(0, |number, low| number << 7 | low))
     }
 
-    fn prefixed(&mut self) -> Option<Vec<u8>> {
+    pub(super) fn prefixed(&mut self) -> Option<Vec<u8>> {
         let length = self.number()?;
         self.take(length).map(<[u8]>::to_vec)
     }

@@ -11,6 +11,7 @@
 mod bytes;
 mod changes;
 mod chunk;
+mod document;
 mod frames;
 mod measure;
 mod office;
@@ -19,6 +20,7 @@ mod semantic;
 mod sessions;
 mod signed;
 mod stored;
+mod trying;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +33,7 @@ use stored::Stored;
 
 pub use bytes::{alter, alter_some};
 pub use measure::{CPU_MS, Cost, MEMORY_BYTES, guarded};
+pub use trying::Trying;
 
 /// Bytes of an input that is kept as an example, at most.
 const EXAMPLE_BYTES: usize = 3_000;
@@ -183,6 +186,8 @@ pub struct Mutations {
     sessions: Sessions,
     frames: Frames,
     stored: Stored,
+    /// Where each stands while it is tried, if anywhere.
+    trying: Option<Trying>,
     /// What came of them until now.
     pub tally: Tally,
 }
@@ -197,8 +202,16 @@ impl Mutations {
             frames: Frames::of(sessions.office()),
             stored: Stored::of(sessions.office()),
             sessions,
+            trying: None,
             tally: Tally::default(),
         }
+    }
+
+    /// The same; each input that is made is put where it is found when it ends the process.
+    #[must_use]
+    pub fn trying(mut self, trying: Trying) -> Self {
+        self.trying = Some(trying);
+        self
     }
 
     /// Makes and tries the next input, of the class that is due: those that are cheap to try are tried more often.
@@ -220,7 +233,14 @@ impl Mutations {
             return self.next_change();
         }
         let input = self.draw(class);
-        match self.try_one(class, &input) {
+        if let Some(trying) = &mut self.trying {
+            trying.begin(class, &input);
+        }
+        let done = self.try_one(class, &input);
+        if let Some(trying) = &mut self.trying {
+            trying.done(class);
+        }
+        match done {
             Ok((fate, cost)) => {
                 self.tally.add(class, fate, cost);
                 Ok(fate)
@@ -248,7 +268,13 @@ impl Mutations {
     fn next_change(&mut self) -> Result<Fate, Broken> {
         let class = Class::Change;
         let case = self.changes.draw(&mut self.dice);
+        if let Some(trying) = &mut self.trying {
+            trying.begin(class, &self.changes.keep(&case));
+        }
         let done = guarded(|| self.changes.run(&case));
+        if let Some(trying) = &mut self.trying {
+            trying.done(class);
+        }
         let (fate, cost) = done.map_err(|why| Broken {
             class,
             input: self.changes.keep(&case),

@@ -12,6 +12,7 @@ use driftless_store::{Batch, Frame, FrameKind, Kv as _, SegmentCodec, SegmentFra
 use super::Fate;
 use super::bytes;
 use super::chunk;
+use super::document::Document;
 use super::office::{self, Office};
 use super::segment::Segment;
 use crate::device::Device;
@@ -103,7 +104,15 @@ impl Stored {
         let mut input = vec![DOCUMENT, u8::try_from(heads.len()).unwrap_or(u8::MAX)];
         input.extend(heads.iter().flat_map(|head| head.0));
         let mut document = document.clone();
-        if dice.below(4) == 0 {
+        let how = dice.below(8);
+        if let (0..4, Some(mut parts), Some(other)) =
+            (how, Document::of(&document), Document::of(other))
+        {
+            for _ in 0..=dice.below(3) {
+                parts.alter(dice, &other);
+            }
+            document = parts.to_chunk();
+        } else if how == 4 {
             bytes::alter_some(dice, &mut document, other);
         } else if let Some(mut body) = chunk::body_of(&document) {
             bytes::alter_some(dice, &mut body, other);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use driftless_testkit::mutations::{Class, Fate, Mutations, folder};
+use driftless_testkit::mutations::{Class, Fate, Mutations, Trying, folder};
 
 fn cases() -> u64 {
     let wanted = std::env::var("DRIFTLESS_CASES").ok();
@@ -25,7 +25,9 @@ fn share(class: Class) -> u64 {
 
 #[test]
 fn altered_inputs_break_nothing() {
-    let mut mutations = Mutations::new(seed());
+    let name = format!("test-{}", seed());
+    let trying = Trying::new(&std::env::temp_dir(), &name);
+    let mut mutations = Mutations::new(seed()).trying(trying);
     for class in Class::ALL {
         for case in 0..share(class) {
             if let Err(broken) = mutations.next_of(class) {

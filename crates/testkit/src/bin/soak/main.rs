@@ -8,7 +8,7 @@
 //!   failure is named by its seed.
 //! * `soak world`, likewise, carries out simulated worlds; a failure tells its seed, odds and last events, and
 //!   `soak world --cases 1 --seed SEED` is the same run again.
-//! * `soak mutations` brings in altered inputs of every kind, `soak parsers` altered texts, keys and steps.
+//! * `soak mutations` brings in altered inputs of every kind, or of one `--class NAME`, `soak parsers` altered texts, keys and steps.
 //! * `soak --minutes N` does all of these, each for its share of the time.
 //! * `soak replay FILE...` carries out kept inputs and tells each; one that fails is made small where that is known how.
 //!   The folder of a file, or its name, says of which fuzz target it is; `replay TARGET FILE...` says it of all.
@@ -30,6 +30,7 @@ use options::Options;
 
 const USAGE: &str = "\
 usage: soak [convergence|conflicts|members|mutations|parsers|world] [--minutes N | --cases N] [--seed S] [--commit ID] [--ledger FILE]
+       soak mutations --class stored_values ...
        soak replay [TARGET] FILE...";
 
 /// What can be soaked, and what of a long run of all it gets, in hundredths.

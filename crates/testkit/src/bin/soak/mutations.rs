@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use driftless_testkit::mutations::{Broken, CPU_MS, Class, MEMORY_BYTES, Mutations, folder};
+use driftless_testkit::mutations::{
+    Broken, CPU_MS, Class, MEMORY_BYTES, Mutations, Trying, folder,
+};
 
 use crate::keep;
 use crate::options::{Options, cpu_text, cpu_time};
@@ -11,7 +13,8 @@ use crate::options::{Options, cpu_text, cpu_time};
 const MOST_KEPT: usize = 20;
 
 pub(crate) fn soak(options: &Options) -> Result<(), String> {
-    let mut mutations = Mutations::new(options.seed);
+    let trying = trying(options.seed)?;
+    let mut mutations = Mutations::new(options.seed).trying(trying);
     let kept = try_kept(&mut mutations)?;
     println!("{kept} kept inputs break nothing");
     let begun = cpu_time();
@@ -19,7 +22,11 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
     let mut case = 0_u64;
     let ended = options.each("inputs", |_| {
         case += 1;
-        if let Err(why) = mutations.next_one() {
+        let done = match options.class {
+            Some(class) => mutations.next_of(class),
+            None => mutations.next_one(),
+        };
+        if let Err(why) = done {
             broken += 1;
             eprintln!("input {case}: {}", report(options.seed, case, &why));
         }
@@ -39,8 +46,12 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
         ),
         some => format!("{some} broke something"),
     };
+    let only = options
+        .class
+        .map(|class| format!(" --class {}", class.name()));
+    let only = only.unwrap_or_default();
     options.ledger(&format!(
-        "| `soak mutations --seed {} --cases {cases}` | {} | {cases} | {} | {}; {result} |",
+        "| `soak mutations --seed {}{only} --cases {cases}` | {} | {cases} | {} | {}; {result} |",
         options.seed,
         options.commit,
         cpu_text(),
@@ -51,6 +62,21 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
         0 => Ok(()),
         some => Err(format!("{some} of {cases} inputs broke something")),
     }
+}
+
+/// Where the input that is being tried stands: should it end the process, which nothing in it could tell of.
+fn trying(seed: u64) -> Result<Trying, String> {
+    let folder = std::env::temp_dir();
+    let trying = Trying::new(&folder, &seed.to_string());
+    if let Some(path) = trying.left().first() {
+        let path = path.display();
+        return Err(format!(
+            "an earlier run ended while it tried {path}, or is still at it: `soak replay {path}`, then move it away"
+        ));
+    }
+    let folder = folder.display();
+    println!("if the process is ended by an input, that is in {folder}, named CLASS-{seed}-trying");
+    Ok(trying)
 }
 
 /// Tries all kept inputs; how many there are.

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use driftless_testkit::mutations::Class;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::USAGE;
@@ -19,6 +20,8 @@ pub(crate) struct Options {
     cases: Option<u64>,
     /// What the seeds begin at.
     pub(crate) seed: u64,
+    /// The only class of altered inputs that is tried, if not all are.
+    pub(crate) class: Option<Class>,
     /// What the ledger is to name.
     pub(crate) commit: String,
     /// The file that lines and failures are added to.
@@ -31,6 +34,7 @@ impl Options {
             time: None,
             cases: None,
             seed: 1,
+            class: None,
             commit: "(not given)".to_owned(),
             ledger: None,
         };
@@ -46,6 +50,11 @@ impl Options {
                 "--minutes" => options.time = Some(Duration::from_secs(number()? * 60)),
                 "--cases" => options.cases = Some(number()?),
                 "--seed" => options.seed = number()?,
+                "--class" => {
+                    let class = Class::named(value);
+                    let unknown = || format!("`{value}` is no class of inputs\n{USAGE}");
+                    options.class = Some(class.ok_or_else(unknown)?);
+                }
                 "--commit" => options.commit.clone_from(value),
                 "--ledger" => options.ledger = Some(PathBuf::from(value)),
                 _ => return Err(format!("`{name}` is unknown\n{USAGE}")),
