@@ -28,6 +28,9 @@ mod engines;
 mod entries;
 #[path = "e2e/fields.rs"]
 mod fields;
+#[cfg(target_os = "linux")]
+#[path = "e2e/flood.rs"]
+mod flood;
 #[path = "e2e/gate.rs"]
 mod gate;
 #[path = "e2e/help.rs"]

@@ -321,6 +321,11 @@ impl Running {
         );
     }
 
+    /// The number of the process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn interrupt(&self) {
         self.signal(Signal::INT);
     }

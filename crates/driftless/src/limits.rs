@@ -49,6 +49,10 @@ pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time in which a connection must have become a secure channel, HTTP upgrade included.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Time after the handshake in which a device that connected must have said something: its replica may be at work, but one
+/// that only shows signs of life takes a place for nothing.
+pub(crate) const FIRST_MESSAGE_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// Time without a sign of life of the other side after which a session is given up: two heartbeats and some.
 pub(crate) const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 

@@ -76,7 +76,7 @@ pub async fn judge(
 }
 
 /// Has it what it must?
-async fn holds(database: &Database, history: &History) -> Result<(), String> {
+pub(crate) async fn holds(database: &Database, history: &History) -> Result<(), String> {
     let problems = database
         .verify()
         .await

@@ -9,6 +9,7 @@
 //! | [`Program`] | `workload` | what the recorded process does, and says |
 //! | [`History`], [`judge`] | `history`, `judge` | what must be there, and whether it is |
 //! | [`power()`], [`kill()`], [`failing()`] | | the three ways to break a process |
+//! | [`spoil()`] | `spoil` | folders that something else than a crash has spoilt |
 //!
 //! It is no simulation: the process is a real one with the real library, sled and redb, on the files of the operating
 //! system; only the disk below is made up. Nothing here is published. It runs on Linux with the GNU C library.
@@ -27,6 +28,7 @@ mod power;
 mod process;
 mod recording;
 mod seam;
+mod spoil;
 mod tree;
 mod workload;
 
@@ -42,5 +44,6 @@ pub use power::{Tally, power};
 pub use process::{Child, parse_engine, parse_fault, scratch};
 pub use recording::{Cut, Recording};
 pub use seam::{Counted, Failure, Fault, Seam};
+pub use spoil::{SpoilTally, spoil};
 pub use tree::Tree;
 pub use workload::{Program, run};

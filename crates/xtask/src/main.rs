@@ -13,9 +13,11 @@ fn main() -> ExitCode {
         ["golden", "--check"] => run_golden(golden::Task::Check),
         ["golden", "--write"] => run_golden(golden::Task::Write),
         ["soak", "devices", rest @ ..] => finished(long::devices(&tidy::workspace_root(), rest)),
-        ["soak", what @ ("power" | "kill" | "failing"), rest @ ..] => {
-            finished(long::faults(&tidy::workspace_root(), what, rest))
-        }
+        [
+            "soak",
+            what @ ("power" | "kill" | "failing" | "spoil"),
+            rest @ ..,
+        ] => finished(long::faults(&tidy::workspace_root(), what, rest)),
         ["soak", rest @ ..] => finished(long::soak(&tidy::workspace_root(), rest)),
         ["fuzz", target, rest @ ..] => finished(long::fuzz(&tidy::workspace_root(), target, rest)),
         _ => {
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
                  cargo xtask soak power --engine sled|redb [--images N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak kill --engine sled|redb [--kills N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak failing --engine sled|redb [--every N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak spoil --engine sled|redb [--cases N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak replay [TARGET] FILE...\n       \
                  cargo xtask fuzz TARGET [ARGUMENTS OF LIBFUZZER]"
             );

@@ -8,6 +8,7 @@ mod fields;
 mod fields_any;
 mod fields_hostile;
 mod golden;
+mod honest;
 mod hostile;
 mod incremental;
 mod mutants;

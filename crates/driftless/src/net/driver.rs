@@ -6,6 +6,7 @@
 //! * A side that has said nothing for [`HEARTBEAT`] sends a ping, and whoever gets one answers; a side that
 //!   hears nothing for [`IDLE_TIMEOUT`], or gets nothing sent for as long, gives up. Nothing else is sent while
 //!   there is nothing to say.
+//! * Whoever connected says something within [`FIRST_MESSAGE_TIMEOUT`]: signs of life are not enough.
 //! * A session that is woken, because something was committed, sends at once; wakes that follow within
 //!   [`LIVE_WINDOW`] are taken together.
 //! * A side that is told to stop sends what it holds, for [`STOP_PATIENCE`] at most.
@@ -27,8 +28,8 @@ use super::party::{Party, Step, StepFuture};
 use super::socket::{Received, Socket, SocketError};
 use crate::error::Error;
 use crate::limits::{
-    CLOSE_TIMEOUT, HEARTBEAT, IDLE_TIMEOUT, INBOUND_MESSAGES, LIVE_WINDOW, OUTBOUND_MESSAGES,
-    STOP_PATIENCE, TICK,
+    CLOSE_TIMEOUT, FIRST_MESSAGE_TIMEOUT, HEARTBEAT, IDLE_TIMEOUT, INBOUND_MESSAGES, LIVE_WINDOW,
+    OUTBOUND_MESSAGES, STOP_PATIENCE, TICK,
 };
 
 /// Which side made the connection; it is also the one that closes it.
@@ -56,7 +57,7 @@ pub(crate) async fn drive<P: Party>(
     stop: Stop,
     served: impl FnOnce(),
 ) -> Driven<P::Done> {
-    let mut driver = Driver::new(secured.socket, secured.channel, stop);
+    let mut driver = Driver::new(secured.socket, secured.channel, end, stop);
     let result = driver.run(party, served).await;
     let socket = driver.socket;
     let patience = match (&result, end) {
@@ -144,6 +145,8 @@ struct Driver<D> {
     lost: Option<Error>,
     /// Since when this side has been told to stop.
     stopping: Option<Instant>,
+    /// Until when whoever connected must have sent its first message; none once it has.
+    first_by: Option<Instant>,
     heard: Instant,
     said: Instant,
     /// Bytes sent when last looked at.
@@ -154,8 +157,12 @@ struct Driver<D> {
 }
 
 impl<D: Send + 'static> Driver<D> {
-    fn new(socket: Socket, channel: Channel, stop: Stop) -> Self {
+    fn new(socket: Socket, channel: Channel, end: End, stop: Stop) -> Self {
         let now = Instant::now();
+        let first_by = match end {
+            End::Listener => Some(now + FIRST_MESSAGE_TIMEOUT),
+            End::Dialer => None,
+        };
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
@@ -173,6 +180,7 @@ impl<D: Send + 'static> Driver<D> {
             lost: None,
             window: None,
             stopping: None,
+            first_by,
             heard: now,
             said: now,
             heartbeat_due: false,
@@ -346,6 +354,7 @@ impl<D: Send + 'static> Driver<D> {
                 }
             }
             Ok(Received::Message(sealed)) => {
+                self.first_by = None;
                 let frame = self.channel.open(&sealed).map_err(|error| {
                     let detail = error.to_string();
                     Outcome::GivenUp(Error::of_code(Code::BadFrame, Some(&detail)))
@@ -390,6 +399,11 @@ impl<D: Send + 'static> Driver<D> {
         if self.step.is_some() {
             // Not reading is our own doing while the replica is at work.
             self.heard = now;
+        }
+        if self.first_by.is_some_and(|first_by| now >= first_by) {
+            let seconds = FIRST_MESSAGE_TIMEOUT.as_secs();
+            let why = format!("no message came within {seconds} s of the handshake");
+            return Some(Error::timeout(why));
         }
         self.heartbeat_due |= now - self.said >= HEARTBEAT;
         let silent = now - self.heard >= IDLE_TIMEOUT;

@@ -116,3 +116,6 @@ async fn message(socket: &mut Socket) -> Result<Vec<u8>, HandshakeError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,3 +226,6 @@ fn configuration() -> WebSocketConfig {
         .max_message_size(Some(NOISE_MESSAGE))
         .max_frame_size(Some(NOISE_MESSAGE))
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,13 @@ fn an_operation_that_fails_loses_nothing_acknowledged() {
 }
 
 #[test]
+fn a_folder_that_was_spoilt_is_whole_mended_or_told_and_never_wrong() {
+    for engine in ["sled", "redb"] {
+        passes(&["spoil", "--engine", engine, "--cases", "60", "--seed", "1"]);
+    }
+}
+
+#[test]
 fn a_sync_covers_every_byte_and_name_of_the_journal_before_a_commit_is_acknowledged() {
     for engine in ["sled", "redb"] {
         let alone = ["images", "--engine", engine, "--images", "1", "--alone"];

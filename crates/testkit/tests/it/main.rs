@@ -3,6 +3,7 @@
 mod conflict_log;
 mod convergence;
 mod history;
+mod honest;
 mod kept_histories;
 mod laws;
 mod members;

@@ -9,7 +9,7 @@ use std::time::Instant;
 use driftless::StoreEngine;
 use driftless_faults::{
     FailingTally, Fault, Opened, Program, Seam, Tally, failing, kill, parse_engine, parse_fault,
-    power, run as work,
+    power, run as work, spoil,
 };
 
 use crate::interpose::Interposed;
@@ -17,7 +17,8 @@ use crate::interpose::Interposed;
 const USAGE: &str = "\
 usage: faults power --engine sled|redb [--images N] [--seed S] [--commit ID]
        faults kill --engine sled|redb [--kills N] [--seed S] [--commit ID]
-       faults failing --engine sled|redb [--every N] [--seed S] [--commit ID]";
+       faults failing --engine sled|redb [--every N] [--seed S] [--commit ID]
+       faults spoil --engine sled|redb [--cases N] [--seed S] [--commit ID]";
 
 /// Images of one recording.
 const OF_ONE: u64 = 5_000;
@@ -94,6 +95,7 @@ pub(crate) fn run() -> ExitCode {
             "power" => power_soak(&arguments),
             "kill" => kill_soak(&arguments),
             "failing" => failing_soak(&arguments),
+            "spoil" => spoil_soak(&arguments),
             "work" => do_work(&arguments),
             "images" => images(&arguments),
             _ => Err(USAGE.to_owned()),
@@ -318,6 +320,36 @@ fn failing_soak(arguments: &Arguments) -> Result<(), String> {
          acknowledged commits; no failure |",
         arguments.commit(),
         begun.elapsed().as_secs(),
+    );
+    Ok(())
+}
+
+fn spoil_soak(arguments: &Arguments) -> Result<(), String> {
+    let engine = arguments.engine()?;
+    let wanted = arguments.number("cases", 1_000)?;
+    let seed = arguments.number("seed", 1)?;
+    let begun = Instant::now();
+    let tally = spoil(engine, seed, wanted)?;
+    for (outcome, count) in &tally.outcomes {
+        eprintln!("{count} times {outcome}");
+    }
+    let ending = |with: &str| {
+        let found = tally
+            .outcomes
+            .iter()
+            .filter(|(what, _)| what.ends_with(with));
+        found.map(|(_, count)| count).sum::<u64>()
+    };
+    println!(
+        "| `soak spoil --engine {engine} --cases {wanted} --seed {seed}` | {} | {} | {} s | opened as they were {}, rebuilt {}, told \
+         that acknowledged writes are gone {}, told and whole once the file was back {}; no failure |",
+        arguments.commit(),
+        tally.cases,
+        begun.elapsed().as_secs(),
+        ending("opened"),
+        ending("rebuilt"),
+        ending("are gone"),
+        ending("is back"),
     );
     Ok(())
 }

@@ -4,7 +4,9 @@
 //! * `faults kill --engine E [--kills N] [--seed S] [--commit ID]` kills processes.
 //! * `faults failing --engine E [--every N] [--seed S] [--commit ID]` lets every Nth operation fail, and syncs.
 //!
-//! Each prints a line for the ledger in docs/reliability.md. `faults work` and `faults image` are what they start.
+//! * `faults spoil --engine E [--cases N] [--seed S] [--commit ID]` flips, cuts, removes and ages files.
+//!
+//! Each prints a line for the ledger in docs/reliability.md. `faults work` and `faults images` are what they start.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod commands;
