@@ -16,7 +16,7 @@ use crate::record::Record;
 use crate::references::{self, Past};
 
 /// A change that passed the content rules, ready for [`Record::apply`].
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Admitted {
     pub(crate) change: Change,
     pub(crate) parsed: Box<automerge::Change>,

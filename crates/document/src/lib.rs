@@ -17,6 +17,8 @@ mod chunks;
 mod codec;
 mod conflict;
 mod field;
+#[cfg(not(feature = "remember-records"))]
+mod forgetful;
 mod genesis;
 mod graph;
 mod history;
@@ -29,12 +31,17 @@ mod prescan;
 mod quiet;
 mod record;
 mod references;
+#[cfg(feature = "remember-records")]
+mod remembered;
 mod row;
 mod rules;
 mod sequence;
 mod value;
 mod void;
 mod write;
+
+#[cfg(not(feature = "remember-records"))]
+use forgetful as remembered;
 
 pub use admission::{Admission, Admitted, Refusal, read_change};
 pub use change::{Action, Change, Operation, change_hash};
@@ -57,6 +64,8 @@ pub use json::{
 pub use path::{DELETED, FieldPath, PathError, REVIEW};
 pub use policy::{Authors, CustomInput, CustomPolicy, Customs, NoAuthors, Policy, ROLES};
 pub use record::{ApplyError, LoadError, Record};
+#[cfg(feature = "remember-records")]
+pub use remembered::{Remembering, remember_records};
 pub use row::Row;
 pub use rules::{
     Fit, RULES_FORMAT, RuleStep, Rules, RulesError, RulesFault, RulesVersion, RulesWalk, Subject,

@@ -4,7 +4,7 @@
 //! it back only when the change reads back byte for byte.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use automerge::{
     Automerge, LoadOptions, OnPartialLoad, ROOT, ReadDoc, TextEncoding, VerificationMode,
@@ -21,6 +21,7 @@ use crate::limits;
 use crate::path::{DELETED, FieldPath, Register};
 use crate::prescan;
 use crate::quiet;
+use crate::remembered::{self, Lineage};
 use crate::row::Row;
 use crate::sequence::{Sequence, Sequences};
 use crate::value::{Fields, Value};
@@ -28,6 +29,10 @@ use crate::write::{self, Intent, WriteError};
 
 /// Offsets in text count Unicode code points; not saved by Automerge, so set on every load.
 const ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
+
+/// The document without changes: to make one costs as much as some of its first changes.
+static EMPTY: LazyLock<Arc<Automerge>> =
+    LazyLock::new(|| Arc::new(Automerge::new_with_encoding(ENCODING)));
 
 /// So many changes are cheaper to read one by one than with all that follow the same past.
 const FEW_CHANGES: usize = 16;
@@ -44,6 +49,7 @@ pub struct Record {
     sequences: OnceLock<Sequences>,
     /// What the conflict log is computed from, as far back as it was needed.
     ledger: Arc<Ledger>,
+    lineage: Lineage,
 }
 
 /// A text, list or counter of a record.
@@ -122,11 +128,12 @@ impl Record {
     /// A record without changes.
     pub fn new() -> Self {
         Self {
-            document: Arc::new(Automerge::new_with_encoding(ENCODING)),
+            document: EMPTY.clone(),
             graph: Arc::default(),
             objects: BTreeMap::new(),
             sequences: OnceLock::new(),
             ledger: Arc::default(),
+            lineage: Lineage::EMPTY,
         }
     }
 
@@ -140,6 +147,12 @@ impl Record {
                 limit: limits::DOCUMENT_BYTES,
             });
         }
+        remembered::loaded(bytes, heads, |lineage| {
+            Self::load_now(bytes, heads, lineage)
+        })
+    }
+
+    fn load_now(bytes: &[u8], heads: &[ChangeHash], lineage: Lineage) -> Result<Self, LoadError> {
         prescan::check_stored(bytes)?;
         let options = LoadOptions::new()
             .text_encoding(ENCODING)
@@ -169,6 +182,7 @@ impl Record {
             sequences: OnceLock::new(),
             ledger: Arc::new(Ledger::starting_at(graph.len(), graph.heads())),
             graph: Arc::new(graph),
+            lineage,
         })
     }
 
@@ -189,6 +203,12 @@ impl Record {
     /// The hashes of the changes nothing depends on, sorted.
     pub fn heads(&self) -> Vec<ChangeHash> {
         self.graph.heads()
+    }
+
+    /// Who made the changes nothing depends on.
+    pub fn head_actors(&self) -> BTreeSet<ActorId> {
+        let places = self.graph.head_places();
+        places.map(|place| self.graph.actor_at(place)).collect()
     }
 
     /// How many changes it has, without the genesis changes of its fields.
@@ -422,7 +442,9 @@ impl Record {
     ///
     /// `device_prefix` is that of the device that signed for it.
     pub fn admit(&self, raw: &[u8], device_prefix: [u8; 8]) -> Result<Admission, Refusal> {
-        admission::admit(self, raw, device_prefix)
+        remembered::admission(self.lineage, raw, device_prefix, || {
+            admission::admit(self, raw, device_prefix)
+        })
     }
 
     /// The record with a change that was just admitted; one that it has already changes nothing.
@@ -438,6 +460,10 @@ impl Record {
         let hash = change.hash;
         if self.graph.contains(&hash) {
             return Ok((self, change));
+        }
+        let lineage = self.lineage.with(&hash);
+        if let Some(made) = remembered::record(lineage) {
+            return Ok((made, change));
         }
         let fails = |reason: String| ApplyError::Fails { hash, reason };
         let raw = parsed.raw_bytes().to_vec();
@@ -458,6 +484,8 @@ impl Record {
                     self.push_genesis(genesis);
                 }
                 self.push(&change);
+                self.lineage = lineage;
+                remembered::made(lineage, &self);
                 Ok((self, change))
             }
             Ok(Ok(false)) => Err(ApplyError::ReadsBackOtherwise { hash }),

@@ -37,6 +37,7 @@ mod rules;
 mod session;
 mod space;
 mod status;
+mod touched;
 mod types;
 
 pub use clock::{Clock, Millis};

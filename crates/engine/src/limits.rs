@@ -22,6 +22,8 @@ pub const LIVE_QUEUE: usize = 65_536;
 pub const SHARED_BYTES: usize = 256 * 1024;
 /// Envelopes remembered as refused by one peer: so many fit into a setting.
 pub const REFUSED_BY_PEER: usize = 10_000;
+/// Keys of records that are remembered as touched by envelopes that somebody lacks: about 4 MiB.
+pub const TOUCHED_KEYS: usize = 32_768;
 /// Membership records that a device which is not known as a member may send to prove that it is one.
 pub const PROOF_RECORDS: usize = 4_000;
 /// Membership records a peer may send in one session.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{ChangeHash, RecordId};
+use driftless_document::RecordId;
 use driftless_protocol::{Code, DeviceId, FeedId};
 use driftless_store::{KeyBuilder, KeyReader, Visit};
 
@@ -293,15 +293,8 @@ impl Replica {
     /// every envelope that touches it.
     pub fn record_sync(&self, collection: &str, id: RecordId) -> Result<RecordSync, EngineError> {
         let (key, _) = self.existing(collection, id)?;
-        let record = self.core.record(&key)?;
-        let heads = record.heads();
-        let mut tips = BTreeMap::<FeedId, Vec<ChangeHash>>::new();
-        for change in record.changes()? {
-            if heads.contains(&change.hash) {
-                let feed = FeedId(change.actor.0);
-                tips.entry(feed).or_default().push(change.hash);
-            }
-        }
+        let authors = self.core.record(&key)?.head_actors();
+        let tips = authors.into_iter().map(|actor| FeedId(actor.0)).collect();
         let mut peers = Vec::new();
         let mut refused = None;
         for (device, peer) in self.present_peers() {
@@ -354,10 +347,10 @@ impl Replica {
         &self,
         key: &RecordKey,
         peer: &Peer,
-        tips: &BTreeMap<FeedId, Vec<ChangeHash>>,
+        tips: &BTreeSet<FeedId>,
     ) -> Result<bool, EngineError> {
         for run in self.lacking(peer) {
-            if !tips.contains_key(&run.feed) {
+            if !tips.contains(&run.feed) {
                 continue;
             }
             for (feed, n) in run.numbers() {
@@ -370,11 +363,22 @@ impl Replica {
     }
 
     fn touches(&self, feed: &FeedId, n: u64, key: &RecordKey) -> Result<bool, EngineError> {
+        let id = EnvelopeId { feed: *feed, n };
+        if let Some(touches) = self.core.touched.borrow().touches(&id, key) {
+            return Ok(touches);
+        }
         let envelope = self.read_envelope(feed, n)?;
-        let mut items = envelope.items().into_iter();
-        Ok(items.any(|(collection, item, _)| {
-            collection == key.collection && item.record == key.record.0
-        }))
+        let keys = envelope
+            .items()
+            .into_iter()
+            .map(|(collection, item, _)| RecordKey {
+                collection: collection.to_owned(),
+                record: RecordId(item.record),
+            });
+        let keys: BTreeSet<_> = keys.collect();
+        let touches = keys.contains(key);
+        self.core.touched.borrow_mut().remember(id, keys);
+        Ok(touches)
     }
 }
 

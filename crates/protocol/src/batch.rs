@@ -3,6 +3,10 @@
 //! A frame is a byte with the version (1) in its high four bits and, in bit 0, whether the rest is a zstd frame; then
 //! the messages one after the other. Unpacked it has at most [`limits::MESSAGE`] bytes, compressed or not.
 
+use std::cell::RefCell;
+
+use zstd::bulk::{Compressor, Decompressor};
+
 use crate::codec::DecodeError;
 use crate::cursor::CursorMark;
 use crate::limits;
@@ -53,7 +57,7 @@ pub fn decode_batch(frame: &[u8]) -> Result<Vec<Message>, MessageError> {
     match first & 0x0f {
         0 => read(rest),
         // The buffer is at most one message, whatever the compressed bytes claim.
-        COMPRESSED => read(&zstd::bulk::decompress(rest, ROOM).map_err(|_| MessageError::Unpack)?),
+        COMPRESSED => read(&unpack(rest).ok_or(MessageError::Unpack)?),
         _ => Err(DecodeError::Malformed.into()),
     }
 }
@@ -82,15 +86,27 @@ fn read(plain: &[u8]) -> Result<Vec<Message>, MessageError> {
 }
 
 fn frame(plain: &[u8]) -> Vec<u8> {
-    if plain.len() >= limits::COMPRESS_FROM {
-        let packed = zstd::bulk::compress(plain, LEVEL)
-            .ok()
-            .filter(|packed| packed.len() < plain.len());
-        if let Some(packed) = packed {
-            return [&[VERSION << 4 | COMPRESSED], packed.as_slice()].concat();
-        }
+    if plain.len() >= limits::COMPRESS_FROM
+        && let Some(packed) = pack(plain).filter(|packed| packed.len() < plain.len())
+    {
+        return [&[VERSION << 4 | COMPRESSED], packed.as_slice()].concat();
     }
     [&[VERSION << 4], plain].concat()
+}
+
+thread_local! {
+    /// Made once: to make one takes longer than to pack a small frame with it.
+    static PACKER: RefCell<Option<Compressor<'static>>> = RefCell::new(Compressor::new(LEVEL).ok());
+    static UNPACKER: RefCell<Option<Decompressor<'static>>> = RefCell::new(Decompressor::new().ok());
+}
+
+fn pack(plain: &[u8]) -> Option<Vec<u8>> {
+    PACKER.with_borrow_mut(|packer| packer.as_mut()?.compress(plain).ok())
+}
+
+/// At most so many bytes as fit into a frame, whatever the packed ones claim.
+fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
+    UNPACKER.with_borrow_mut(|unpacker| unpacker.as_mut()?.decompress(packed, ROOM).ok())
 }
 
 /// Collects messages and gives a frame whenever one is full.

@@ -100,9 +100,13 @@ impl DeviceKey {
 
     /// Signs bytes for one use.
     pub fn sign(&self, domain: Domain, bytes: &[u8]) -> Signature {
-        Signature {
-            bytes: self.signing.sign(&domain.message(bytes)).to_bytes(),
-        }
+        let message = domain.message(bytes);
+        let signature = Signature {
+            bytes: self.signing.sign(&message).to_bytes(),
+        };
+        #[cfg(feature = "remember-signatures")]
+        crate::remembered::signed(&self.device_id(), &message, &signature);
+        signature
     }
 
     /// The X25519 secret of handshakes: derived, so that a device has one secret to keep.
@@ -123,10 +127,20 @@ impl fmt::Debug for DeviceKey {
 /// False too when the id is no key, or a weak one.
 #[must_use = "a signature that is not looked at protects nothing"]
 pub fn verify(device: &DeviceId, domain: Domain, bytes: &[u8], signature: &Signature) -> bool {
+    let message = domain.message(bytes);
+    #[cfg(feature = "remember-signatures")]
+    let is_right = crate::remembered::or_else(device, &message, signature, || {
+        verify_now(device, &message, signature)
+    });
+    #[cfg(not(feature = "remember-signatures"))]
+    let is_right = verify_now(device, &message, signature);
+    is_right
+}
+
+fn verify_now(device: &DeviceId, message: &[u8], signature: &Signature) -> bool {
     let Ok(key) = VerifyingKey::from_bytes(device.as_bytes()) else {
         return false;
     };
     let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-    key.verify_strict(&domain.message(bytes), &signature)
-        .is_ok()
+    key.verify_strict(message, &signature).is_ok()
 }

@@ -28,6 +28,8 @@ mod link;
 mod membership;
 mod message;
 mod noise;
+#[cfg(feature = "remember-signatures")]
+mod remembered;
 
 pub use ack::{Ack, HeldRun, Refusal};
 pub use batch::{Batcher, decode_batch, encode_batch};
@@ -50,3 +52,5 @@ pub use membership::{
 };
 pub use message::{Hello, Message, MessageError, features, workspace_tag};
 pub use noise::{Channel, Handshake, NoiseError, PeerIdentity, Randomness, SecureChannel};
+#[cfg(feature = "remember-signatures")]
+pub use remembered::{Remembering, remember_signatures};

@@ -14,6 +14,8 @@
 
 use thiserror::Error;
 
+/// Most keys and small values have no more bytes behind their prefix.
+const ROOM: usize = 64;
 const ESCAPE: u8 = 0x00;
 const ESCAPED_ZERO: u8 = 0xff;
 const TERMINATOR: u8 = 0x00;
@@ -38,14 +40,14 @@ pub struct KeyBuilder {
 impl KeyBuilder {
     /// Returns the empty tuple.
     pub fn new() -> KeyBuilder {
-        KeyBuilder::default()
+        KeyBuilder::after(&[])
     }
 
     /// Continues a key, such as a common prefix.
     pub fn after(prefix: &[u8]) -> KeyBuilder {
-        KeyBuilder {
-            bytes: prefix.to_vec(),
-        }
+        let mut bytes = Vec::with_capacity(prefix.len() + ROOM);
+        bytes.extend_from_slice(prefix);
+        KeyBuilder { bytes }
     }
 
     /// Appends one byte.

@@ -39,6 +39,7 @@ use crate::feeds::{Feed, Feeds};
 use crate::membership::{MembershipLog, RecordRefusal};
 use crate::rules::InForce;
 use crate::space::{self, Keys, Space};
+use crate::touched::Touched;
 use crate::types::{RecordKey, Replayed};
 
 /// A frame that holds an envelope, in its full form.
@@ -63,6 +64,8 @@ pub(crate) struct Core {
     /// What lies before it in the journal is listed as packed as soon as it is staged.
     packed_before: Position,
     documents: RefCell<Documents>,
+    /// What was read of envelopes that somebody lacks.
+    pub(crate) touched: RefCell<Touched>,
     /// Records whose conflict entries are to be computed before the batch is applied.
     contested: BTreeMap<RecordKey, Contested>,
     /// The rules that hold, and whom they know.
@@ -298,6 +301,7 @@ impl Core {
             packed_before: packs.end(),
             packed: PackedIndex::new(packs),
             documents: RefCell::default(),
+            touched: RefCell::default(),
             contested: BTreeMap::new(),
             rules: InForce::of(&log),
             currency: Currency::default(),
@@ -462,6 +466,7 @@ impl Core {
 
     /// Forgets what was staged for a write that failed half-way.
     pub(crate) fn discard(&mut self) {
+        self.touched.take(); // numbers of envelopes are given anew
         self.base.discard();
         self.contested.clear();
         self.documents.get_mut().clear();

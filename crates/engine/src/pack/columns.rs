@@ -82,8 +82,10 @@ impl Writer {
 
     pub(super) fn finish(self) -> Vec<u8> {
         let mut bytes = vec![VERSION];
+        let mut packer = zstd::bulk::Compressor::new(LEVEL).expect("zstd has this level");
         for column in self.columns {
-            let packed = zstd::bulk::compress(&column, LEVEL)
+            let packed = packer
+                .compress(&column)
                 .expect("zstd compresses any bytes that fit in memory");
             put_number(&mut bytes, column.len() as u64);
             put_number(&mut bytes, packed.len() as u64);
@@ -106,13 +108,14 @@ impl Reader {
         }
         let mut columns = Vec::with_capacity(COLUMNS);
         let mut left = BYTES_MAX;
+        let mut unpacker = zstd::bulk::Decompressor::new().ok()?;
         for _ in 0..COLUMNS {
             let length = take_length(&mut rest)?;
             left = left.checked_sub(length)?;
             let packed_length = take_length(&mut rest)?;
             let (packed, after) = rest.split_at_checked(packed_length)?;
             rest = after;
-            let column = zstd::bulk::decompress(packed, length).ok()?;
+            let column = unpacker.decompress(packed, length).ok()?;
             if column.len() != length {
                 return None;
             }

@@ -231,7 +231,7 @@ fn a_copied_folder_goes_on_twice_and_both_converge() {
 
 #[test]
 fn what_only_a_copy_of_the_folder_holds_is_still_pending() {
-    let (a, mut laptop, _, mut phone) = two();
+    let (a, laptop, _, mut phone) = two();
     laptop.close().unwrap();
     let (mut one, mut copy) = (a.open(), a.copy().open());
     let id = insert(&mut one, "{}");

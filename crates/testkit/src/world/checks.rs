@@ -87,7 +87,7 @@ pub(super) fn kept_but_for_tail(
 }
 
 /// S3: no change stands before one that it knew of, and none knew of one that is not there.
-pub(super) fn causal(changes: &[Change]) -> Result<(), Wrong> {
+pub(super) fn causal(changes: &[&Change]) -> Result<(), Wrong> {
     let all: BTreeSet<ChangeHash> = changes.iter().map(|change| change.hash).collect();
     let mut seen = BTreeSet::new();
     for change in changes {
@@ -317,8 +317,8 @@ mod tests {
             operations: Vec::<Operation>::new(),
         };
         let (first, second) = (change(1, &[]), change(2, &[1]));
-        assert!(causal(&[first.clone(), second.clone()]).is_ok());
-        assert!(said(causal(&[second, first])).starts_with("S3"));
+        assert!(causal(&[&first, &second]).is_ok());
+        assert!(said(causal(&[&second, &first])).starts_with("S3"));
     }
 
     #[test]

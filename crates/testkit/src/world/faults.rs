@@ -112,6 +112,7 @@ impl World {
         let lost = place.durable.iter().any(|change| !had.contains(change));
         place.device.files = backup.files.duplicate();
         place.durable.clone_from(&backup.durable);
+        place.there = place.durable.iter().copied().collect();
         place.dropped.clear();
         let expect = match store {
             StoreOfBackup::Newer => Expect::Ahead(lost),

@@ -1,11 +1,13 @@
 //! Rows and the conflict log against what brute force makes of the changes in a journal.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
-use driftless_document::{Change, Record, RecordId, Status};
+use driftless_document::{Change, Record, RecordId, Refusal, Status, read_change};
 use driftless_engine::{ConflictFilter, EnvelopeId, ItemPage, RecordKey};
 use driftless_protocol::Envelope;
-use driftless_store::FrameKind;
+use driftless_store::{Frame, FrameKind};
 
 use super::place::Place;
 use super::{While, Wrong, checks};
@@ -87,49 +89,92 @@ pub(super) fn check(place: &Place, unseen: bool) -> Result<(), Wrong> {
 
 /// The envelopes in a journal; `unseen` leaves out the last.
 pub(super) fn envelopes_of(place: &Place, unseen: bool) -> Result<Vec<Envelope>, Wrong> {
-    let mut frames = place.device.frames()?;
-    frames.retain(|frame| frame.kind == ENVELOPE_FRAME);
+    let mut frames = envelope_frames(place)?;
     if unseen {
         frames.pop();
     }
-    let envelopes = frames.iter().map(|frame| {
-        Envelope::decode(&frame.bytes)
-            .map_err(|error| Wrong::new(format!("an envelope in the journal: {error}")))
-    });
-    envelopes.collect()
+    frames.iter().map(|frame| decode(&frame.bytes)).collect()
 }
 
-/// Those of them that are applied there.
-fn applied_of(place: &Place, unseen: bool) -> Result<Vec<Envelope>, Wrong> {
+fn envelope_frames(place: &Place) -> Result<Vec<Frame>, Wrong> {
+    let mut frames = place.device.frames()?;
+    frames.retain(|frame| frame.kind == ENVELOPE_FRAME);
+    Ok(frames)
+}
+
+fn decode(bytes: &[u8]) -> Result<Envelope, Wrong> {
+    Envelope::decode(bytes).map_err(|error| Wrong(format!("an envelope in the journal: {error}")))
+}
+
+fn id_of(envelope: &Envelope) -> EnvelopeId {
+    let header = envelope.header();
+    EnvelopeId {
+        feed: header.feed,
+        n: header.n,
+    }
+}
+
+fn quarantined_at(place: &Place) -> Result<BTreeSet<EnvelopeId>, Wrong> {
     let all = ItemPage {
         settled: true,
         ..ItemPage::default()
     };
     let quarantined = place.seen()?.quarantine(&all)?;
-    let quarantined: BTreeSet<_> = quarantined.into_iter().map(|item| item.id).collect();
+    Ok(quarantined.into_iter().map(|item| item.id).collect())
+}
+
+/// Those of them that are applied there.
+fn applied_of(place: &Place, unseen: bool) -> Result<Vec<Envelope>, Wrong> {
+    let quarantined = quarantined_at(place)?;
     let mut envelopes = envelopes_of(place, unseen)?;
     if !place.shrinks {
-        envelopes.retain(|envelope| {
-            let header = envelope.header();
-            let (feed, n) = (header.feed, header.n);
-            !quarantined.contains(&EnvelopeId { feed, n })
-        });
+        envelopes.retain(|envelope| !quarantined.contains(&id_of(envelope)));
     }
     Ok(envelopes)
 }
 
-/// All changes that are applied at a place, in the order in which they stand in its journal.
-pub(super) fn all_changes(place: &Place) -> Result<Vec<Change>, Wrong> {
-    let mut changes = Vec::new();
-    let mut of_record = BTreeMap::<RecordKey, Record>::new();
-    for envelope in applied_of(place, false)? {
-        for (key, raw) in raw_of(&envelope) {
-            let record = of_record.entry(key).or_default();
-            let device = envelope.header().feed.device_prefix();
-            changes.push(receive(record, raw, device));
+/// Envelopes that were taken apart, by the hash of their bytes: the same stand in many journals.
+pub(super) type TakenApart = BTreeMap<[u8; 32], Rc<Parts>>;
+
+/// An envelope's name, and its changes as they read by themselves; one that nobody applies may have others.
+pub(super) struct Parts {
+    id: EnvelopeId,
+    changes: Result<Vec<Change>, Refusal>,
+}
+
+impl Parts {
+    fn of(bytes: &[u8]) -> Result<Self, Wrong> {
+        let envelope = decode(bytes)?;
+        let raw = raw_of(&envelope).into_iter();
+        Ok(Self {
+            id: id_of(&envelope),
+            changes: raw.map(|(_, raw)| read_change(raw)).collect(),
+        })
+    }
+
+    pub(super) fn changes(&self) -> Result<&[Change], Wrong> {
+        let changes = self.changes.as_deref();
+        changes.map_err(|why| Wrong(format!("a change of {} in a journal: {why}", self.id)))
+    }
+}
+
+/// What is applied at a place, in the order in which it stands in its journal; nothing is taken apart twice.
+pub(super) fn applied_parts(
+    place: &Place,
+    known: &mut TakenApart,
+) -> Result<Vec<Rc<Parts>>, Wrong> {
+    let quarantined = quarantined_at(place)?;
+    let mut found = Vec::new();
+    for frame in envelope_frames(place)? {
+        let parts = match known.entry(*blake3::hash(&frame.bytes).as_bytes()) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(Rc::new(Parts::of(&frame.bytes)?)),
+        };
+        if !quarantined.contains(&parts.id) {
+            found.push(parts.clone());
         }
     }
-    Ok(changes)
+    Ok(found)
 }
 
 fn raw_of(envelope: &Envelope) -> Vec<(RecordKey, &[u8])> {

@@ -197,8 +197,8 @@ impl World {
 
     /// The changes of another place that a place has not.
     pub(super) fn lacking(&self, n: usize, other: usize) -> BTreeSet<ChangeHash> {
-        let ours: BTreeSet<_> = self.places[n].durable.iter().collect();
-        let theirs = self.places[other].durable.iter().copied();
+        let ours = &self.places[n].there;
+        let theirs = self.places[other].there.iter().copied();
         theirs.filter(|change| !ours.contains(change)).collect()
     }
 

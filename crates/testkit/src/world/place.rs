@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use driftless_document::ChangeHash;
 use driftless_engine::{Clock as _, EngineError, RecordKey, Replica};
+use driftless_protocol::DeviceId;
 use driftless_store::{MemoryFiles, MemoryKv};
 
 use super::{While, World, Wrong, checks};
@@ -18,10 +19,14 @@ const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
 /// A folder and the process on it.
 pub(super) struct Place {
     pub(super) device: Device,
+    /// Its key's public half: to make it from the seed is no cheap thing.
+    pub(super) device_id: DeviceId,
     /// `None` only while a process ends and another begins.
     pub(super) replica: Option<Replica>,
     /// The changes that were acknowledged here, in their order here.
     pub(super) durable: Vec<ChangeHash>,
+    /// The same as a set.
+    pub(super) there: BTreeSet<ChangeHash>,
     /// What was acknowledged here and is not applied any more, since something was taken back.
     pub(super) dropped: BTreeSet<ChangeHash>,
     /// How many of them the last group of commits brought.
@@ -67,9 +72,11 @@ pub(super) fn begin(devices: usize) -> Result<Vec<Place>, Wrong> {
             }
         };
         places.push(Place {
+            device_id: device.key().device_id(),
             device,
             replica: Some(replica),
             durable: Vec::new(),
+            there: BTreeSet::new(),
             dropped: BTreeSet::new(),
             last_group: 0,
             shrinks: false,
@@ -126,6 +133,7 @@ impl Place {
                 )));
             }
             self.durable.push(event.change);
+            self.there.insert(event.change);
         }
         Ok(())
     }
@@ -139,7 +147,7 @@ impl Place {
         let there: BTreeSet<_> = found.iter().copied().collect();
         let gone = self.durable.iter().filter(|change| !there.contains(change));
         self.dropped.extend(gone);
-        self.durable = found;
+        (self.durable, self.there) = (found, there);
     }
 
     pub(super) fn back_up(&mut self) -> Result<(), Wrong> {
@@ -175,6 +183,7 @@ impl Place {
             copy_store(&self.device.kv, &kv).map_err(EngineError::from)?;
         }
         Ok(Self {
+            device_id: self.device_id,
             device: Device {
                 kv,
                 clock: Hand::at(self.now()),
@@ -182,6 +191,7 @@ impl Place {
             },
             replica: None,
             durable: self.durable.clone(),
+            there: self.there.clone(),
             dropped: self.dropped.clone(),
             last_group: self.last_group,
             shrinks: self.shrinks,

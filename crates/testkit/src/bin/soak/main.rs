@@ -6,7 +6,7 @@
 //! * `soak conflicts`, likewise, holds the conflict log of random histories against the oracle.
 //! * `soak members`, likewise, carries out random histories of devices that are removed, adopted and let back in; a
 //!   failure is named by its seed.
-//! * `soak world`, likewise, carries out simulated worlds; a failure tells its seed, odds and last events, and
+//! * `soak world`, likewise, carries out simulated worlds, `--threads N` of them at once; a failure tells its seed, odds and last events, and
 //!   `soak world --cases 1 --seed SEED` is the same run again.
 //! * `soak mutations` brings in altered inputs of every kind, or of one `--class NAME`, `soak parsers` altered texts, keys and steps.
 //! * `soak --minutes N` does all of these, each for its share of the time.
@@ -31,6 +31,7 @@ use options::Options;
 const USAGE: &str = "\
 usage: soak [convergence|conflicts|members|mutations|parsers|world] [--minutes N | --cases N] [--seed S] [--commit ID] [--ledger FILE]
        soak mutations --class stored_values ...
+       soak world [--threads N] ...
        soak replay [TARGET] FILE...";
 
 /// What can be soaked, and what of a long run of all it gets, in hundredths.

@@ -3,6 +3,9 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use driftless_testkit::mutations::Class;
@@ -13,11 +16,15 @@ use crate::USAGE;
 /// How often it says how far it is.
 const BETWEEN_LINES: Duration = Duration::from_secs(60);
 
+/// How many cases can be carried out at once.
+const MOST_THREADS: usize = 256;
+
 /// What was asked for.
 #[derive(Clone)]
 pub(crate) struct Options {
     time: Option<Duration>,
     cases: Option<u64>,
+    threads: usize,
     /// What the seeds begin at.
     pub(crate) seed: u64,
     /// The only class of altered inputs that is tried, if not all are.
@@ -33,6 +40,7 @@ impl Options {
         let mut options = Self {
             time: None,
             cases: None,
+            threads: 1,
             seed: 1,
             class: None,
             commit: "(not given)".to_owned(),
@@ -49,6 +57,10 @@ impl Options {
             match name.as_str() {
                 "--minutes" => options.time = Some(Duration::from_secs(number()? * 60)),
                 "--cases" => options.cases = Some(number()?),
+                "--threads" => match usize::try_from(number()?) {
+                    Ok(threads @ 1..=MOST_THREADS) => options.threads = threads,
+                    _ => return Err(format!("`--threads` is from 1 to {MOST_THREADS}\n{USAGE}")),
+                },
                 "--seed" => options.seed = number()?,
                 "--class" => {
                     let class = Class::named(value);
@@ -93,20 +105,92 @@ impl Options {
         what: &str,
         mut case: impl FnMut(u64) -> Result<(), E>,
     ) -> Result<u64, E> {
-        let begun = Instant::now();
-        let mut told = begun;
-        let mut cases = 0_u64;
+        let mut progress = Progress::begin(what);
         loop {
-            let is_late = self.time.is_some_and(|time| begun.elapsed() >= time);
-            if is_late || self.cases.is_some_and(|most| cases >= most) {
-                return Ok(cases);
+            if self.is_late(progress.begun) || self.cases.is_some_and(|most| progress.cases >= most)
+            {
+                return Ok(progress.cases);
             }
-            case(self.seed.wrapping_add(cases))?;
-            cases += 1;
-            if told.elapsed() >= BETWEEN_LINES {
-                told = Instant::now();
-                eprintln!("{cases} {what}, {} s of CPU", cpu_seconds());
+            case(self.seed.wrapping_add(progress.cases))?;
+            progress.one_more();
+        }
+    }
+
+    /// The same on as many threads as were asked for; what a case gives is taken here, in no certain order. A failure
+    /// ends all, once the cases that were begun are through.
+    pub(crate) fn each_at_once<T: Send, E: Send>(
+        &self,
+        what: &str,
+        case: impl Fn(u64) -> Result<T, E> + Sync,
+        mut take: impl FnMut(T),
+    ) -> Result<u64, E> {
+        let mut progress = Progress::begin(what);
+        let (begun, next) = (progress.begun, AtomicU64::new(0));
+        let has_failed = AtomicBool::new(false);
+        let (give, given) = mpsc::channel();
+        let work = |give: mpsc::Sender<_>| {
+            while !has_failed.load(Ordering::Relaxed) && !self.is_late(begun) {
+                let n = next.fetch_add(1, Ordering::Relaxed);
+                if self.cases.is_some_and(|most| n >= most) {
+                    break;
+                }
+                let done = case(self.seed.wrapping_add(n));
+                if done.is_err() {
+                    has_failed.store(true, Ordering::Relaxed);
+                }
+                if give.send(done).is_err() {
+                    break;
+                }
             }
+        };
+        thread::scope(|scope| {
+            for give in vec![give; self.threads] {
+                scope.spawn(|| work(give));
+            }
+            let mut failed = None;
+            for done in given {
+                match done {
+                    Ok(done) => {
+                        take(done);
+                        progress.one_more();
+                    }
+                    Err(why) => failed = failed.or(Some(why)),
+                }
+            }
+            failed.map_or(Ok(progress.cases), Err)
+        })
+    }
+
+    fn is_late(&self, begun: Instant) -> bool {
+        self.time.is_some_and(|time| begun.elapsed() >= time)
+    }
+}
+
+/// How far a run is, told now and then.
+struct Progress<'a> {
+    what: &'a str,
+    begun: Instant,
+    told: Instant,
+    cases: u64,
+}
+
+impl<'a> Progress<'a> {
+    fn begin(what: &'a str) -> Self {
+        let begun = Instant::now();
+        Self {
+            what,
+            begun,
+            told: begun,
+            cases: 0,
+        }
+    }
+
+    fn one_more(&mut self) {
+        self.cases += 1;
+        if self.told.elapsed() >= BETWEEN_LINES {
+            self.told = Instant::now();
+            let (cases, what) = (self.cases, self.what);
+            eprintln!("{cases} {what}, {} s of CPU", cpu_seconds());
         }
     }
 }

@@ -9,18 +9,15 @@ use crate::options::{Options, cpu_text};
 pub(crate) fn soak(options: &Options) -> Result<(), String> {
     let (mut changes, mut frames, mut events, mut device_ms) = (0_u64, 0_u64, 0_u64, 0_u64);
     let mut befell = BTreeMap::<String, u64>::new();
-    let cases = options.each("worlds", |seed| match simulate(seed) {
-        Ok(outcome) => {
-            changes += outcome.world.changes as u64;
-            frames += outcome.world.frames;
-            events += outcome.events;
-            device_ms += outcome.device_ms;
-            for (what, count) in outcome.befell {
-                *befell.entry(what).or_default() += count;
-            }
-            Ok(())
+    let carry_out = |seed| simulate(seed).map_err(|failure| failure.to_string());
+    let cases = options.each_at_once("worlds", carry_out, |outcome| {
+        changes += outcome.world.changes as u64;
+        frames += outcome.world.frames;
+        events += outcome.events;
+        device_ms += outcome.device_ms;
+        for (what, count) in outcome.befell {
+            *befell.entry(what).or_default() += count;
         }
-        Err(failure) => Err(failure.to_string()),
     })?;
     let told: Vec<String> = befell.iter().map(|(w, n)| format!("{w}: {n}")).collect();
     println!("befell: {}", told.join(", "));

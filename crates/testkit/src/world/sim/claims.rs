@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_document::ChangeHash;
 use driftless_engine::{ConflictFilter, SyncState};
 
-use super::super::{Wrong, checks};
+use super::super::{Wrong, checks, judge};
 use super::{SimCanary, Simulation};
 use crate::schedule::COLLECTIONS;
 
@@ -37,7 +37,7 @@ impl Simulation {
             .world
             .places
             .iter()
-            .map(|place| (place.device.key().device_id(), place.device.seed))
+            .map(|place| (place.device_id, place.device.seed))
             .collect();
         for (key, changes) in of_record {
             let sync = replica.record_sync(&key.collection, key.record)?;
@@ -73,7 +73,7 @@ impl Simulation {
     }
 
     /// What the status counts is what is there.
-    fn check_counts(&self, n: usize) -> Result<(), Wrong> {
+    fn check_counts(&mut self, n: usize) -> Result<(), Wrong> {
         let place = &self.world.places[n];
         let replica = place.seen()?;
         let status = replica.status()?;
@@ -95,6 +95,9 @@ impl Simulation {
         )?;
         let durable = place.durable.len() as u64;
         checks::counted("the last change", replica.last_change(), durable)?;
-        checks::causal(&super::super::judge::all_changes(place)?)
+        let applied = judge::applied_parts(place, &mut self.taken_apart)?;
+        let changes: Result<Vec<_>, _> = applied.iter().map(|parts| parts.changes()).collect();
+        let changes: Vec<_> = changes?.into_iter().flatten().collect();
+        checks::causal(&changes)
     }
 }

@@ -235,7 +235,7 @@ impl Simulation {
         let replica = place.seen()?;
         let news = replica.changes_since(from as u64, usize::MAX)?;
         let own = self.hosts[n].acted || from == 0;
-        let villain = self.villain.as_ref().map(|v| v.device.key().device_id());
+        let villain = self.villain.as_ref().map(|v| v.device_id);
         let mut foreign = BTreeSet::new();
         for event in news {
             if event.device == replica.device() && own {

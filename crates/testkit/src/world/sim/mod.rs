@@ -28,6 +28,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use driftless_document::ChangeHash;
 
+use super::judge::TakenApart;
 use super::{Outcome, World, Wrong};
 use crate::device::START_MS;
 use crate::histories::Dice;
@@ -178,6 +179,8 @@ struct Simulation {
     strange: bool,
     /// What each device, by its seed, ever had durably on some folder.
     ever: BTreeMap<[u8; 32], BTreeSet<ChangeHash>>,
+    /// What was read of their journals.
+    taken_apart: TakenApart,
     /// The changes that the devices made.
     made: BTreeSet<ChangeHash>,
     calm: bool,
@@ -216,6 +219,8 @@ fn once(seed: u64, canary: Option<SimCanary>, tell: bool) -> Result<SimOutcome, 
             story,
         })
     };
+    let _signatures = driftless_protocol::remember_signatures();
+    let _records = driftless_document::remember_records();
     let mut simulation = None;
     let caught = catch_unwind(AssertUnwindSafe(|| {
         let simulation = simulation.insert(Simulation::new(seed, odds.clone(), canary, tell)?);
@@ -259,6 +264,7 @@ impl Simulation {
             villain,
             strange: false,
             ever: BTreeMap::new(),
+            taken_apart: TakenApart::new(),
             made: BTreeSet::new(),
             calm: false,
             last_frame: 0,

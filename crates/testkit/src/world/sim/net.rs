@@ -308,10 +308,7 @@ impl Simulation {
         }
         let tape = Tape {
             host: wire.hosts[LISTENER],
-            peer: self.world.places[wire.hosts[DIALER]]
-                .device
-                .key()
-                .device_id(),
+            peer: self.world.places[wire.hosts[DIALER]].device_id,
             hash: wire.hash,
             frames: wire.taped.iter().cloned().collect(),
         };

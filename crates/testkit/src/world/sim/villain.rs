@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use driftless_document::{ActorId, Intent, Record, Value, change_hash};
 use driftless_engine::{Replica, SessionOutput, Side, Wishes};
 use driftless_protocol::{
-    Agreed, Body, DeviceKey, Domain, Envelope, FeedId, Group, Hash, HeaderDraft, Hello, Item,
-    ItemPayload, Message, Meta, Payload, WorkspaceId, commitment, decode_batch, encode_batch,
+    Agreed, Body, DeviceId, DeviceKey, Domain, Envelope, FeedId, Group, Hash, HeaderDraft, Hello,
+    Item, ItemPayload, Message, Meta, Payload, WorkspaceId, commitment, decode_batch, encode_batch,
     workspace_tag,
 };
 
@@ -23,6 +23,7 @@ const TIME: i64 = 1 << 40;
 /// A member that is none of the devices.
 pub(super) struct Villain {
     pub(super) device: Device,
+    pub(super) device_id: DeviceId,
     /// A replica of its own, whose frames it spoils.
     pub(super) replica: Replica,
     pub(super) workspace: WorkspaceId,
@@ -223,6 +224,7 @@ impl Villain {
         let heads = records.iter().map(driftless_protocol::Record::hash);
         Ok(Self {
             heads: heads.filter(|hash| !parents.contains(hash)).collect(),
+            device_id: device.key().device_id(),
             device,
             replica,
             workspace,

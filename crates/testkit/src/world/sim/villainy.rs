@@ -264,7 +264,7 @@ impl Simulation {
         let Some(villain) = &self.villain else {
             return Ok(());
         };
-        let (peer, workspace) = (villain.device.key().device_id(), villain.workspace);
+        let (peer, workspace) = (villain.device_id, villain.workspace);
         let hash = random_bytes(&mut self.dice.villain);
         let first = [
             hello(&workspace, &hash, features),
@@ -314,7 +314,7 @@ fn out_of_place(
     hash: &[u8; 32],
 ) -> Result<Message, Wrong> {
     let workspace = place.seen()?.workspace();
-    let feed = FeedId::new(&place.device.key().device_id(), random_bytes(dice));
+    let feed = FeedId::new(&place.device_id, random_bytes(dice));
     let number = 1 + dice.roll() % 1_000;
     let mark = CursorMark {
         feed,
