@@ -38,6 +38,8 @@ mod session;
 mod space;
 mod status;
 mod types;
+mod upkeep;
+mod waiting;
 
 pub use clock::{Clock, Millis};
 pub use conflicts::{
@@ -66,3 +68,7 @@ pub use types::{
     MemberState, MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed,
     StatusReport, SyncState, VerifyReport,
 };
+pub use upkeep::{
+    Fault, FaultPart, FaultRemedy, Inspected, MendedJournal, Remains, inspect, mend_journal,
+};
+pub use waiting::MissingRun;
