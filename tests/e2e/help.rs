@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 62] = [
+const COMMANDS: [&str; 63] = [
     "",
     "init",
     "import",
@@ -65,6 +65,7 @@ const COMMANDS: [&str; 62] = [
     "status",
     "digest",
     "verify",
+    "repair",
     "rebuild",
     "compact",
     "demo",

@@ -266,6 +266,7 @@ fn tell_of_conflicts(answers: &mut Answers, laptop: &Device, phone: &Device) {
     answers.of("status", phone, &[]);
     answers.of("digest", phone, &[]);
     answers.of("verify", phone, &[]);
+    answers.of("repair", phone, &[]);
     answers.of("compact", phone, &[]);
     answers.of("rebuild", phone, &[]);
     let other = text(&phone.conflicts(&["--record", "key:b", "--collection", "c"])[0]["id"]);

@@ -149,9 +149,12 @@ pub(crate) enum Command {
     /// Print digests that are equal on devices that hold the same
     #[command(after_help = help::DIGEST)]
     Digest,
-    /// Check everything stored against the journal
+    /// Check everything that is stored, and change nothing
     #[command(after_help = help::VERIFY)]
     Verify,
+    /// Mend what is damaged: keep all that is whole, fetch the rest from another device
+    #[command(after_help = help::REPAIR)]
+    Repair(Repair),
     /// Set the store aside and derive it again from the journal
     #[command(after_help = help::REBUILD)]
     Rebuild(Rebuild),
@@ -378,6 +381,16 @@ pub(crate) struct Rebuild {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Repair {
+    /// Fetch what is missing at once from the device at this address
+    #[arg(long, value_name = "URL")]
+    pub(crate) peer: Option<String>,
+    /// Say what is wrong and what would be missing afterwards, and change nothing
+    #[arg(long, conflicts_with = "peer")]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Demo {
     /// Leave the two device folders here; a new or empty folder
     #[arg(long, value_name = "DIR")]
@@ -394,6 +407,7 @@ impl Command {
             Self::Init(_) => Some("init"),
             Self::Join(_) => Some("join"),
             Self::Serve(_) => Some("serve"),
+            Self::Repair(_) => Some("repair"),
             Self::Demo(_) => Some("demo"),
             _ => None,
         }

@@ -69,6 +69,11 @@ impl Context {
         self.tidy = Some(tidy);
     }
 
+    /// The database that was open before the command, if it was.
+    pub(crate) fn served_database(&self) -> Option<&Database> {
+        self.served.as_ref()
+    }
+
     /// Whether the database was open before the command, and stays open after it.
     pub(crate) fn is_served(&self) -> bool {
         self.served.is_some()

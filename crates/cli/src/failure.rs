@@ -69,6 +69,8 @@ pub(crate) enum Failure {
     Unsound {
         /// A sentence each.
         problems: Vec<String>,
+        /// What the person does about it.
+        remedy: &'static str,
     },
     /// Somebody pressed Ctrl-C, or the system is shutting down.
     #[error("interrupted: {done}")]
@@ -189,10 +191,7 @@ impl Failure {
             Self::Rules { error, .. } => error.remedy(),
             Self::Served(error) => error.remedy(),
             Self::File { .. } => "Check the name, and that you may use it.".into(),
-            Self::Unsound { .. } => {
-                "Run `driftless rebuild`: it derives the store again from the journal. If it stays, report it.".into()
-            }
-            Self::Interrupted { remedy, .. } => (*remedy).to_owned(),
+            Self::Interrupted { remedy, .. } | Self::Unsound { remedy, .. } => (*remedy).to_owned(),
             Self::Demo { .. } => "Report it, with the seed and what the demo printed.".into(),
             Self::OutputClosed | Self::Output(_) => "Check where the output goes to.".into(),
             Self::System(_) => "Check the limits the system sets for processes.".into(),

@@ -380,8 +380,23 @@ Example:
   driftless digest --dir laptop --json";
 
 pub(crate) const VERIFY: &str = "\
-Example:
-  driftless verify --dir laptop";
+It reads the journal and all that is in it (checksums, chains, signatures), derives everything again in
+memory, and compares it with the store. It goes on behind what is wrong, and says where that is and what
+mends it; the exit code is then 8. Nothing is changed, and interrupting it does no harm.
+
+Examples:
+  driftless verify --dir laptop
+  driftless verify --dir laptop --json";
+
+pub(crate) const REPAIR: &str = "\
+Everything that is whole is kept. Damaged files of the journal are moved to journal.damaged in the device's
+folder. What was in them comes back with the next sync with a device that has it, or at once with --peer;
+what rests on it waits until then. A damaged store is derived again from the journal. Where nothing is
+damaged, nothing is changed. Should it be interrupted, run it again: it goes on.
+
+Examples:
+  driftless repair --dir laptop --dry-run
+  driftless repair --dir laptop --peer ws://192.168.1.20:7717";
 
 pub(crate) const REBUILD: &str = "\
 Nothing is lost: the journal holds the truth, and the store is derived from it.

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftless_engine::{
-    ChangeEvent, DigestReport, EngineError, Millis, Replica, StatusReport, VerifyReport, limits,
+    ChangeEvent, DigestReport, EngineError, Millis, MissingRun, Replica, StatusReport,
+    VerifyReport, limits,
 };
 use driftless_protocol::{DeviceId, Role, WorkspaceId};
-use driftless_store::StoreEngine;
+use driftless_store::{StoreEngine, Visit};
+use tokio::sync::oneshot;
 
 use crate::actor::Actor;
 use crate::collection::Collection;
@@ -27,6 +29,7 @@ use crate::options::Options;
 use crate::outbox::Outbox;
 use crate::progress::Progress;
 use crate::quarantine::Quarantine;
+use crate::repair;
 use crate::rules::WorkspaceRules;
 use crate::status::StatusWatch;
 use crate::sync::Sync;
@@ -125,6 +128,42 @@ impl Database {
         let (dir_owned, options_owned) = (dir.to_owned(), options.clone());
         let open = move || opening::rebuild(&dir_owned, &options_owned);
         Self::start(dir, options, open).await
+    }
+
+    /// Repairs what is damaged in a folder, and opens it; [`Opening::repaired`] of [`Database::opening`] says what was found
+    /// and done.
+    ///
+    /// Every envelope that is whole is kept. What is damaged is set aside in the folder `journal.damaged`, and comes back with
+    /// the next sync with a device that has it; what rests on it waits until then. A store that is damaged is derived
+    /// again. Where nothing is damaged, nothing is changed. One that is interrupted, however that happens, is to be run
+    /// again and goes on; until then the folder does not open. An error leaves all that is whole where it was.
+    pub async fn repair(dir: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
+        let dir = dir.as_ref();
+        let (dir_owned, options_owned) = (dir.to_owned(), options.clone());
+        let open = move || repair::repair(&dir_owned, &options_owned);
+        Self::start(dir, options, open).await
+    }
+
+    /// Checks everything in a folder that is not open, and changes nothing: the journal and all that is in it, the store,
+    /// and the one against the other.
+    ///
+    /// It goes on behind what is wrong. The store is copied to the system's folder for temporary files, and read there.
+    /// Dropping the future gives it up.
+    pub async fn inspect(dir: impl AsRef<Path>, options: Options) -> Result<VerifyReport, Error> {
+        let dir = dir.as_ref().to_owned();
+        let (answer, answered) = oneshot::channel();
+        let look = move || {
+            let inspected = repair::inspect(&dir, &options, &|| !answer.is_closed());
+            // Whoever does not wait any more does not want to know.
+            let _ = answer.send(inspected);
+        };
+        std::thread::Builder::new()
+            .name("driftless-inspect".to_owned())
+            .spawn(look)
+            .map_err(Error::no_thread)?;
+        let inspected = answered.await;
+        let inspected = inspected.map_err(|_| Error::bug("looking at the folder panicked"))?;
+        inspected?.ok_or_else(|| Error::bug("what nobody gave up was given up"))
     }
 
     /// Derives the store again from the journal while the database stays open; other calls wait meanwhile.
@@ -380,18 +419,43 @@ impl Database {
         self.read(Replica::digest).await
     }
 
-    /// Derives everything again from the journal and compares; other calls wait meanwhile.
+    /// Checks everything that is stored, derives it again from the journal and compares; other calls wait meanwhile.
+    ///
+    /// Nothing is changed. Dropping the future gives it up. [`Database::inspect`] does the same for a folder that does
+    /// not open.
     pub async fn verify(&self) -> Result<VerifyReport, Error> {
         let options = self.shared.options.clone();
-        self.read(move |replica| {
-            replica.verify(&mut |replayed| {
-                options.tell(Progress::Verifying {
-                    done_bytes: replayed.done,
-                    total_bytes: replayed.total,
-                });
+        // Dropped with the future.
+        let (wanted, is_wanted) = {
+            let wanted = Arc::new(());
+            let weak = Arc::downgrade(&wanted);
+            (wanted, weak)
+        };
+        let verified = self
+            .read(move |replica| {
+                replica.verify_while(&mut |replayed| {
+                    if replayed.done > 0 {
+                        options.tell(Progress::Verifying {
+                            done_bytes: replayed.done,
+                            total_bytes: replayed.total,
+                        });
+                    }
+                    if is_wanted.strong_count() > 0 {
+                        Visit::Continue
+                    } else {
+                        Visit::Stop
+                    }
+                })
             })
-        })
-        .await
+            .await?;
+        drop(wanted);
+        Ok(verified.unwrap_or_default())
+    }
+
+    /// What was held here, or something here rests on, and is gone from a journal that was damaged; it comes back with a
+    /// sync with a device that has it.
+    pub async fn missing(&self) -> Result<Vec<MissingRun>, Error> {
+        self.read(Replica::missing).await
     }
 
     /// A setting of this device, which is never sent; `None` where it was not set.

@@ -85,7 +85,9 @@ mod packing;
 mod progress;
 mod quarantine;
 mod record;
+mod repair;
 mod rules;
+mod scratch;
 mod status;
 mod sync;
 mod sync_for;
@@ -119,6 +121,7 @@ pub use outbox::Outbox;
 pub use progress::Progress;
 pub use quarantine::Quarantine;
 pub use record::RecordView;
+pub use repair::RepairReport;
 pub use rules::{
     WorkspaceRules, rules_explanation_in_words, rules_explanation_to_json, rules_report_to_json,
     rules_summary_to_json, rules_to_json,
@@ -139,10 +142,10 @@ pub use driftless_engine::{
     Adopted, BulkRule, ChangeEvent, Clock, ConflictChange, ConflictFilter, ConflictPosition,
     ConflictPositionError, ConflictView, Deed, DeviceName, DigestReport, Discarded, Draft,
     DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError,
-    Explanation, Fate, Filter, HotField, ImportCounts, Insight, ItemPage, ItemState, MemberState,
-    MemberView, Millis, OutboxItem, OutboxPeer, Outlook, PeerState, PeerView, QuarantineItem,
-    RecordKey, RecordSync, Retried, RulesExplanation, RulesReport, RulesSummary, StatusReport,
-    Suggestion, SyncState, VerifyReport, WaitsFor,
+    Explanation, Fate, Fault, FaultPart, FaultRemedy, Filter, HotField, ImportCounts, Insight,
+    ItemPage, ItemState, MemberState, MemberView, Millis, MissingRun, OutboxItem, OutboxPeer,
+    Outlook, PeerState, PeerView, QuarantineItem, RecordKey, RecordSync, Retried, RulesExplanation,
+    RulesReport, RulesSummary, StatusReport, Suggestion, SyncState, VerifyReport, WaitsFor,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

@@ -124,6 +124,11 @@ impl LiveStore {
         folder
     }
 
+    /// The folder it is in.
+    pub(crate) fn folder(&self) -> &StoreFolder {
+        &self.folder
+    }
+
     /// Whether its folder is where it was.
     pub(crate) fn is_in_place(&self) -> bool {
         self.folder.check_place().is_ok()

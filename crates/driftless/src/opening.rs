@@ -29,6 +29,7 @@ use crate::keys::KeyPlace;
 use crate::live_store::LiveStore;
 use crate::options::Options;
 use crate::progress::Progress;
+use crate::repair::RepairReport;
 
 /// What opening a database found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Opening {
     /// Whether the journal ends before what the store had applied: acknowledged writes are gone here, and come
     /// back only from a device that had synced them.
     pub journal_lost_writes: bool,
+    /// What [`Database::repair`](crate::Database::repair) found and did; `None` where it was opened otherwise.
+    pub repaired: Option<RepairReport>,
 }
 
 /// A replica and the store it lives in; the store's folder is let go of last.
@@ -107,13 +110,7 @@ pub(crate) fn rebuild_held(held: Held, options: &Options) -> Result<Held, Error>
     replica.close()?;
     let folder = store.into_folder();
     let trouble = format!("the store {} was to be rebuilt", folder.live_name());
-    let attempt = Attempt {
-        folder,
-        key,
-        options,
-        torn_bytes: 0,
-        lost_writes: false,
-    };
+    let attempt = Attempt::of(folder, key, options);
     let (mut held, _) = attempt.rebuild(&trouble)?;
     held.replica.answer_for(dismissed);
     Ok(held)
@@ -123,9 +120,9 @@ pub(crate) fn rebuild_held(held: Held, options: &Options) -> Result<Held, Error>
 type OpenReplica = (Replica, RewritableKv);
 
 /// A folder that is held, on its way to a replica.
-struct Attempt<'a> {
-    folder: StoreFolder,
-    key: DeviceKey,
+pub(crate) struct Attempt<'a> {
+    pub(crate) folder: StoreFolder,
+    pub(crate) key: DeviceKey,
     options: &'a Options,
     torn_bytes: u64,
     lost_writes: bool,
@@ -153,13 +150,18 @@ impl<'a> Attempt<'a> {
         }
         let key = options.keys.load(&KeyPlace::of(&folder))?;
         let key = key.ok_or_else(|| Error::key_missing(&dir.display().to_string()))?;
-        Ok(Self {
+        Ok(Self::of(folder, key, options))
+    }
+
+    /// Of a folder that is held.
+    pub(crate) fn of(folder: StoreFolder, key: DeviceKey, options: &'a Options) -> Self {
+        Self {
             folder,
             key,
             options,
             torn_bytes: 0,
             lost_writes: false,
-        })
+        }
     }
 
     /// Opens the live store; the inner error says why it should be rebuilt instead.
@@ -197,7 +199,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn rebuild(mut self, trouble: &str) -> Result<(Held, Opening), Error> {
+    pub(crate) fn rebuild(mut self, trouble: &str) -> Result<(Held, Opening), Error> {
         let journal = self.journal()?;
         let outcome = if self.lost_writes {
             "what the journal lost comes back from a device that had synced it"
@@ -205,6 +207,16 @@ impl<'a> Attempt<'a> {
             "nothing is lost"
         };
         let reason = format!("{trouble}: set aside, rebuilding it from the journal; {outcome}");
+        self.rebuild_from(journal, reason, &mut |_| Ok(()))
+    }
+
+    /// Derives the store from this journal; `finish` has the replica before its store becomes the live one.
+    pub(crate) fn rebuild_from(
+        mut self,
+        journal: Journal,
+        reason: String,
+        finish: &mut dyn FnMut(&mut Replica) -> Result<(), EngineError>,
+    ) -> Result<(Held, Opening), Error> {
         tracing::warn!(dir = %self.folder.dir().display(), "{reason}");
         self.options.tell(Progress::StoreSetAside {
             reason: reason.clone(),
@@ -218,6 +230,8 @@ impl<'a> Attempt<'a> {
         let parts = parts(journal, kv.clone(), self.key.clone(), self.options);
         let mut replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
         replica.install_policies(self.options.policies.clone());
+        finish(&mut replica)?;
+        replica.commit_group()?;
         replica.flush()?;
         self.folder.make_live(engine)?;
         Ok(self.done(replica, kv, Some(reason)))
@@ -234,6 +248,7 @@ impl<'a> Attempt<'a> {
             rebuilt,
             torn_bytes: self.torn_bytes,
             journal_lost_writes: self.lost_writes,
+            repaired: None,
         };
         let store = LiveStore::new(self.folder, kv, self.options.clone());
         (Held { replica, store }, opening)

@@ -18,6 +18,11 @@ impl Base {
         }
     }
 
+    /// The store below what is staged.
+    pub(crate) fn kv(&self) -> &dyn Kv {
+        &*self.kv
+    }
+
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         match self.staged.write_of(key) {
             Some(write) => Ok(write.map(<[u8]>::to_vec)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use driftless_document::{ChangeHash, Evidence, FieldPath, Node, RecordId, Value, parse_record};
 use driftless_golden::Goldens;
-use driftless_protocol::{Code, DeviceKey, Envelope, FeedId, Randomness};
+use driftless_protocol::{Code, DeviceKey, Envelope, FeedId, Hash, Randomness};
 use driftless_store::{Batch, Journal, Kv as _, MemoryFiles, MemoryKv, Visit};
 
 use crate::clock::{Clock, Millis};
@@ -23,7 +23,7 @@ use crate::types::{Edit, RecordKey};
 
 const GOLDEN: Goldens = Goldens::of("engine");
 
-const SPACES: [Space; 16] = [
+const SPACES: [Space; 18] = [
     Space::State,
     Space::Member,
     Space::Feed,
@@ -40,6 +40,8 @@ const SPACES: [Space; 16] = [
     Space::Void,
     Space::VoidChanges,
     Space::Known,
+    Space::Waiting,
+    Space::WaitingRecord,
 ];
 
 /// The golden file of a space; a space that is added has none until it is named here and above.
@@ -63,6 +65,8 @@ fn file_of(space: Space) -> &'static str {
         Space::Void => "space_16_void",
         Space::VoidChanges => "space_17_void_changes",
         Space::Known => "space_18_known",
+        Space::Waiting => "space_20_waiting",
+        Space::WaitingRecord => "space_21_waiting_record",
     }
 }
 
@@ -179,6 +183,13 @@ fn history() -> (MemoryFiles, MemoryKv, Replica) {
     replica.core.base.put(known, hashes.clone());
     let known = replica.core.keys.known_by(&ChangeHash([5; 32]));
     replica.core.base.put(known, hashes);
+    let mut place = vec![1];
+    place.extend([0, 0, 0, 2, 0, 0, 1, 4]);
+    let keys = replica.core.keys;
+    let waiting = keys.waiting(&FeedId([3; 16]), 297, &Hash([6; 32]));
+    replica.core.base.put(waiting, place.clone());
+    let waiting = keys.waiting_record(&Hash([6; 32]));
+    replica.core.base.put(waiting, place);
     replica.commit_group().expect("it is durable");
     let discarded = replica.discard(EnvelopeId::of(&third));
     discarded.expect("it is taken back");

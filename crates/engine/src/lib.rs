@@ -39,6 +39,8 @@ mod space;
 mod status;
 mod touched;
 mod types;
+mod upkeep;
+mod waiting;
 
 pub use clock::{Clock, Millis};
 pub use conflicts::{
@@ -67,3 +69,7 @@ pub use types::{
     MemberState, MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed,
     StatusReport, SyncState, VerifyReport,
 };
+pub use upkeep::{
+    Fault, FaultPart, FaultRemedy, Inspected, MendedJournal, Remains, inspect, mend_journal,
+};
+pub use waiting::MissingRun;

@@ -225,7 +225,7 @@ impl Replica {
         if !self.staged {
             return Ok(());
         }
-        let committed = self.commit_staged();
+        let committed = self.admit_waiting().and_then(|()| self.commit_staged());
         self.staged = false;
         if committed.is_err() {
             self.broken = true;
@@ -243,6 +243,9 @@ impl Replica {
         if self.core.is_stale() {
             self.core.rederive(&self.journal)?;
             self.after_judging();
+            self.admit_waiting()?;
+            let end = self.journal.commit()?;
+            self.core.apply(end)?;
         }
         self.end_removed();
         Ok(())

@@ -52,6 +52,10 @@ pub(crate) enum Space {
     /// The membership heads that an envelope names, where they know of a removal: by feed and number, and by the hash of
     /// each of its changes.
     Known = 18,
+    /// Where an envelope lies that rests on what is gone from the journal: by feed, number and hash.
+    Waiting = 20,
+    /// The same of a membership record, by hash.
+    WaitingRecord = 21,
 }
 
 /// The keys of one workspace.
@@ -161,6 +165,19 @@ pub(crate) fn take_back_of(key: &[u8]) -> Result<TakenBack, KeyError> {
     };
     let hash = Hash(reader.take_fixed()?);
     Ok(TakenBack { id, hash })
+}
+
+/// The feed, number and hash a key of the waiting space names.
+pub(crate) fn waiting_of(key: &[u8]) -> Result<(FeedId, u64, Hash), KeyError> {
+    let mut reader = after_space(key)?;
+    let feed = FeedId(reader.take_fixed()?);
+    let n = reader.take_u64()?;
+    Ok((feed, n, Hash(reader.take_fixed()?)))
+}
+
+/// The hash a key of the waiting records names.
+pub(crate) fn waiting_record_of(key: &[u8]) -> Result<Hash, KeyError> {
+    Ok(Hash(after_space(key)?.take_fixed()?))
 }
 
 /// The feed a key names.

@@ -1,17 +1,16 @@
 //! How the replica stands, what it has in common with others, and whether what it derived is right.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use driftless_protocol::{BodyForm, DeviceId, Envelope, FeedId};
-use driftless_store::{MemoryKv, Visit};
+use driftless_store::Visit;
 
 use crate::conflicts::ConflictFilter;
-use crate::core::{Core, StoredRow};
+use crate::core::StoredRow;
 use crate::error::EngineError;
 use crate::replica::Replica;
 use crate::rules::PickedBy;
 use crate::space::{self, Space};
 use crate::types::{DigestReport, Replayed, StatusReport, VerifyReport};
+use crate::upkeep::inspect;
 
 impl Replica {
     /// How the replica stands.
@@ -104,122 +103,25 @@ impl Replica {
         })
     }
 
-    /// Derives everything again from the journal, beside the store, and compares.
+    /// Checks everything that is stored: derives it again from the journal's files, beside the store, and compares.
     ///
-    /// Checks on the way every frame's checksum, every signature, chain and change.
+    /// Checks on the way every frame's checksum, every signature, chain and change. Nothing is changed.
     pub fn verify(&self, progress: &mut dyn FnMut(Replayed)) -> Result<VerifyReport, EngineError> {
-        let derived = Core::derive(
-            Box::new(MemoryKv::new()),
-            self.device(),
-            &self.journal,
-            self.core.state.listed_packed,
-            progress,
-        )?;
-        let mut report = VerifyReport::default();
-        let spaces = [
-            (Space::Member, "membership record"),
-            (Space::Feed, "feed"),
-            (Space::Envelope, "envelope place"),
-            (Space::Row, "row"),
-            (Space::Conflict, "conflict entry"),
-            (Space::Alias, "conflict id"),
-            (Space::Commit, "commit"),
-            (Space::Quarantine, "quarantined envelope"),
-            (Space::Note, "setting"),
-            (Space::RefusedChange, "refused change"),
-            (Space::TakeBack, "envelope that was taken back"),
-            (Space::Void, "void envelope"),
-            (Space::VoidChanges, "record's list of void changes"),
-            (Space::Known, "note of what a change knew of removals"),
-            (Space::PackedEnvelopes, "stretch of packed envelopes"),
-            (Space::PackedCommits, "stretch of packed commits"),
-        ];
-        for (space, what) in spaces {
-            let ours = self.contents(space)?;
-            let theirs = derived_contents(&derived, space)?;
-            compare(what, &ours, &theirs, &mut report.problems);
-            match space {
-                Space::Envelope => {
-                    report.envelopes = ours.len() as u64 + self.core.packed.envelopes();
-                }
-                Space::Row => report.records = ours.len() as u64,
-                Space::Commit => {
-                    report.changes = ours.len() as u64 + self.core.state.seq_packed;
-                }
-                _ => {}
-            }
-        }
-        report.conflicts = self.count_conflicts(&ConflictFilter::default())?;
-        self.verify_documents(&mut report.problems)?;
-        Ok(report)
-    }
-
-    /// Every stored document loads, with the heads and the values its row says.
-    fn verify_documents(&self, problems: &mut Vec<String>) -> Result<(), EngineError> {
-        let mut keys = Vec::new();
-        self.core.scan_rows(None, &mut |key, bytes| {
-            let stored = StoredRow::decode(bytes)?;
-            keys.push((key, stored.row, stored.void));
-            Ok(Visit::Continue)
-        })?;
-        for (key, row, void) in keys {
-            match self.core.load_record(&key, &row.heads) {
-                Ok(record) if self.core.row_of(&key, &record, void)? == row => {}
-                Ok(_) => problems.push(format!(
-                    "the document of record {} of `{}` reads otherwise than its row",
-                    key.record, key.collection
-                )),
-                Err(error) => problems.push(format!(
-                    "the document of record {} of `{}` does not load: {error}",
-                    key.record, key.collection
-                )),
-            }
-        }
-        Ok(())
-    }
-
-    fn contents(&self, space: Space) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, EngineError> {
-        derived_contents(&self.core, space)
-    }
-}
-
-fn derived_contents(core: &Core, space: Space) -> Result<BTreeMap<Vec<u8>, Vec<u8>>, EngineError> {
-    let mut contents = BTreeMap::new();
-    core.base
-        .scan(&core.keys.space(space), &[], &mut |key, value| {
-            contents.insert(key.to_vec(), value.to_vec());
+        let report = self.verify_while(&mut |replayed| {
+            progress(replayed);
             Visit::Continue
         })?;
-    Ok(contents)
-}
+        Ok(report.unwrap_or_default())
+    }
 
-/// How many problems of one kind are spelled out.
-const SPELLED_OUT: usize = 10;
-
-fn compare(
-    what: &str,
-    ours: &BTreeMap<Vec<u8>, Vec<u8>>,
-    derived: &BTreeMap<Vec<u8>, Vec<u8>>,
-    problems: &mut Vec<String>,
-) {
-    let keys: BTreeSet<_> = ours.keys().chain(derived.keys()).collect();
-    let wrong = keys
-        .into_iter()
-        .filter_map(|key| match (ours.get(key), derived.get(key)) {
-            (Some(ours), Some(derived)) if ours == derived => None,
-            (Some(_), Some(_)) => Some((key, "differs from what the journal says")),
-            (None, _) => Some((key, "is missing in the store")),
-            (_, None) => Some((key, "does not follow from the journal")),
-        });
-    for (n, (key, how)) in wrong.enumerate() {
-        if n == SPELLED_OUT {
-            problems.push(format!("more of kind {what} differ"));
-            break;
-        }
-        let name = space::record_of(key).map_or_else(
-            |_| String::new(),
-            |key| format!(" of record {} of `{}`", key.record, key.collection),
-        );
-        problems.push(format!("a {what}{name} {how}"));
+    /// Like [`Replica::verify`]; `None` once `progress` says no.
+    pub fn verify_while(
+        &self,
+        progress: &mut dyn FnMut(Replayed) -> Visit,
+    ) -> Result<Option<VerifyReport>, EngineError> {
+        let files = self.journal.files();
+        let store = Some(self.core.base.kv());
+        let inspected = inspect(&*files, store, None, self.device(), progress)?;
+        Ok(inspected.map(|inspected| inspected.report))
     }
 }

@@ -10,6 +10,8 @@ use driftless_protocol::{Code, DeviceId, FeedId, Role, WorkspaceId};
 
 use crate::clock::Millis;
 use crate::rules::RulesSummary;
+use crate::upkeep::Fault;
+use crate::waiting::MissingRun;
 
 /// Names a record in a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -408,6 +410,14 @@ pub struct VerifyReport {
     pub conflicts: u64,
     /// What is wrong, a sentence each; empty if all is well.
     pub problems: Vec<String>,
+    /// The same, with the place and the remedy of each.
+    pub faults: Vec<Fault>,
+    /// Bytes at the journal's end that were half written and never acknowledged; the next opening cuts them.
+    pub torn_bytes: u64,
+    /// What was held here and is gone; of a journal that is damaged, what is gone once it is repaired.
+    pub missing: Vec<MissingRun>,
+    /// Envelopes that are whole and wait for what is missing.
+    pub waiting: u64,
 }
 
 /// How far a replay of the journal is, in bytes.

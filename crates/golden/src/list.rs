@@ -101,6 +101,11 @@ pub const LIST: &[Entry] = &[
     ),
     store("journal_segment_2", "a segment after the first", &[]),
     store("journal_pack_1", "a packed segment", &["PackHeader"]),
+    store(
+        "journal_mended_1",
+        "what is left of a damaged segment",
+        &["MendHeader"],
+    ),
     store("position", "a position in the journal", &[]),
     store("key_tuple", "a tuple of every kind of element", &[]),
     store("stored_value", "a value behind its header", &[]),
@@ -173,6 +178,16 @@ pub const LIST: &[Entry] = &[
     engine(
         "space_18_known",
         "the membership heads that an envelope and a change name",
+        &[],
+    ),
+    engine(
+        "space_20_waiting",
+        "where an envelope lies that waits for what is gone",
+        &[],
+    ),
+    engine(
+        "space_21_waiting_record",
+        "the same of a membership record",
         &[],
     ),
     entry(

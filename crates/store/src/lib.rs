@@ -15,6 +15,7 @@
 //! Nothing here knows what the bytes mean: records, envelopes and indexes belong to the engine above.
 //! No clock is read here; randomness is drawn only for the salt of a segment, through [`Files`].
 
+mod aside;
 mod engine;
 mod files;
 mod folder;
@@ -32,11 +33,12 @@ mod sled_kv;
 mod visit;
 
 pub use engine::{StoreEngine, UnknownEngine};
-pub use files::{DiskFiles, FileOperation, Files, FilesError, MemoryFiles};
+pub use files::{DiskFiles, FileOperation, Files, FilesError, MemoryFiles, OverlayFiles};
 pub use folder::{FolderError, StoreFolder};
 pub use journal::{
-    ClosedSegment, Counters, Damage, Frame, FrameKind, Journal, JournalError, Opening,
-    PackedSegment, Packs, Position, SegmentCodec, SegmentFrames, SegmentLimits,
+    ClosedSegment, Counters, Damage, DamagedSegment, Found, Frame, FrameKind, Journal,
+    JournalError, JournalFault, Mending, Opening, PackedSegment, Packs, Position, SegmentCodec,
+    SegmentFrames, SegmentLimits, Survey,
 };
 pub use key::{KeyBuilder, KeyError, KeyReader};
 pub use kv::{Batch, EngineFailure, Kv, KvError, Snapshot, prefix_end};

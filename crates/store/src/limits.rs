@@ -12,6 +12,13 @@ pub(crate) const SEGMENT_READ_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Bytes of a packed segment's file that are ever read into memory: the greatest segment, and slack for one that does not compress.
 pub(crate) const PACK_READ_BYTES_MAX: u64 = SEGMENT_READ_BYTES_MAX + 1024 * 1024;
 
+/// Bytes of a mended segment's file that are ever read into memory: the greatest segment, and the place of each of its frames.
+pub(crate) const MENDED_READ_BYTES_MAX: u64 = 2 * SEGMENT_READ_BYTES_MAX;
+
+/// Bytes whose checksum is taken in vain, for each byte in which frames are looked for: hostile bytes may look like the
+/// beginnings of many long frames.
+pub(crate) const SALVAGE_TRIES_PER_BYTE: u64 = 64;
+
 /// Unpacked segments kept in memory: what is read in order is unpacked once, and three are about 12 MiB.
 pub(crate) const UNPACKED_SEGMENTS: usize = 3;
 

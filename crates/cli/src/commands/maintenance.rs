@@ -248,42 +248,6 @@ pub(crate) async fn digest(context: &mut Context) -> Result<(), Failure> {
         .await
 }
 
-/// `driftless verify`: derives everything again and compares.
-pub(crate) async fn verify(context: &mut Context) -> Result<(), Failure> {
-    context
-        .with_database(async |database, output| {
-            let report = database.verify().await?;
-            output.answer(
-                &json!({
-                    "envelopes": report.envelopes,
-                    "changes": report.changes,
-                    "records": report.records,
-                    "conflicts": report.conflicts,
-                    "problems": report.problems,
-                }),
-                &format!(
-                    "checked {}, {} and {}: {}",
-                    count(report.changes, "change"),
-                    count(report.records, "record"),
-                    count(report.conflicts, "conflict"),
-                    if report.problems.is_empty() {
-                        "all is as the journal says".to_owned()
-                    } else {
-                        count(report.problems.len() as u64, "problem")
-                    }
-                ),
-            )?;
-            if report.problems.is_empty() {
-                Ok(())
-            } else {
-                Err(Failure::Unsound {
-                    problems: report.problems,
-                })
-            }
-        })
-        .await
-}
-
 /// `driftless rebuild`: sets the store aside and derives it again.
 pub(crate) async fn rebuild(context: &mut Context, arguments: &Rebuild) -> Result<(), Failure> {
     let database = context.rebuild(arguments.engine).await?;

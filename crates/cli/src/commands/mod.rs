@@ -14,9 +14,11 @@ mod members;
 mod outbox;
 mod quarantine;
 mod records;
+mod repair;
 mod rules;
 mod serve;
 mod sync;
+mod verify;
 mod watch;
 
 pub(crate) use import::{IMPORT_FILE_BYTES_MAX, import_checked};
@@ -116,7 +118,8 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<(), Failure
         Command::Outbox(arguments) => outbox::run(context, arguments).await,
         Command::Status => maintenance::status(context).await,
         Command::Digest => maintenance::digest(context).await,
-        Command::Verify => maintenance::verify(context).await,
+        Command::Verify => verify::run(context).await,
+        Command::Repair(arguments) => repair::run(context, arguments).await,
         Command::Rebuild(arguments) => maintenance::rebuild(context, &arguments).await,
         Command::Compact => compact::run(context).await,
         Command::Demo(arguments) => demo::run(&mut context.output, arguments).await,

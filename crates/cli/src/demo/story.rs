@@ -362,6 +362,7 @@ impl<'a> Teller<'a> {
             if !report.problems.is_empty() {
                 return Err(Failure::Unsound {
                     problems: report.problems,
+                    remedy: "Report it.",
                 });
             }
         }

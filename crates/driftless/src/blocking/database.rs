@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use driftless_document::{Fields, RecordId, Rules};
 use driftless_engine::{
-    ChangeEvent, DigestReport, Edit, ImportCounts, RecordSync, RulesExplanation, RulesReport,
-    StatusReport, VerifyReport,
+    ChangeEvent, DigestReport, Edit, ImportCounts, MissingRun, RecordSync, RulesExplanation,
+    RulesReport, StatusReport, VerifyReport,
 };
 use driftless_protocol::{DeviceId, WorkspaceId};
 
@@ -45,6 +45,18 @@ impl Database {
     pub fn rebuild(dir: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
         let dir = dir.as_ref().to_owned();
         opened(async move { crate::Database::rebuild(dir, options).await })
+    }
+
+    /// See [`Database::repair`](crate::Database::repair).
+    pub fn repair(dir: impl AsRef<Path>, options: Options) -> Result<Self, Error> {
+        let dir = dir.as_ref().to_owned();
+        opened(async move { crate::Database::repair(dir, options).await })
+    }
+
+    /// See [`Database::inspect`](crate::Database::inspect).
+    pub fn inspect(dir: impl AsRef<Path>, options: Options) -> Result<VerifyReport, Error> {
+        let dir = dir.as_ref().to_owned();
+        wait(async move { crate::Database::inspect(dir, options).await })
     }
 
     /// See [`Database::join`](crate::Database::join).
@@ -170,6 +182,12 @@ impl Database {
     pub fn verify(&self) -> Result<VerifyReport, Error> {
         let inner = self.inner.clone();
         wait(async move { inner.verify().await })
+    }
+
+    /// See [`Database::missing`](crate::Database::missing).
+    pub fn missing(&self) -> Result<Vec<MissingRun>, Error> {
+        let inner = self.inner.clone();
+        wait(async move { inner.missing().await })
     }
 
     /// See [`Database::suspend`](crate::Database::suspend).

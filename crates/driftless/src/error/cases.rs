@@ -106,7 +106,7 @@ cases! {
     STORE_UNNAMED = "store_unnamed", Storage, Storage, false,
         "Derive the store again with `driftless rebuild`: nothing is lost. Or use the version of Driftless that wrote it.";
     JOURNAL_DAMAGED = "journal_damaged", Storage, Storage, false,
-        "Bring the folder back from a copy, or join the workspace again in a new folder and sync with a member.";
+        "Run `driftless repair`: it keeps all that is whole, and what is damaged comes back with the next sync.";
     STORE_DAMAGED = "store_damaged", Storage, Storage, false,
         "Open the folder again: the store is then rebuilt from the journal, and nothing is lost.";
     STORAGE_FAILED = "storage_failed", Storage, Storage, true,

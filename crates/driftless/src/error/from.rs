@@ -148,9 +148,9 @@ impl From<JournalError> for Error {
                     .with_source(error)
             }
             JournalError::Absent => cases::FOLDER_DAMAGED.says(message),
-            JournalError::Damaged { .. } | JournalError::NoFrame { .. } => {
-                cases::JOURNAL_DAMAGED.says(message)
-            }
+            JournalError::Damaged { .. }
+            | JournalError::NoFrame { .. }
+            | JournalError::RepairUnfinished => cases::JOURNAL_DAMAGED.says(message),
             JournalError::UnknownFormat { .. } | JournalError::UnknownKey { .. } => {
                 cases::NEWER_FORMAT.says(message)
             }

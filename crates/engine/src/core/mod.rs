@@ -12,6 +12,7 @@ mod packed;
 mod rows;
 mod stage;
 mod take_back;
+mod waiting;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -30,6 +31,7 @@ use stage::Contested;
 #[cfg(test)]
 pub(crate) use stage::EnvelopePlace;
 pub(crate) use take_back::{RefusedChange, TakenBack, take_back_meta};
+pub(crate) use waiting::Waiting;
 
 use crate::base::Base;
 use crate::clock::HybridClock;
@@ -78,6 +80,10 @@ pub(crate) struct Core {
     turned: bool,
     /// How often everything was derived again since this was opened.
     pub(crate) derivations: u64,
+    /// What rests on what is gone from the journal.
+    pub(crate) waiting: Waiting,
+    /// Whether something is gone from the journal.
+    has_gaps: bool,
 }
 
 /// The counters that go with every batch.
@@ -199,7 +205,12 @@ impl Core {
         packed_before: Position,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Self, EngineError> {
-        let mut core = Self::begin(kv, device, whole_log(journal)?, journal.packs());
+        let log = if journal.has_gaps() {
+            waiting::log_beside_gaps(journal)?
+        } else {
+            whole_log(journal)?
+        };
+        let mut core = Self::begin(kv, device, log, journal.packs());
         core.packed_before = packed_before;
         core.replay(journal, progress)?;
         if core.state.stale {
@@ -288,6 +299,7 @@ impl Core {
         core.follow_log();
         core.load_wanted()?;
         core.load_packed()?;
+        core.load_waiting()?;
         Ok(core)
     }
 
@@ -309,6 +321,8 @@ impl Core {
             turned: false,
             log,
             derivations: 0,
+            waiting: Waiting::default(),
+            has_gaps: false,
         };
         core.follow_log();
         core
@@ -320,6 +334,7 @@ impl Core {
         journal: &Journal,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<(), EngineError> {
+        self.has_gaps = journal.has_gaps();
         let from = self.state.applied;
         let total = journal.replay_bytes(from);
         let mut done = 0u64;
@@ -346,6 +361,10 @@ impl Core {
             MEMBER_FRAME => {
                 let record = MemberRecord::decode(&frame.bytes)
                     .map_err(|error| damaged(error.to_string()))?;
+                if self.has_gaps {
+                    self.replay_record_beside_gaps(record, frame.position);
+                    return Ok(());
+                }
                 self.stage_member(record).map_err(|refusal| {
                     damaged(format!("a membership record does not fit: {refusal:?}"))
                 })
@@ -353,6 +372,9 @@ impl Core {
             ENVELOPE_FRAME => {
                 let envelope =
                     Envelope::decode(&frame.bytes).map_err(|error| damaged(error.to_string()))?;
+                if self.has_gaps {
+                    return self.replay_beside_gaps(&envelope, frame.position);
+                }
                 let judgement = match self.judge(&envelope)? {
                     Judgement::Missing(code, detail) => {
                         return Err(damaged(format!(
@@ -390,12 +412,15 @@ impl Core {
     /// Checks and stages a membership record; one that is here already is no error.
     pub(crate) fn stage_member(&mut self, record: MemberRecord) -> Result<(), RecordRefusal> {
         let (hash, bytes) = (record.hash(), record.encode());
-        if !self.log.insert(record)? {
+        let is_new = self.log.insert(record)?;
+        self.base.put(self.keys.member(&hash), bytes);
+        self.end_waiting_of_record(&hash);
+        if !is_new {
             // Where all is derived the log is known from the beginning.
-            self.base.put(self.keys.member(&hash), bytes);
             return Ok(());
         }
-        self.base.put(self.keys.member(&hash), bytes);
+        // What waits is judged with the whole log, as it will be when all is derived again.
+        self.state.stale |= !self.waiting.envelopes.is_empty();
         self.rules.follow(&self.log);
         self.state.stale |= self.follow_log();
         Ok(())
@@ -453,6 +478,7 @@ impl Core {
         }
         self.documents.get_mut().clear();
         self.feeds = Feeds::default();
+        self.waiting = Waiting::default();
         self.packed.forget();
         self.packed_before = journal.packs().end();
         // Stays stale on disk until the last batch: a crash in between begins again.

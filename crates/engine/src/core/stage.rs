@@ -106,6 +106,7 @@ impl Core {
             let place = EnvelopePlace::of(envelope, position);
             self.base.put(key, place.encode());
         }
+        self.end_waiting(envelope);
         let feed = self.feeds.push(header, envelope.hash()).encode();
         self.base.put(self.keys.feed(&header.feed), feed);
         if header.predecessor.is_some() && self.follow_feed(&header.feed) {

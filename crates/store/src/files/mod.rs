@@ -10,6 +10,7 @@
 
 mod disk;
 mod memory;
+mod overlay;
 
 use std::{fmt, io};
 
@@ -18,6 +19,7 @@ use thiserror::Error;
 pub use disk::DiskFiles;
 pub(crate) use disk::{Anchor, folder_bytes, sync_folder};
 pub use memory::MemoryFiles;
+pub use overlay::OverlayFiles;
 
 /// A flat folder of named files: all that the journal asks of a disk.
 ///

@@ -82,6 +82,9 @@ pub enum JournalError {
         /// Number of the segment.
         segment: u32,
     },
+    /// A repair was begun and not finished: it has to be run again.
+    #[error("a repair of the journal was begun and not finished")]
+    RepairUnfinished,
     /// All segment numbers are used up.
     #[error("the journal has no segment numbers left")]
     Full,
@@ -112,6 +115,12 @@ pub enum Damage {
     /// A packed segment is not what was written.
     #[error("the packed segment is broken")]
     Pack,
+    /// What is left of a segment that was mended is not what was written.
+    #[error("what is left of the segment is broken")]
+    Mended,
+    /// The segment ends before what followed in it.
+    #[error("its end is missing")]
+    CutShort,
     /// A frame is not what was written.
     #[error("a frame is broken")]
     Frame,

@@ -15,23 +15,31 @@
 //! * A closed segment may be replaced by a packed one, from which its bytes are made again (`pack.rs`, `packing.rs`):
 //!   what is read from either is the same.
 //!
+//! * What is left of a damaged segment may stand in its place, every frame where it was (`mended.rs`, `mend.rs`). Then
+//!   something is gone, and a frame need not follow from those before it.
+//!
 //! It is not an index, does not look into frames, and drops nothing. One replica owns it, on one thread.
 
 mod error;
 mod format;
+mod mend;
+mod mended;
 mod open;
 mod pack;
 mod packing;
 mod packs;
 mod position;
+mod salvage;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 pub use error::{Damage, JournalError};
+pub use mend::{DamagedSegment, JournalFault, Mending, Survey};
 pub use open::Opening;
 pub use pack::{ClosedSegment, PackedSegment, SegmentCodec, SegmentFrames};
 pub use packs::Packs;
 pub use position::Position;
+pub use salvage::Found;
 
 use crate::{
     files::Files,
@@ -42,6 +50,7 @@ use format::{
     FRAME_HEADER_BYTES, GROUP_HEADER_BYTES, GroupHeader, Groups, Link, Place, SEGMENT_HEADER_BYTES,
     SegmentHeader, Unreadable, decode_frame, encode_frame, frame_length, length_of,
 };
+use mended::{MEND_HEADER_BYTES, MendedFile, mended_name};
 
 /// What a frame holds; the engine defines the values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -112,7 +121,18 @@ struct Segment {
     length: u32,
     /// Bytes of its file.
     stored: u64,
-    packed: bool,
+    form: Form,
+}
+
+/// In which form a segment is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// As it was written.
+    Loose,
+    /// In fewer bytes.
+    Packed,
+    /// What is left of it.
+    Mended,
 }
 
 impl Segment {
@@ -121,7 +141,7 @@ impl Segment {
             salt,
             length,
             stored: u64::from(length),
-            packed: false,
+            form: Form::Loose,
         }
     }
 }
@@ -177,7 +197,7 @@ impl Journal {
 
     /// Says whether nothing was ever made durable here: there is no segment, or only a first one without groups.
     pub fn is_unused(files: &dyn Files) -> Result<bool, JournalError> {
-        if !open::pack_numbers(files)?.is_empty() {
+        if !open::has_only_loose(files)? {
             return Ok(false);
         }
         match open::segment_numbers(files)?.as_slice() {
@@ -198,7 +218,12 @@ impl Journal {
         files: Box<dyn Files>,
         limits: SegmentLimits,
     ) -> Result<(Journal, Opening), JournalError> {
-        open::open(Journal::empty(files, limits))
+        open::open(Journal::empty(files, limits), false)
+    }
+
+    /// Like [`Journal::open`], for whoever is repairing it and has not finished.
+    pub fn open_in_repair(files: Box<dyn Files>) -> Result<(Journal, Opening), JournalError> {
+        open::open(Journal::empty(files, SegmentLimits::default()), true)
     }
 
     /// Forgets what is staged and opens the journal again: the way out after a failed commit.
@@ -394,6 +419,11 @@ impl Journal {
             .sum()
     }
 
+    /// Returns another handle on its files, to be looked at: what is in them is as durable as what was committed.
+    pub fn files(&self) -> Box<dyn Files> {
+        self.files.another()
+    }
+
     /// Returns how much was written since opening.
     pub fn counters(&self) -> Counters {
         self.counters
@@ -421,14 +451,18 @@ impl Journal {
             return Err(no_frame);
         }
         let damaged = |unreadable: Unreadable| unreadable.at(position.segment, position.offset);
-        if segment.packed {
+        if segment.form == Form::Packed {
             let bytes = self.packs.unpacked(position.segment)?;
             return decode_frame(&bytes[position.offset as usize..], position).map_err(damaged);
         }
-        let name = segment_name(position.segment);
+        let (name, shift) = if segment.form == Form::Mended {
+            (mended_name(position.segment), u64::from(MEND_HEADER_BYTES))
+        } else {
+            (segment_name(position.segment), 0)
+        };
         let mut header = [0; FRAME_HEADER_BYTES as usize];
         self.files
-            .read_at(&name, u64::from(position.offset), &mut header)?;
+            .read_at(&name, shift + u64::from(position.offset), &mut header)?;
         let length = frame_length(&header);
         if length > segment.length - content_at {
             return Err(damaged(Unreadable::Bad(Damage::Frame)));
@@ -436,7 +470,8 @@ impl Journal {
         let mut bytes = header.to_vec();
         bytes.resize((FRAME_HEADER_BYTES + length) as usize, 0);
         let content = &mut bytes[FRAME_HEADER_BYTES as usize..];
-        self.files.read_at(&name, u64::from(content_at), content)?;
+        self.files
+            .read_at(&name, shift + u64::from(content_at), content)?;
         decode_frame(&bytes, position).map_err(damaged)
     }
 
@@ -449,15 +484,19 @@ impl Journal {
         visit: &mut dyn FnMut(Frame) -> Result<Visit, E>,
     ) -> Result<(), E> {
         for (number, segment) in self.segments.range(from.segment..) {
-            let next = if segment.packed {
-                let bytes = self.packs.unpacked(*number)?;
-                replay_bytes(*number, &bytes, from, visit)?
-            } else {
-                let mut bytes = vec![0; segment.length as usize];
-                self.files
-                    .read_at(&segment_name(*number), 0, &mut bytes)
-                    .map_err(JournalError::from)?;
-                replay_bytes(*number, &bytes, from, visit)?
+            let next = match segment.form {
+                Form::Packed => {
+                    let bytes = self.packs.unpacked(*number)?;
+                    replay_bytes(*number, &bytes, from, visit)?
+                }
+                Form::Mended => MendedFile::read(&*self.files, *number)?.replay(from, visit)?,
+                Form::Loose => {
+                    let mut bytes = vec![0; segment.length as usize];
+                    self.files
+                        .read_at(&segment_name(*number), 0, &mut bytes)
+                        .map_err(JournalError::from)?;
+                    replay_bytes(*number, &bytes, from, visit)?
+                }
             };
             if next == Visit::Stop {
                 break;

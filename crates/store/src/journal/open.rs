@@ -9,14 +9,23 @@
 //! | a segment and its packed form | crash while it was packed | a pack that is whole counts and the segment goes; else the pack goes |
 //! | a packed form alone, unreadable or not continuing | it had been durable | `Damaged` |
 //! | a packed form that is unfinished | crash while it was written | it goes |
+//! | what is left of a segment that was damaged | it was mended | it counts; the damaged file, should it still be there, does not |
+//! | that alone, unreadable or not continuing | it had been durable | `Damaged` |
+//! | `repair.unfinished` | crash while it was repaired | `RepairUnfinished`, unless to go on with the repair |
 //! | a read fails | nothing is known | `Files`, nothing is changed |
 //!
 //! Then the last group is written again, byte for byte, and synced: it alone can be in doubt, because a sync may have
 //! failed and the operating system may show what the disk does not have. A crash in between leaves equal bytes.
 
 use super::{
-    Damage, Journal, JournalError, Position, Segment, pack::PackHeader, pack_name,
-    packing::UNFINISHED, packs::read_pack, segment_name,
+    Damage, Form, Journal, JournalError, Position, Segment,
+    mend::UNFINISHED_REPAIR,
+    mended::{MendedFile, mended_name},
+    pack::PackHeader,
+    pack_name,
+    packing::UNFINISHED,
+    packs::read_pack,
+    segment_name,
 };
 use crate::{
     files::Files,
@@ -48,10 +57,18 @@ struct Tail {
 }
 
 /// Fills in a journal that knows no segments yet.
-pub(super) fn open(mut journal: Journal) -> Result<(Journal, Opening), JournalError> {
+pub(super) fn open(
+    mut journal: Journal,
+    in_repair: bool,
+) -> Result<(Journal, Opening), JournalError> {
     let names = journal.files.list()?;
+    if !in_repair && names.iter().any(|name| name == UNFINISHED_REPAIR) {
+        return Err(JournalError::RepairUnfinished);
+    }
     let (segments, packs) = (numbers(&names, segment_name), numbers(&names, pack_name));
-    let Some(last) = segments.iter().chain(&packs).copied().max() else {
+    let mended = numbers(&names, mended_name);
+    let all = segments.iter().chain(&packs).chain(&mended);
+    let Some(last) = all.copied().max() else {
         return Err(JournalError::Absent);
     };
     let missing = |number| Unreadable::Bad(Damage::MissingSegment).at(number, 0);
@@ -61,6 +78,10 @@ pub(super) fn open(mut journal: Journal) -> Result<(Journal, Opening), JournalEr
         .collect();
     for number in 1..last {
         let is_loose = segments.binary_search(&number).is_ok();
+        if mended.binary_search(&number).is_ok() {
+            load_mended(&mut journal, number)?;
+            continue;
+        }
         if packs.binary_search(&number).is_ok() {
             match load_pack(&mut journal, number) {
                 Ok(()) if is_loose => leftovers.push(segment_name(number)),
@@ -82,6 +103,10 @@ pub(super) fn open(mut journal: Journal) -> Result<(Journal, Opening), JournalEr
             let bytes = read_segment(&*journal.files, number)?;
             load_segment(&mut journal, number, &bytes, false)?;
         }
+    }
+    if mended.last() == Some(&last) {
+        load_mended(&mut journal, last)?;
+        return begin_behind(journal, last, &leftovers);
     }
     if packs.last() == Some(&last) {
         // Only a segment with another behind it is packed.
@@ -107,13 +132,14 @@ pub(super) fn segment_numbers(files: &dyn Files) -> Result<Vec<u32>, JournalErro
     Ok(numbers(&files.list()?, segment_name))
 }
 
-/// Returns the numbers of all packed segments in ascending order.
-pub(super) fn pack_numbers(files: &dyn Files) -> Result<Vec<u32>, JournalError> {
-    Ok(numbers(&files.list()?, pack_name))
+/// Says whether every segment there is, is as it was written.
+pub(super) fn has_only_loose(files: &dyn Files) -> Result<bool, JournalError> {
+    let names = files.list()?;
+    Ok(numbers(&names, pack_name).is_empty() && numbers(&names, mended_name).is_empty())
 }
 
 /// Returns the numbers that `name_of` makes names of.
-fn numbers(names: &[String], name_of: fn(u32) -> String) -> Vec<u32> {
+pub(super) fn numbers(names: &[String], name_of: fn(u32) -> String) -> Vec<u32> {
     let mut numbers: Vec<u32> = names
         .iter()
         .filter_map(|name| {
@@ -137,23 +163,68 @@ fn load_pack(journal: &mut Journal, number: u32) -> Result<(), JournalError> {
         salt: header.segment.salt,
         length: header.length,
         stored: file.len() as u64,
-        packed: true,
+        form: Form::Packed,
     };
     journal.segments.insert(number, segment);
     journal.packs.insert(header);
     Ok(())
 }
 
+/// Takes in what is left of a segment.
+fn load_mended(journal: &mut Journal, number: u32) -> Result<(), JournalError> {
+    let file = MendedFile::read(&*journal.files, number)?;
+    if file.header.before != journal.last {
+        return Err(Unreadable::Bad(Damage::Chain).at(number, 0));
+    }
+    journal.last = file.header.last;
+    let segment = Segment {
+        salt: 0,
+        length: file.header.length,
+        stored: file.stored(),
+        form: Form::Mended,
+    };
+    journal.segments.insert(number, segment);
+    Ok(())
+}
+
+/// Begins a segment behind a mended one, which is never written to.
+fn begin_behind(
+    mut journal: Journal,
+    last: u32,
+    leftovers: &[String],
+) -> Result<(Journal, Opening), JournalError> {
+    let next = last.checked_add(1).ok_or(JournalError::Full)?;
+    journal.begin_segment(next)?;
+    for name in leftovers {
+        journal.files.remove(name)?;
+    }
+    let opening = Opening {
+        segments: next,
+        groups: journal.last.number,
+        torn_bytes: 0,
+        end: journal.end(),
+    };
+    Ok((journal, opening))
+}
+
 /// Reads the file of a segment whole.
 pub(super) fn read_segment(files: &dyn Files, number: u32) -> Result<Vec<u8>, JournalError> {
-    let name = segment_name(number);
-    let length = files.length(&name)?;
+    read_whole(files, &segment_name(number), number)
+}
+
+/// Reads a file of segment `number` whole.
+pub(super) fn read_whole(
+    files: &dyn Files,
+    name: &str,
+    number: u32,
+) -> Result<Vec<u8>, JournalError> {
+    let length = files.length(name)?;
     if length > SEGMENT_READ_BYTES_MAX {
         return Err(Unreadable::Bad(Damage::TooLong).at(number, 0));
     }
     let length = usize::try_from(length).expect("the limit fits");
     let mut bytes = vec![0; length];
-    files.read_at(&name, 0, &mut bytes)?;
+    files.read_at(name, 0, &mut bytes)?;
     Ok(bytes)
 }
 

@@ -29,10 +29,11 @@
 use std::sync::Arc;
 
 use super::format::{
-    FRAME_HEADER_BYTES, GROUP_HEADER_BYTES, GroupHeader, Groups, Link, Place, SegmentHeader,
-    Unreadable, decode_frame, encode_frame, length_of, long_at, number_at,
+    FRAME_HEADER_BYTES, GROUP_HEADER_BYTES, GroupHeader, Groups, Link, Place, SEGMENT_HEADER_BYTES,
+    SegmentHeader, Unreadable, decode_frame, encode_frame, length_of, long_at, number_at,
 };
-use super::{Damage, FrameKind, JournalError, Position};
+use super::{Damage, Frame, FrameKind, JournalError, Position};
+use crate::limits::SEGMENT_READ_BYTES_MAX;
 
 pub(super) const PACK_HEADER_BYTES: usize = 64;
 const PACK_MAGIC: &[u8; 8] = b"DRIFTPAK";
@@ -62,6 +63,11 @@ pub trait SegmentCodec: Send + Sync {
     ///
     /// No more than `limit` bytes of frames are made.
     fn unpack(&self, content: &[u8], limit: usize) -> Option<SegmentFrames>;
+    /// Returns what can still be read of bytes that were damaged after `pack` returned them, up to the first frame that
+    /// cannot; frames may be other than they were.
+    fn salvage(&self, content: &[u8], limit: usize) -> SegmentFrames {
+        self.unpack(content, limit).unwrap_or_default()
+    }
 }
 
 /// A segment that is complete and not packed, with its bytes.
@@ -177,10 +183,10 @@ impl PackHeader {
         bytes
     }
 
-    /// Reads the header of a whole file and checks the content behind it, without unpacking it.
-    pub(super) fn check(file: &[u8], segment: u32) -> Result<(PackHeader, &[u8]), Unreadable> {
+    /// Reads the header of a file; the content is not looked at.
+    fn decode(file: &[u8]) -> Result<PackHeader, Unreadable> {
         let bad = Unreadable::Bad(Damage::Pack);
-        let (bytes, content) = file.split_at_checked(PACK_HEADER_BYTES).ok_or(bad)?;
+        let bytes = file.get(..PACK_HEADER_BYTES).ok_or(bad)?;
         if &bytes[..8] != PACK_MAGIC || crc32c::crc32c(&bytes[..60]) != number_at(bytes, 60) {
             return Err(bad);
         }
@@ -191,7 +197,7 @@ impl PackHeader {
             number: long_at(bytes, at),
             check: number_at(bytes, at + 8),
         };
-        let header = PackHeader {
+        Ok(PackHeader {
             segment: SegmentHeader {
                 segment: number_at(bytes, 12),
                 salt: long_at(bytes, 16),
@@ -201,7 +207,14 @@ impl PackHeader {
             length: number_at(bytes, 48),
             content_length: number_at(bytes, 52),
             content_checksum: number_at(bytes, 56),
-        };
+        })
+    }
+
+    /// Reads the header of a whole file and checks the content behind it, without unpacking it.
+    pub(super) fn check(file: &[u8], segment: u32) -> Result<(PackHeader, &[u8]), Unreadable> {
+        let bad = Unreadable::Bad(Damage::Pack);
+        let header = PackHeader::decode(file)?;
+        let content = file.get(PACK_HEADER_BYTES..).ok_or(bad)?;
         let whole = header.segment.segment == segment
             && header.content_length as usize == content.len()
             && header.content_checksum == crc32c::crc32c(content);
@@ -210,6 +223,49 @@ impl PackHeader {
         } else {
             Err(bad)
         }
+    }
+}
+
+/// What is left of a packed segment that is damaged.
+pub(super) struct SalvagedPack {
+    /// Its header, where that is whole.
+    pub(super) header: Option<PackHeader>,
+    /// Frames that may be other than they were, each where it would lie.
+    pub(super) frames: Vec<Frame>,
+    /// The length of the segment, as far as it is known.
+    pub(super) length: u32,
+}
+
+/// Reads what can be read of a packed file that is damaged.
+pub(super) fn salvage(file: &[u8], number: u32, codec: &dyn SegmentCodec) -> SalvagedPack {
+    let header = PackHeader::decode(file).ok();
+    let header = header.filter(|header| header.segment.segment == number);
+    let content = file.get(PACK_HEADER_BYTES..).unwrap_or_default();
+    let limit = header.map_or(SEGMENT_READ_BYTES_MAX, |header| u64::from(header.length));
+    let limit = limit.min(SEGMENT_READ_BYTES_MAX);
+    let salvaged = codec.salvage(content, usize::try_from(limit).expect("the limit fits"));
+    let mut frames = Vec::new();
+    let mut offset = SEGMENT_HEADER_BYTES;
+    for group in salvaged.groups {
+        offset += GROUP_HEADER_BYTES;
+        for (kind, bytes) in group {
+            let position = Position {
+                segment: number,
+                offset,
+            };
+            offset += FRAME_HEADER_BYTES + length_of(&bytes);
+            frames.push(Frame {
+                kind,
+                bytes,
+                position,
+            });
+        }
+    }
+    let length = header.map_or(offset, |header| header.length.max(offset));
+    SalvagedPack {
+        header,
+        frames,
+        length,
     }
 }
 

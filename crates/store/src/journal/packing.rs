@@ -6,7 +6,7 @@
 //! whole and removes the segment (`open.rs`). A failure leaves the journal as it was, usable, and can be tried again.
 
 use super::{
-    ClosedSegment, Journal, JournalError, PackedSegment, Packs, SEGMENT_HEADER_BYTES, open,
+    ClosedSegment, Form, Journal, JournalError, PackedSegment, Packs, SEGMENT_HEADER_BYTES, open,
     pack_name, segment_name,
 };
 use crate::files::{FileOperation, FilesError};
@@ -23,14 +23,20 @@ impl Journal {
     /// Returns how many segments are complete and not packed.
     pub fn closed_segments(&self) -> usize {
         let last = self.end().segment;
-        let loose = self.segments.range(..last).filter(|(_, s)| !s.packed);
+        let loose = self
+            .segments
+            .range(..last)
+            .filter(|(_, s)| s.form == Form::Loose);
         loose.count()
     }
 
     /// Returns the number of the first segment that is complete and not packed; nothing is read.
     pub fn first_closed(&self) -> Option<u32> {
         let last = self.end().segment;
-        let loose = self.segments.range(..last).find(|(_, s)| !s.packed);
+        let loose = self
+            .segments
+            .range(..last)
+            .find(|(_, s)| s.form == Form::Loose);
         loose.map(|(number, _)| *number)
     }
 
@@ -54,7 +60,7 @@ impl Journal {
         let is_last = number == self.end().segment;
         let known = self.segments.get(&number).filter(|segment| {
             let header = &pack.header;
-            !segment.packed
+            segment.form == Form::Loose
                 && !is_last
                 && (segment.salt, segment.length) == (header.segment.salt, header.length)
         });
@@ -67,7 +73,7 @@ impl Journal {
         self.files.sync_folder()?;
         self.packs.insert(pack.header);
         if let Some(segment) = self.segments.get_mut(&number) {
-            segment.packed = true;
+            segment.form = Form::Packed;
             segment.stored = pack.packed_bytes();
         }
         // It is a leftover now: if it stays, the next opening removes it.

@@ -15,7 +15,7 @@ fn pack_file(number: u32) -> String {
 }
 
 /// Kinds, lengths and bytes one after the other; every byte turned over, so that it is not the segment's own.
-struct Plain;
+pub(crate) struct Plain;
 
 impl SegmentCodec for Plain {
     fn pack(
@@ -87,7 +87,7 @@ fn open_plain(files: &MemoryFiles) -> Result<Journal, JournalError> {
 }
 
 /// Groups of several frames over five segments or more.
-fn written() -> (MemoryFiles, Journal) {
+pub(crate) fn written() -> (MemoryFiles, Journal) {
     let files = MemoryFiles::new();
     let mut journal = create(&files);
     journal.unpack_with(Arc::new(Plain));
@@ -107,7 +107,7 @@ fn next_pack(journal: &Journal) -> Option<PackedSegment> {
     source.pack(&|| true).unwrap()
 }
 
-fn pack_all(journal: &mut Journal) -> Result<(), JournalError> {
+pub(crate) fn pack_all(journal: &mut Journal) -> Result<(), JournalError> {
     while let Some(pack) = next_pack(journal) {
         journal.adopt(&pack)?;
     }

@@ -8,6 +8,7 @@ mod golden;
 mod journal;
 mod journal_crash;
 mod journal_damage;
+mod journal_mending;
 mod journal_packing;
 mod key;
 mod rewrite;

@@ -1,0 +1,266 @@
+//! Looking at a folder that may be damaged, and repairing it.
+//!
+//! [`inspect`] changes nothing: it reads the journal's files, and a copy of the store in the folder for temporary files. A
+//! repair does first in memory what it is about to do, so that one that cannot succeed leaves all as it was.
+//!
+//! In this order: `repair.unfinished` is written, damaged segments are mended (their files are set aside), what the store
+//! still knows of the journal is appended, the store is set aside and derived again, `CURRENT` names the new one,
+//! damaged files are moved to `journal.damaged`, `repair.unfinished` is removed. Until then the folder does not open, and
+//! a repair that is run again goes on.
+//!
+//! Everything here blocks.
+
+use std::path::{Path, PathBuf};
+
+use driftless_engine::{
+    Fault, MissingRun, Remains, Replayed, Replica, VerifyReport, history_codec, inspect as look,
+    mend_journal,
+};
+use driftless_protocol::DeviceKey;
+use driftless_store::{
+    Files, Journal, Mending, OverlayFiles, RewritableKv, StoreFolder, Trust, Visit, check_seal,
+};
+
+use crate::actor::guarded;
+use crate::error::Error;
+use crate::keys::KeyPlace;
+use crate::opening::{self, Attempt, Held, Opening, parts};
+use crate::options::Options;
+use crate::progress::Progress;
+use crate::scratch::StoreCopy;
+
+/// What a repair found and did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RepairReport {
+    /// What was wrong.
+    pub faults: Vec<Fault>,
+    /// Segments of the journal that were damaged.
+    pub segments_mended: u64,
+    /// Envelopes, membership records and settings of these segments that were whole, and were kept.
+    pub frames_kept: u64,
+    /// Membership records and settings that the journal had lost, and the store still had.
+    pub frames_restored: u64,
+    /// Whether the store was derived again.
+    pub store_rebuilt: bool,
+    /// Where the damaged files of the journal are now.
+    pub set_aside: Vec<PathBuf>,
+    /// What was held here and is not there any more: it comes back with a sync.
+    pub missing: Vec<MissingRun>,
+    /// Envelopes that are whole, and wait for what is missing.
+    pub waiting: u64,
+}
+
+/// Checks everything in a folder that no process has open, and changes nothing. `None` once `go_on` says no.
+pub(crate) fn inspect(
+    dir: &Path,
+    options: &Options,
+    go_on: &dyn Fn() -> bool,
+) -> Result<Option<VerifyReport>, Error> {
+    let (folder, key) = hold(dir, options)?;
+    let found = Found::of(&folder, &key, options, go_on)?;
+    Ok(found.map(|found| found.report))
+}
+
+/// Repairs what is damaged in a folder, and opens it.
+pub(crate) fn repair(dir: &Path, options: &Options) -> Result<(Held, Opening), Error> {
+    let (folder, key) = hold(dir, options)?;
+    let found = Found::of(&folder, &key, options, &|| true)?;
+    let Some(found) = found else {
+        return Err(Error::bug("a repair that nobody ended was ended"));
+    };
+    let mut report = RepairReport {
+        faults: found.report.faults,
+        ..RepairReport::default()
+    };
+    if found.is_journal_clean {
+        let (held, mut opening) = if report.faults.is_empty() {
+            drop(folder);
+            opening::open(dir, options)?
+        } else {
+            report.store_rebuilt = true;
+            let trouble = format!("the store {} is damaged", folder.live_name());
+            Attempt::of(folder, key, options).rebuild(&trouble)?
+        };
+        report.store_rebuilt |= opening.rebuilt.is_some();
+        opening.repaired = Some(report);
+        return Ok((held, opening));
+    }
+    mend(folder, key, options, &found.remains, report)
+}
+
+fn mend(
+    folder: StoreFolder,
+    key: DeviceKey,
+    options: &Options,
+    remains: &Remains,
+    mut report: RepairReport,
+) -> Result<(Held, Opening), Error> {
+    let files = folder.journal_files()?;
+    let mended = mend_journal(files.another(), remains, &mut |_| Visit::Continue)?;
+    let Some(mended) = mended else {
+        return Err(Error::bug("a repair that nobody ended was ended"));
+    };
+    report.segments_mended = mended.survey.damaged.len() as u64;
+    report.frames_kept = mended.kept;
+    report.frames_restored = mended.restored;
+    report.store_rebuilt = true;
+    let reason =
+        "the journal was damaged and is repaired: the store is derived from it again".to_owned();
+    let attempt = Attempt::of(folder, key, options);
+    let rebuilt = attempt.rebuild_from(mended.journal, reason, &mut |replica: &mut Replica| {
+        replica.note_lost(remains)?;
+        report.missing = replica.missing()?;
+        report.waiting = replica.waiting().0;
+        Ok(())
+    });
+    let (held, mut opening) = rebuilt?;
+    report.set_aside = held.store.folder().set_aside_segments()?;
+    let mut mending = Mending::of(files.another(), history_codec(), None);
+    mending
+        .finish()
+        .map_err(driftless_engine::EngineError::from)?;
+    opening.repaired = Some(report);
+    Ok((held, opening))
+}
+
+/// Holds the folder, whatever state it is in.
+fn hold(dir: &Path, options: &Options) -> Result<(StoreFolder, DeviceKey), Error> {
+    let folder = StoreFolder::open_to_rebuild(dir)?;
+    let key = options.keys.load(&KeyPlace::of(&folder))?;
+    let key = key.ok_or_else(|| Error::key_missing(&dir.display().to_string()))?;
+    Ok((folder, key))
+}
+
+/// What is in a folder.
+struct Found {
+    report: VerifyReport,
+    remains: Remains,
+    is_journal_clean: bool,
+}
+
+impl Found {
+    fn of(
+        folder: &StoreFolder,
+        key: &DeviceKey,
+        options: &Options,
+        go_on: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>, Error> {
+        let mut progress = |replayed: Replayed| {
+            if replayed.done > 0 {
+                options.tell(Progress::Verifying {
+                    done_bytes: replayed.done,
+                    total_bytes: replayed.total,
+                });
+            }
+            if go_on() {
+                Visit::Continue
+            } else {
+                Visit::Stop
+            }
+        };
+        let files = folder.journal_files()?;
+        let mut faults = Vec::new();
+        let store = Store::of(folder, options, &mut faults)?;
+        let kv = store.as_ref().map(|store| &store.kv);
+        let remains = kv.and_then(|kv| guarded(|| Remains::of(kv).ok()).flatten());
+        let is_compared = store.as_ref().is_some_and(|store| store.is_believed);
+        if let Some(store) = store.as_ref().filter(|store| store.is_believed) {
+            store.bring_up_to_date(&files, key, options);
+        }
+        let compared = kv
+            .filter(|_| is_compared)
+            .map(|kv| kv as &dyn driftless_store::Kv);
+        let inspected = guarded(|| {
+            look(
+                &files,
+                compared,
+                remains.as_ref(),
+                key.device_id(),
+                &mut progress,
+            )
+        });
+        let inspected = inspected.ok_or_else(|| Error::bug("reading the folder panicked"))??;
+        Ok(inspected.map(|mut inspected| {
+            faults.append(&mut inspected.report.faults);
+            inspected.report.problems = faults.iter().map(ToString::to_string).collect();
+            inspected.report.faults = faults;
+            Self {
+                report: inspected.report,
+                remains: remains.unwrap_or_default(),
+                is_journal_clean: inspected.survey.is_clean(),
+            }
+        }))
+    }
+}
+
+/// A copy of the folder's store, to be looked at.
+struct Store {
+    kv: RewritableKv,
+    /// Whether it can be compared with the journal.
+    is_believed: bool,
+    _copy: StoreCopy,
+}
+
+impl Store {
+    /// `None` where there is none that opens.
+    fn of(
+        folder: &StoreFolder,
+        options: &Options,
+        faults: &mut Vec<Fault>,
+    ) -> Result<Option<Self>, Error> {
+        let (path, name) = (folder.live_store(), folder.live_name());
+        let trust = check_seal(path);
+        let engine = folder.live_engine();
+        let is_believed = match &trust {
+            Trust::Missing => {
+                faults.push(Fault::of_store(&name, "the store is not there"));
+                false
+            }
+            Trust::Damaged { what } => {
+                faults.push(Fault::of_store(&name, what.to_string()));
+                true
+            }
+            Trust::Clean => true,
+            // A machine that went down leaves any mixture, and the next opening begins anew.
+            Trust::Unclean { same_boot } => *same_boot || engine.outlives_power_loss(path),
+        };
+        let path = match trust {
+            Trust::Missing => folder.dir().join(format!("{name}.damaged")),
+            _ => path.to_owned(),
+        };
+        let Some(copy) = StoreCopy::of(&path)? else {
+            return Ok(None);
+        };
+        match guarded(|| engine.open(copy.path(), options.cache_bytes)) {
+            Some(Ok(kv)) => Ok(Some(Self {
+                kv: RewritableKv::new(kv),
+                is_believed,
+                _copy: copy,
+            })),
+            Some(Err(error)) if is_believed => {
+                faults.push(Fault::of_store(name, format!("it does not open: {error}")));
+                Ok(None)
+            }
+            None if is_believed => {
+                faults.push(Fault::of_store(
+                    name,
+                    "it does not open: reading it panicked",
+                ));
+                Ok(None)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Applies to the copy what the store lacks of the journal, as opening would; what stands in the way is found later.
+    fn bring_up_to_date(&self, files: &dyn Files, key: &DeviceKey, options: &Options) {
+        let overlay = OverlayFiles::over(files.another());
+        let opened = guarded(|| {
+            let (journal, _) = Journal::open(Box::new(overlay)).ok()?;
+            let parts = parts(journal, self.kv.clone(), key.clone(), options);
+            Replica::open(parts, &mut |_| ()).ok()
+        });
+        drop(opened);
+    }
+}

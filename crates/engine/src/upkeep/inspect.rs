@@ -1,0 +1,363 @@
+//! Looking at everything that is stored, without changing any of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftless_document::{Evidence, Record};
+use driftless_protocol::DeviceId;
+use driftless_store::{Files, Kv, MemoryKv, OverlayFiles, Survey, Visit};
+
+use super::mend::{MendedJournal, mend_journal};
+use super::remains::scan_past_damage;
+use super::{Fault, FaultPart, FaultRemedy, Remains};
+use crate::core::{Core, StoredRow};
+use crate::error::EngineError;
+use crate::space::{self, Keys, Space};
+use crate::types::{RecordKey, Replayed, VerifyReport};
+use crate::waiting::MissingRun;
+
+/// How many faults of one kind are told one by one.
+const SPELLED_OUT: usize = 10;
+
+/// What looking at a folder's journal and store found.
+#[derive(Debug)]
+pub struct Inspected {
+    /// What was checked, and what is wrong.
+    pub report: VerifyReport,
+    /// What is wrong with the journal's files.
+    pub survey: Survey,
+    /// Frames of damaged segments that a repair keeps.
+    pub kept: u64,
+}
+
+/// Checks a journal and the store that is derived from it; neither is changed.
+///
+/// The journal is read, and derived anew in memory as a repair would leave it. Without damage in the journal the store is
+/// compared with that, value by value; with damage the store is checked by itself. `known` is what was read of the store
+/// before, or of another one that was set aside. `None` once `progress` says no.
+pub fn inspect(
+    files: &dyn Files,
+    store: Option<&dyn Kv>,
+    known: Option<&Remains>,
+    device: DeviceId,
+    progress: &mut dyn FnMut(Replayed) -> Visit,
+) -> Result<Option<Inspected>, EngineError> {
+    let mut report = VerifyReport::default();
+    let compared = remains_of(store, &mut report.faults);
+    let remains = known.unwrap_or(&compared);
+    let overlay = OverlayFiles::over(files.another());
+    // The journal is gone through twice: once for its files, once for what is in them.
+    let mut first_half = |at: Replayed| {
+        progress(Replayed {
+            done: at.done / 2,
+            total: at.total,
+        })
+    };
+    let Some(mended) = mend_journal(Box::new(overlay), remains, &mut first_half)? else {
+        return Ok(None);
+    };
+    let faults = mended.survey.faults.iter().map(Fault::of_journal);
+    report.faults.extend(faults);
+    report.torn_bytes = mended.survey.torn_bytes;
+    let packed_before = compared
+        .listed_packed
+        .unwrap_or(mended.journal.packs().end());
+    let mut stopped = false;
+    let derived = Core::derive(
+        Box::new(MemoryKv::new()),
+        device,
+        &mended.journal,
+        packed_before,
+        &mut |at: Replayed| {
+            let half = Replayed {
+                done: at.total / 2 + at.done.div_ceil(2),
+                total: at.total,
+            };
+            stopped |= progress(half) == Visit::Stop;
+        },
+    );
+    if stopped {
+        return Ok(None);
+    }
+    match derived {
+        Ok(derived) => {
+            count(&derived, &mut report)?;
+            tell_missing(&derived, &mended, remains, &mut report)?;
+            if let Some(store) = store {
+                let is_level = compared.applied == Some(mended.journal.end());
+                let is_comparable = mended.survey.is_clean() && is_level;
+                check_store(store, &derived, is_comparable, &compared, &mut report)?;
+            }
+        }
+        Err(error) => report.faults.push(Fault::new(
+            FaultPart::Membership,
+            FaultRemedy::Repair,
+            format!("what is left of the journal cannot be read without more of it: {error}"),
+        )),
+    }
+    report.problems = report.faults.iter().map(ToString::to_string).collect();
+    Ok(Some(Inspected {
+        report,
+        survey: mended.survey,
+        kept: mended.kept,
+    }))
+}
+
+/// What a store that reads says; what it is that does not.
+fn remains_of(store: Option<&dyn Kv>, faults: &mut Vec<Fault>) -> Remains {
+    match store.map(Remains::of) {
+        None => Remains::default(),
+        Some(Ok(found)) => found,
+        Some(Err(error)) => {
+            let what = format!("it cannot be read: {error}");
+            faults.push(Fault::new(FaultPart::Store, FaultRemedy::Rebuild, what));
+            Remains::default()
+        }
+    }
+}
+
+fn tell_missing(
+    derived: &Core,
+    mended: &MendedJournal,
+    remains: &Remains,
+    report: &mut VerifyReport,
+) -> Result<(), EngineError> {
+    report.missing = derived.missing(&mended.journal, &remains.feeds)?;
+    report.waiting = derived.waiting.envelopes.len() as u64;
+    report.faults.extend(report.missing.iter().map(missing));
+    Ok(())
+}
+
+/// A run of envelopes that is gone, as a fault.
+fn missing(run: &MissingRun) -> Fault {
+    let device = run.device.as_ref();
+    let name = device.map_or_else(
+        || "a device that is not known".to_owned(),
+        |(_, name)| format!("`{name}`"),
+    );
+    let what = match run.last - run.first {
+        0 => format!("it was made by {name}, was held here, and is gone"),
+        more => {
+            format!("it and the {more} after it were made by {name}, were held here, and are gone")
+        }
+    };
+    Fault::new(FaultPart::Envelope, FaultRemedy::Sync, what).of_envelope(run.feed, run.first)
+}
+
+fn count(derived: &Core, report: &mut VerifyReport) -> Result<(), EngineError> {
+    let keys = |space| derived.base.keys(&derived.keys.space(space));
+    report.envelopes = keys(Space::Envelope)?.len() as u64 + derived.packed.envelopes();
+    report.changes = derived.state.seq;
+    report.records = keys(Space::Row)?.len() as u64;
+    derived.base.scan(
+        &derived.keys.space(Space::Conflict),
+        &[],
+        &mut |_, value| {
+            let entries = Evidence::decode(value).map_or(0, |found| found.entries.len());
+            report.conflicts += entries as u64;
+            Visit::Continue
+        },
+    )?;
+    Ok(())
+}
+
+/// The spaces of the store, which part each is, and what an entry of it is called.
+const SPACES: [(Space, FaultPart, &str); 18] = [
+    (Space::Member, FaultPart::Membership, "membership record"),
+    (Space::Feed, FaultPart::Index, "feed"),
+    (Space::Envelope, FaultPart::Index, "place of an envelope"),
+    (Space::Row, FaultPart::Row, "row"),
+    (Space::Conflict, FaultPart::Conflict, "conflict entry"),
+    (Space::Alias, FaultPart::Conflict, "conflict id"),
+    (Space::Commit, FaultPart::Index, "commit"),
+    (Space::Quarantine, FaultPart::Index, "quarantined envelope"),
+    (Space::Note, FaultPart::Store, "setting"),
+    (Space::RefusedChange, FaultPart::Index, "refused change"),
+    (
+        Space::TakeBack,
+        FaultPart::Index,
+        "envelope that was taken back",
+    ),
+    (Space::Void, FaultPart::Index, "void envelope"),
+    (
+        Space::VoidChanges,
+        FaultPart::Index,
+        "record's list of void changes",
+    ),
+    (
+        Space::Known,
+        FaultPart::Index,
+        "note of what a change knew of removals",
+    ),
+    (
+        Space::PackedEnvelopes,
+        FaultPart::Index,
+        "stretch of packed envelopes",
+    ),
+    (
+        Space::PackedCommits,
+        FaultPart::Index,
+        "stretch of packed commits",
+    ),
+    (Space::Waiting, FaultPart::Index, "envelope that waits"),
+    (
+        Space::WaitingRecord,
+        FaultPart::Index,
+        "membership record that waits",
+    ),
+];
+
+fn check_store(
+    store: &dyn Kv,
+    derived: &Core,
+    is_comparable: bool,
+    remains: &Remains,
+    report: &mut VerifyReport,
+) -> Result<(), EngineError> {
+    let keys = derived.keys;
+    tell(
+        remains.damaged.iter().map(|key| damaged_value(keys, key)),
+        &mut report.faults,
+    );
+    if is_comparable {
+        for (space, part, what) in SPACES {
+            let (ours, theirs) = (
+                contents(store, keys, space)?,
+                derived_contents(derived, space)?,
+            );
+            compare(
+                (part, what),
+                &ours,
+                &theirs,
+                &remains.damaged,
+                &mut report.faults,
+            );
+        }
+    }
+    check_documents(store, derived, is_comparable, report)
+}
+
+/// A value that fails its checksum, by what its key says.
+fn damaged_value(keys: Keys, key: &[u8]) -> Fault {
+    let space = SPACES
+        .iter()
+        .find(|(space, ..)| key.starts_with(&keys.space(*space)));
+    let (part, what) = match space {
+        Some((_, part, what)) => (*part, *what),
+        None if key.starts_with(&keys.space(Space::Document)) => (FaultPart::Document, "document"),
+        None => (FaultPart::Store, "value"),
+    };
+    let what = format!("a {what} in the store is not what was written");
+    Fault::new(part, FaultRemedy::Rebuild, what).about(space::record_of(key).ok())
+}
+
+type Contents = BTreeMap<Vec<u8>, Vec<u8>>;
+
+fn contents(store: &dyn Kv, keys: Keys, space: Space) -> Result<Contents, EngineError> {
+    let mut contents = Contents::new();
+    scan_past_damage(
+        store,
+        &keys.space(space),
+        &mut Vec::new(),
+        &mut |key, value| {
+            contents.insert(key.to_vec(), value.to_vec());
+        },
+    )?;
+    Ok(contents)
+}
+
+fn derived_contents(core: &Core, space: Space) -> Result<Contents, EngineError> {
+    let mut contents = Contents::new();
+    core.base
+        .scan(&core.keys.space(space), &[], &mut |key, value| {
+            contents.insert(key.to_vec(), value.to_vec());
+            Visit::Continue
+        })?;
+    Ok(contents)
+}
+
+fn compare(
+    (part, what): (FaultPart, &str),
+    ours: &Contents,
+    derived: &Contents,
+    damaged: &[Vec<u8>],
+    faults: &mut Vec<Fault>,
+) {
+    let keys: BTreeSet<_> = ours.keys().chain(derived.keys()).collect();
+    let wrong = keys
+        .into_iter()
+        .filter(|key| !damaged.contains(key)) // told already
+        .filter_map(|key| match (ours.get(key), derived.get(key)) {
+            (Some(ours), Some(derived)) if ours == derived => None,
+            (Some(_), Some(_)) => Some((key, "differs from what the journal says")),
+            (None, _) => Some((key, "is missing in the store")),
+            (_, None) => Some((key, "does not follow from the journal")),
+        });
+    let wrong = wrong.map(|(key, how)| {
+        let record = if matches!(part, FaultPart::Row | FaultPart::Conflict) {
+            space::record_of(key).ok()
+        } else {
+            None
+        };
+        Fault::new(part, FaultRemedy::Rebuild, format!("a {what} {how}")).about(record)
+    });
+    tell(wrong, faults);
+}
+
+/// Takes in faults of one kind, the first ones by themselves.
+fn tell(found: impl Iterator<Item = Fault>, faults: &mut Vec<Fault>) {
+    let mut found = found.fuse();
+    faults.extend(found.by_ref().take(SPELLED_OUT));
+    if let Some(first) = found.next() {
+        let more = found.count() + 1;
+        let what = format!("{more} more like this");
+        faults.push(Fault::new(first.part, first.remedy, what));
+    }
+}
+
+/// Every stored document loads, with the heads and the values its stored row says.
+fn check_documents(
+    store: &dyn Kv,
+    derived: &Core,
+    is_comparable: bool,
+    report: &mut VerifyReport,
+) -> Result<(), EngineError> {
+    let keys = derived.keys;
+    let mut wrong = Vec::new();
+    for (key, bytes) in contents(store, keys, Space::Row)? {
+        let (Ok(key), Ok(stored)) = (space::record_of(&key), StoredRow::decode(&bytes)) else {
+            continue; // told where rows are compared
+        };
+        // Which changes are void is known from the whole journal.
+        if stored.void && !is_comparable {
+            continue;
+        }
+        if let Some(what) = document_fault(store, derived, &key, &stored)? {
+            let fault = Fault::new(FaultPart::Document, FaultRemedy::Rebuild, what);
+            wrong.push(fault.about(Some(key)));
+        }
+    }
+    tell(wrong.into_iter(), &mut report.faults);
+    Ok(())
+}
+
+fn document_fault(
+    store: &dyn Kv,
+    derived: &Core,
+    key: &RecordKey,
+    stored: &StoredRow,
+) -> Result<Option<String>, EngineError> {
+    let mut bytes = Vec::new();
+    let prefix = derived.keys.record(Space::Document, key);
+    let mut damaged = Vec::new();
+    scan_past_damage(store, &prefix, &mut damaged, &mut |_, part| {
+        bytes.extend_from_slice(part);
+    })?;
+    if !damaged.is_empty() {
+        return Ok(None); // told already
+    }
+    Ok(match Record::load(&bytes, &stored.row.heads) {
+        Err(error) => Some(format!("its document does not load: {error}")),
+        Ok(record) if derived.row_of(key, &record, stored.void)? == stored.row => None,
+        Ok(_) => Some("its document reads otherwise than its row".to_owned()),
+    })
+}

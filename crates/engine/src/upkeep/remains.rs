@@ -1,0 +1,112 @@
+//! [`Remains`]: what a store, which may be damaged, can still say of the journal it was derived from.
+
+use std::collections::BTreeMap;
+
+use driftless_protocol::{FeedId, Hash, Record as MemberRecord, WorkspaceId};
+use driftless_store::{Kv, KvError, Position, Visit, prefix_end};
+
+use crate::core::State;
+use crate::feeds::Feed;
+use crate::space::{self, Keys, Space};
+
+/// What is taken from a store to mend the journal with: what proves itself, or has its own checksum.
+#[derive(Debug, Default)]
+pub struct Remains {
+    /// Up to where the journal was applied.
+    pub(crate) applied: Option<Position>,
+    /// Up to where it is listed as packed.
+    pub(crate) listed_packed: Option<Position>,
+    /// Membership records, by hash.
+    pub(crate) records: BTreeMap<Hash, MemberRecord>,
+    /// Local settings, by name.
+    pub(crate) settings: BTreeMap<String, Vec<u8>>,
+    /// Up to which number each feed was held.
+    pub(crate) feeds: BTreeMap<FeedId, u64>,
+    /// The keys of values that are not what was written.
+    pub(crate) damaged: Vec<Vec<u8>>,
+}
+
+impl Remains {
+    /// Reads all that can be read; an error is that of an engine that reads nothing any more.
+    pub fn of(kv: &dyn Kv) -> Result<Self, KvError> {
+        let mut remains = Self::default();
+        let mut workspace = None;
+        let mut damaged = Vec::new();
+        scan_past_damage(kv, &[], &mut damaged, &mut |key, value| {
+            let id = key
+                .get(..WorkspaceId::LENGTH)
+                .and_then(|id| id.try_into().ok());
+            let Some(id) = id.map(WorkspaceId) else {
+                return;
+            };
+            remains.take(*workspace.get_or_insert(id), key, value);
+        })?;
+        remains.damaged = damaged;
+        Ok(remains)
+    }
+
+    fn take(&mut self, workspace: WorkspaceId, key: &[u8], value: &[u8]) {
+        let keys = Keys(workspace);
+        let is_in = |space| key.starts_with(&keys.space(space));
+        if is_in(Space::State) {
+            if let Ok(state) = State::decode(value) {
+                self.applied = Some(state.applied);
+                self.listed_packed = Some(state.listed_packed);
+            }
+        } else if is_in(Space::Member) {
+            if let Ok(record) = MemberRecord::decode(value)
+                && record.verify().is_ok()
+            {
+                self.records.insert(record.hash(), record);
+            }
+        } else if is_in(Space::Note) {
+            if let Ok(name) = space::note_of(key) {
+                self.settings.insert(name, value.to_vec());
+            }
+        } else if is_in(Space::Feed)
+            && let (Ok(id), Ok(feed)) = (space::feed_of(key), Feed::decode(value))
+        {
+            self.feeds.insert(id, feed.last);
+        }
+    }
+
+    /// Up to where the journal had been acknowledged, as far as the store knows.
+    pub fn applied(&self) -> Option<Position> {
+        self.applied
+    }
+
+    /// How many values are not what was written.
+    pub fn damaged_values(&self) -> usize {
+        self.damaged.len()
+    }
+}
+
+/// Shows all entries that have the prefix and are what was written; `damaged` are the keys of the others.
+pub(super) fn scan_past_damage(
+    kv: &dyn Kv,
+    prefix: &[u8],
+    damaged: &mut Vec<Vec<u8>>,
+    visit: &mut dyn FnMut(&[u8], &[u8]),
+) -> Result<(), KvError> {
+    let mut from = prefix.to_vec();
+    let to = prefix_end(prefix);
+    loop {
+        let scanned = kv.read(&mut |snapshot| {
+            snapshot.scan(&from, to.as_deref(), &mut |key, value| {
+                visit(key, value);
+                Visit::Continue
+            })
+        });
+        let key = match scanned {
+            Ok(()) => return Ok(()),
+            Err(KvError::Damaged { key } | KvError::UnknownFormat { key, .. }) => key,
+            Err(error) => return Err(error),
+        };
+        damaged.push(key.clone());
+        let next = [key.as_slice(), &[0]].concat();
+        if next <= from {
+            return Ok(()); // an engine that names a key it was not at
+        }
+        from = next;
+    }
+}

@@ -1,0 +1,181 @@
+//! What waits because something it rests on is gone from the journal: when it is taken in, and what is missing.
+
+use std::collections::BTreeMap;
+
+use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
+use driftless_store::{Journal, KeyBuilder, KeyReader};
+
+use crate::core::{Core, Judgement};
+use crate::error::EngineError;
+use crate::replica::Replica;
+use crate::space::{self, Space};
+use crate::upkeep::Remains;
+
+/// The setting that says up to which number a feed was held before something was lost.
+const MISSING: &str = "missing/";
+const FORMAT: u8 = 1;
+
+/// Envelopes of one feed that were held here, or that something here rests on, and are gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingRun {
+    /// The feed they are of.
+    pub feed: FeedId,
+    /// The number of the first one.
+    pub first: u64,
+    /// The number of the last one.
+    pub last: u64,
+    /// The device that made them, if it is known, and its name.
+    pub device: Option<(DeviceId, String)>,
+}
+
+impl Replica {
+    /// Stages what waited, as far as all that it rests on is here now.
+    pub(crate) fn admit_waiting(&mut self) -> Result<(), EngineError> {
+        if !self.core.waiting.is_due {
+            return Ok(());
+        }
+        self.core.waiting.is_due = false;
+        self.admit_waiting_records()?;
+        loop {
+            let mut is_done = true;
+            for position in self.core.waiting_next() {
+                let frame = self.journal.read(position)?;
+                let envelope = Envelope::decode(&frame.bytes).map_err(|error| {
+                    EngineError::JournalDamaged {
+                        reason: error.to_string(),
+                    }
+                })?;
+                let judgement = self.core.judge(&envelope)?;
+                if !matches!(judgement, Judgement::Missing(..)) {
+                    self.stage(&envelope, judgement)?;
+                    is_done = false;
+                }
+            }
+            self.core.waiting.is_due = false;
+            if is_done {
+                return Ok(());
+            }
+        }
+    }
+
+    fn admit_waiting_records(&mut self) -> Result<(), EngineError> {
+        let waiting: Vec<_> = self.core.waiting.records.values().copied().collect();
+        let mut records = Vec::new();
+        for position in waiting {
+            let frame = self.journal.read(position)?;
+            records.extend(MemberRecord::decode(&frame.bytes).ok());
+        }
+        loop {
+            let before = records.len();
+            let mut left = Vec::new();
+            for record in records {
+                let fits = record
+                    .parents()
+                    .iter()
+                    .all(|parent| self.core.log.contains(parent));
+                if fits {
+                    self.stage_record(record)?;
+                } else {
+                    left.push(record);
+                }
+            }
+            if left.len() == before {
+                return Ok(());
+            }
+            records = left;
+        }
+    }
+
+    /// What was held here, or something here rests on, and is gone; nothing where nothing was ever lost.
+    pub fn missing(&self) -> Result<Vec<MissingRun>, EngineError> {
+        self.core.missing(&self.journal, &BTreeMap::new())
+    }
+
+    /// How many envelopes and membership records are here and wait for what is missing.
+    pub fn waiting(&self) -> (u64, u64) {
+        let waiting = &self.core.waiting;
+        (waiting.envelopes.len() as u64, waiting.records.len() as u64)
+    }
+
+    /// Notes up to which number feeds were held before something was lost, by what the store said.
+    pub fn note_lost(&mut self, remains: &Remains) -> Result<(), EngineError> {
+        let known = self.core.lost()?;
+        for (feed, last) in &remains.feeds {
+            let held = self.core.feeds.get(feed).map_or(0, |feed| feed.last);
+            if held < *last && known.get(feed).is_none_or(|known| known < last) {
+                let value = KeyBuilder::new().push_u8(FORMAT).push_u64(*last).finish();
+                self.set_setting(&format!("{MISSING}{feed}"), &value)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    /// What was held, or something rests on, and is gone; `before` is up to which number each feed was held, as far as the
+    /// settings do not say it yet.
+    pub(crate) fn missing(
+        &self,
+        journal: &Journal,
+        before: &BTreeMap<FeedId, u64>,
+    ) -> Result<Vec<MissingRun>, EngineError> {
+        let mut upto = self.lost()?;
+        let mut reach = |feed: FeedId, n: u64| {
+            let last = upto.entry(feed).or_insert(0);
+            *last = (*last).max(n);
+        };
+        for (feed, n) in before {
+            reach(*feed, *n);
+        }
+        for ((feed, n, _), position) in &self.waiting.envelopes {
+            reach(*feed, n - 1);
+            if *n == 1
+                && let Ok(envelope) = Envelope::decode(&journal.read(*position)?.bytes)
+                && let Some(before) = envelope.header().predecessor
+            {
+                reach(before.feed, before.n);
+            }
+        }
+        let mut runs: Vec<MissingRun> = Vec::new();
+        for (feed, last) in upto {
+            let held = self.feeds.get(&feed).map_or(0, |feed| feed.last);
+            let device = self.author_of(&feed);
+            for n in (held + 1..=last).filter(|n| !self.waiting.has(&feed, *n)) {
+                match runs.last_mut() {
+                    Some(run) if run.feed == feed && run.last + 1 == n => run.last = n,
+                    _ => runs.push(MissingRun {
+                        feed,
+                        first: n,
+                        last: n,
+                        device: device.clone(),
+                    }),
+                }
+            }
+        }
+        Ok(runs)
+    }
+
+    fn author_of(&self, feed: &FeedId) -> Option<(DeviceId, String)> {
+        let resolved = self.log.resolved().into_iter();
+        resolved
+            .map(|(member, _)| (member.device, member.name.clone()))
+            .find(|(device, _)| feed.belongs_to(device))
+    }
+
+    /// Up to which number feeds were held before something was lost.
+    fn lost(&self) -> Result<BTreeMap<FeedId, u64>, EngineError> {
+        let mut lost = BTreeMap::new();
+        for key in self.base.keys(&self.keys.space(Space::Note))? {
+            let name = space::note_of(&key)?;
+            let feed = name
+                .strip_prefix(MISSING)
+                .and_then(|feed| feed.parse().ok());
+            if let (Some(feed), Some(value)) = (feed, self.base.get(&key)?) {
+                let mut reader = KeyReader::new(&value);
+                reader.take_u8()?;
+                lost.insert(feed, reader.take_u64()?);
+            }
+        }
+        Ok(lost)
+    }
+}

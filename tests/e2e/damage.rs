@@ -1,0 +1,160 @@
+//! The journal damaged: `verify` says where, `repair` keeps what is whole, a sync brings back the rest.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value as Json, json};
+
+use crate::support::{Device, Serving, World, text};
+
+/// Every file below a folder, with its bytes.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut contents = BTreeMap::new();
+    let mut open = vec![folder.to_owned()];
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                open.push(entry.path());
+            } else if entry.file_name() != "driftless.lock" {
+                contents.insert(entry.path(), fs::read(entry.path()).unwrap());
+            }
+        }
+    }
+    contents
+}
+
+/// A laptop and a phone that hold the same; the laptop has more that nobody else holds.
+fn two_devices(world: &World) -> (Device, Device) {
+    let laptop = world.init("laptop");
+    let serving = laptop.serve_and_invite();
+    let phone = world.join("phone", serving.link());
+    for n in 0..20 {
+        phone.insert("notes", &[&format!("title=of the phone {n}")]);
+    }
+    phone.json(["sync", &serving.url]);
+    serving.stop();
+    for n in 0..20 {
+        laptop.insert("notes", &[&format!("title=of the laptop {n}")]);
+    }
+    let serving = laptop.serve();
+    phone.json(["sync", &serving.url]);
+    serving.stop();
+    (laptop, phone)
+}
+
+/// Alters a byte of the text where the journal has it.
+fn damage(device: &Device, what: &str) {
+    let segment = device.dir.join("journal/00000001.seg");
+    let mut bytes = fs::read(&segment).unwrap();
+    let at = bytes
+        .windows(what.len())
+        .position(|window| window == what.as_bytes())
+        .expect("the journal has it");
+    bytes[at] ^= 0x20;
+    fs::write(&segment, bytes).unwrap();
+}
+
+fn whole(device: &Device) -> Json {
+    device.json(["verify"])
+}
+
+/// What `verify` finds where something is wrong: its report, and its error.
+#[track_caller]
+fn faults(device: &Device) -> (Json, Json) {
+    let outcome = device.run(["verify", "--json"]);
+    assert_eq!(outcome.status.code(), Some(8), "{outcome:?}");
+    let error = outcome.error();
+    assert_eq!(error["code"], "unsound", "{outcome:?}");
+    (outcome.lines().remove(0), error)
+}
+
+#[test]
+fn a_damaged_envelope_is_found_and_comes_back_from_a_peer() {
+    let world = World::new();
+    let (laptop, phone) = two_devices(&world);
+    // What only the laptop has, and must not lose.
+    let own = laptop.insert("notes", &["title=never sent"]);
+    damage(&laptop, "of the phone 7");
+    let before = contents(&laptop.dir);
+
+    let (found, error) = faults(&laptop);
+    assert!(
+        text(&error["remedy"]).contains("driftless repair"),
+        "{error}"
+    );
+    assert_eq!(
+        found["faults"][0]["file"], "journal/00000001.seg",
+        "{found}"
+    );
+    let said = laptop.run(["verify"]);
+    assert!(
+        said.stdout.contains("journal/00000001.seg, byte "),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(contents(&laptop.dir), before, "verify changes nothing");
+    let refused = laptop.fails(8, ["list", "notes"]);
+    assert!(
+        text(&refused["remedy"]).contains("driftless repair"),
+        "{refused}"
+    );
+
+    let plan = laptop.json(["repair", "--dry-run"]);
+    assert_eq!(plan["missing"][0]["name"], "phone", "{plan}");
+    assert_eq!(contents(&laptop.dir), before, "a dry run changes nothing");
+
+    let done = laptop.json(["repair"]);
+    assert_eq!(done["segments_mended"], 1, "{done}");
+    assert_eq!(done["missing"][0]["name"], "phone", "{done}");
+    assert_eq!(
+        done["missing"][0]["first"], done["missing"][0]["last"],
+        "{done}"
+    );
+    assert_eq!(laptop.fields("notes", &own)["title"], "never sent");
+    let aside = PathBuf::from(text(&done["set_aside"][0]));
+    assert_eq!(
+        fs::read(aside).unwrap(),
+        before[&laptop.dir.join("journal/00000001.seg")]
+    );
+    let (still, error) = faults(&laptop);
+    assert_eq!(still["faults"][0]["remedy"], "sync", "{still}");
+    assert!(
+        text(&error["remedy"]).contains("Sync with a device"),
+        "{still}"
+    );
+
+    let serving: Serving = phone.serve();
+    laptop.json(["sync", &serving.url]);
+    serving.stop();
+    assert_eq!(whole(&laptop)["problems"], json!([]));
+    assert_eq!(laptop.digest(), phone.digest());
+    assert_eq!(phone.fields("notes", &own)["title"], "never sent");
+    assert_eq!(
+        laptop.json(["repair"])["segments_mended"],
+        0,
+        "nothing is left to do"
+    );
+}
+
+#[test]
+fn a_repair_fetches_what_is_missing_at_once() {
+    let world = World::new();
+    let (laptop, phone) = two_devices(&world);
+    damage(&laptop, "of the laptop 3");
+    let serving = phone.serve();
+    let done = laptop.json(["repair", "--peer", &serving.url]);
+    serving.stop();
+    assert_eq!(done["missing"], json!([]), "{done}");
+    assert!(done["fetched"].as_u64().unwrap() > 0, "{done}");
+    assert_eq!(whole(&laptop)["problems"], json!([]));
+    assert_eq!(laptop.digest(), phone.digest());
+    // Its next changes are under a number that was never used.
+    let new = laptop.insert("notes", &["title=after it"]);
+    let serving = laptop.serve();
+    phone.json(["sync", &serving.url]);
+    serving.stop();
+    assert_eq!(phone.fields("notes", &new)["title"], "after it");
+    assert_eq!(laptop.digest(), phone.digest());
+}
