@@ -405,7 +405,7 @@ fn every_operation_of_a_repair_may_fail_once() {
 }
 
 #[test]
-fn a_mended_segment_stays_as_it_is_written() {
+fn a_golden_mended_segment_stays_as_it_is_written() {
     let files = MemoryFiles::new();
     let mut journal = create(&files);
     write(

@@ -1,9 +1,9 @@
 //! What a person does on one device.
 
 use driftless_document::{
-    FieldPath, Kind, Node, RecordId, Value, WriteError, parse_node, parse_record, reads_as,
+    EntryId, FieldPath, Node, RecordId, Value, WriteError, parse_node, parse_record, reads_as,
 };
-use driftless_engine::{ConflictFilter, Decision, Edit, EngineError, RecordKey};
+use driftless_engine::{ConflictFilter, Decision, Edit, EngineError, RecordKey, Replica};
 
 use super::{World, Wrong};
 use crate::schedule::{
@@ -96,8 +96,9 @@ impl World {
             candidate => replica.resolve(id, None, &Decision::Keep(usize::from(candidate))),
         };
         match done {
-            // What is staged and not in the list yet may have made it go: it is a function of the row.
-            Err(EngineError::NotFound { .. }) if view.entry.kind == Kind::Integrity => Ok(()),
+            // What is staged, and was not in the list yet, may have made it go: its sides agree by now, or what it is
+            // about is no longer out of place. Then the list has it no more either.
+            Err(EngineError::NotFound { .. }) if !lists(replica, id)? => Ok(()),
             done => tolerate(done.map(|_| ())),
         }
     }
@@ -193,4 +194,11 @@ pub(super) fn tolerate(result: Result<(), EngineError>) -> Result<(), Wrong> {
         ) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether a replica lists an entry, by whatever name.
+fn lists(replica: &Replica, id: EntryId) -> Result<bool, Wrong> {
+    let entries = replica.conflicts(&ConflictFilter::default())?;
+    let mut entries = entries.into_iter().map(|view| view.entry);
+    Ok(entries.any(|entry| entry.id == id || entry.also.contains(&id)))
 }
