@@ -175,6 +175,16 @@ pub const LIST: &[Entry] = &[
         "the membership heads that an envelope and a change name",
         &[],
     ),
+    engine(
+        "space_19_lost",
+        "an envelope on a branch that is to be written again",
+        &[],
+    ),
+    engine(
+        "space_20_reissued",
+        "an envelope that its device has written again",
+        &[],
+    ),
     entry(
         "cli",
         "import_types",
@@ -183,6 +193,7 @@ pub const LIST: &[Entry] = &[
     ),
     protocol("device_id", "the public key of a device", &[]),
     protocol("feed_id", "a feed id", &[]),
+    protocol("branch_id", "the id of a branch of that feed", &[]),
     protocol("workspace_id", "the id of a workspace", &[]),
     protocol(
         "signatures_by_domain",
@@ -261,6 +272,11 @@ pub const LIST: &[Entry] = &[
         "a membership record: adopt",
         &["Adopt", "EnvelopeName"],
     ),
+    protocol(
+        "record_accuse",
+        "a membership record: accuse",
+        &["Accuse", "SignedHeader"],
+    ),
     protocol("membership_digest", "the digest of membership heads", &[]),
     protocol("link", "an invitation link", &["InviteLink"]),
     protocol("handshake_1", "the dialler's first handshake message", &[]),
@@ -293,6 +309,8 @@ pub const LIST: &[Entry] = &[
     protocol("message_chunk", "a message", &["Chunk"]),
     protocol("message_credit", "a message", &["CreditForm"]),
     protocol("message_ahead", "a message", &["AheadForm"]),
+    protocol("message_askheader", "a message", &["AskHeaderForm"]),
+    protocol("message_header", "a message", &[]),
     protocol("message_done", "a message", &[]),
     protocol("message_ack", "a message", &["Ack", "HeldRun", "Refusal"]),
     protocol("message_error", "a message", &["ErrorForm", "Code"]),
