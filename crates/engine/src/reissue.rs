@@ -15,12 +15,12 @@ use driftless_document::{
     ActorId, Admission, Change, ChangeHash, DELETED, FieldKey, FieldType, Intent, REVIEW, Record,
     Row, Value,
 };
-use driftless_protocol::{Code, Envelope};
+use driftless_protocol::Envelope;
 
 use crate::core::{TakenBack, Update, reissue_meta};
 use crate::error::EngineError;
 use crate::limits;
-use crate::quarantine::{EnvelopeId, records_of};
+use crate::quarantine::{EnvelopeId, ItemPage, WaitsFor, records_of};
 use crate::replica::{Incarnation, Replica};
 use crate::space::{self, Space};
 use crate::types::RecordKey;
@@ -49,23 +49,18 @@ impl Replica {
     /// To be called after opening, and when a session has come to have everything: what was issued again already, by an
     /// older copy of this folder, is here then. Where there is nothing to do it costs one look.
     pub fn reissue(&mut self) -> Result<u64, EngineError> {
-        if self.broken || self.core.forks.is_empty() || self.lost()?.is_empty() {
+        if self.broken || self.core.forks.is_empty() {
             return Ok(0);
         }
-        self.commit_group()?;
         if self.check_may_write().is_err() {
             return Ok(0); // it would be refused everywhere
         }
         let lost = self.lost()?;
         let count = lost.len() as u64;
-        let mut known = Known::new();
-        for (n, id) in lost.into_iter().enumerate() {
-            self.reissue_one(id, &mut known)?;
-            if (n + 1).is_multiple_of(GROUP) {
-                self.commit_group()?;
-            }
+        if count == 0 {
+            return Ok(0);
         }
-        self.commit_group()?;
+        self.reissue_these(lost)?;
         tracing::info!(
             count,
             "issued again what lay on a branch of this device's feed"
@@ -73,18 +68,43 @@ impl Replica {
         Ok(count)
     }
 
-    /// Issues one envelope of this device again though another run of it wrote it: that one is gone, a person says.
+    /// Issues an envelope of this device again though another run of it wrote it: that one is gone, a person says.
+    /// Durable when this returns.
     pub fn reissue_item(&mut self, id: EnvelopeId) -> Result<(), EngineError> {
+        let item = self.quarantine_item(id)?;
+        if item.waits_for != WaitsFor::ReissueHere {
+            return Err(EngineError::NotReissuable { id });
+        }
+        self.reissue_these(vec![id])
+    }
+
+    /// The same for all there are; says which.
+    pub fn reissue_all(&mut self) -> Result<Vec<EnvelopeId>, EngineError> {
+        let mut placed = Vec::new();
+        for item in self.quarantine(&ItemPage::default())? {
+            let place = self.core.envelope_place(&item.id.feed, item.id.n)?;
+            if item.waits_for == WaitsFor::ReissueHere {
+                placed.extend(place.map(|place| (place.position, item.id)));
+            }
+        }
+        placed.sort_unstable();
+        let ids: Vec<_> = placed.into_iter().map(|(_, id)| id).collect();
+        self.reissue_these(ids.clone())?;
+        Ok(ids)
+    }
+
+    /// Issues envelopes again, in this order.
+    fn reissue_these(&mut self, ids: Vec<EnvelopeId>) -> Result<(), EngineError> {
         self.check_usable()?;
         self.check_may_write()?;
         self.commit_group()?;
-        let item = self.quarantine_item(id)?;
-        let envelope = self.read_envelope(&id.feed, id.n)?;
-        let done = self.core.is_reissued(&TakenBack::of(&envelope))?;
-        if !item.own || item.code != Code::Equivocation || done {
-            return Err(EngineError::NotReissuable { id });
+        let mut known = Known::new();
+        for (n, id) in ids.into_iter().enumerate() {
+            self.reissue_one(id, &mut known)?;
+            if (n + 1).is_multiple_of(GROUP) {
+                self.commit_group()?;
+            }
         }
-        self.reissue_one(id, &mut Known::new())?;
         self.commit_group()
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use driftless_document::{RecordId, Value};
-use driftless_engine::{Clock, ItemPage, ItemState, QuarantineItem, Replica};
+use driftless_engine::{
+    Clock, EngineError, ItemPage, ItemState, QuarantineItem, Replica, WaitsFor,
+};
 use driftless_protocol::Code;
 use driftless_testkit::device::Hand;
 use driftless_testkit::wire::sync;
@@ -232,4 +234,36 @@ fn a_restart_in_the_middle_issues_nothing_twice_and_forgets_nothing() {
     settle(&mut laptop, [&mut phone, &mut other]);
     assert_eq!(laptop.digest().unwrap().records, 6);
     assert_all_issued_again(&laptop, 6);
+}
+
+#[test]
+fn a_machine_that_was_set_back_writes_again_what_it_had_written_when_a_person_says_so() {
+    let (_a, mut laptop, b, phone) = two();
+    let (_copy, [mut phone, mut other], shared) =
+        resumed_twice(&b, phone, |image| insert(image, r#"{"title":"shared"}"#));
+    set(&mut phone, shared, "title", "before it was set back");
+    sync(&mut phone, &mut laptop).unwrap();
+    drop(phone);
+    set(&mut other, shared, "body", "after");
+    for _ in 0..3 {
+        sync_again(&mut other, &mut laptop);
+    }
+    assert_eq!(title(&laptop, shared), "shared");
+    let items = other.quarantine(&ItemPage::default()).unwrap();
+    let [item] = &items[..] else {
+        panic!("{items:?}")
+    };
+    assert_eq!(item.waits_for, WaitsFor::ReissueHere);
+    assert_eq!(laptop.quarantine(&ItemPage::default()).unwrap().len(), 1);
+    let refused = laptop.reissue_item(item.id).unwrap_err();
+    assert!(
+        matches!(refused, EngineError::NotReissuable { .. }),
+        "{refused}"
+    );
+    assert_eq!(other.reissue_all().unwrap(), [item.id]);
+    assert_eq!(other.reissue_all().unwrap(), []);
+    sync(&mut other, &mut laptop).unwrap();
+    assert_eq!(title(&laptop, shared), "before it was set back");
+    assert_all_issued_again(&laptop, 2);
+    assert_equal(&laptop, &other);
 }
