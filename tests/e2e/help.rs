@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::support::{Running, driftless, run};
 
 /// Every command; the name of its snapshot is the command's.
-const COMMANDS: [&str; 63] = [
+const COMMANDS: [&str; 64] = [
     "",
     "init",
     "import",
@@ -53,6 +53,7 @@ const COMMANDS: [&str; 63] = [
     "quarantine show",
     "quarantine retry",
     "quarantine adopt",
+    "quarantine reissue",
     "quarantine export",
     "quarantine discard",
     "outbox",

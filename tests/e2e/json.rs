@@ -310,6 +310,7 @@ fn tell_of_members(answers: &mut Answers) {
     let (laptop, id) = crate::members::waiting(&world);
     answers.of("members list", &laptop, &[]);
     answers.of("quarantine adopt", &laptop, &[&id]);
+    answers.of("quarantine reissue", &laptop, &["--all"]);
     answers.of("members remove", &laptop, &["phone"]);
 }
 

@@ -321,6 +321,15 @@ Examples:
   driftless quarantine adopt --dir laptop 5b1f0c…:3
   driftless quarantine adopt --dir laptop --all";
 
+pub(crate) const QUARANTINE_REISSUE: &str = "\
+A memory image that is resumed twice signs two changes with one number; none of
+the two counts, and each run writes its own again by itself. This is for a run
+that is gone, as when a machine was set back: while it lives, both would write.
+
+Examples:
+  driftless quarantine reissue --dir laptop 5b1f0c…:3
+  driftless quarantine reissue --dir laptop --all";
+
 pub(crate) const QUARANTINE_EXPORT: &str = "\
 Example:
   driftless quarantine export --dir laptop 5b1f0c…:3 > refused.json";

@@ -27,6 +27,9 @@ pub(crate) enum QuarantineAction {
     /// Let an item count that a removed device had not sent
     #[command(after_help = help::QUARANTINE_ADOPT)]
     Adopt(QuarantineAdopt),
+    /// Write again what another run of this device wrote, where that run is gone
+    #[command(after_help = help::QUARANTINE_REISSUE)]
+    Reissue(QuarantineReissue),
     /// Print everything there is of an item, as JSON
     #[command(after_help = help::QUARANTINE_EXPORT)]
     Export(ItemName),
@@ -45,6 +48,20 @@ pub(crate) struct QuarantineAdopt {
     )]
     pub(crate) item: Option<String>,
     /// Every item that can be adopted
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct QuarantineReissue {
+    /// The item: its id, or the beginning of its id, a colon and its number
+    #[arg(
+        value_name = "ID",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
+    pub(crate) item: Option<String>,
+    /// Every such item
     #[arg(long)]
     pub(crate) all: bool,
 }

@@ -243,7 +243,16 @@ impl<'a> Attempt<'a> {
         Ok(journal)
     }
 
-    fn done(self, replica: Replica, kv: RewritableKv, rebuilt: Option<String>) -> (Held, Opening) {
+    fn done(
+        self,
+        mut replica: Replica,
+        kv: RewritableKv,
+        rebuilt: Option<String>,
+    ) -> (Held, Opening) {
+        // What the last process was to write again and did not.
+        if let Err(error) = replica.reissue() {
+            tracing::warn!(%error, "what lies on a branch of this device's feed is not written again yet");
+        }
         let opening = Opening {
             rebuilt,
             torn_bytes: self.torn_bytes,

@@ -57,6 +57,19 @@ impl Quarantine {
         self.actor.write(Replica::adopt_all).await
     }
 
+    /// Writes an item again that another run of this device wrote with a number that was taken; only where that run is
+    /// gone, for it does so itself.
+    pub async fn reissue(&self, id: EnvelopeId) -> Result<(), Error> {
+        self.actor
+            .write(move |replica| replica.reissue_item(id))
+            .await
+    }
+
+    /// Writes all such items again; says which there were.
+    pub async fn reissue_all(&self) -> Result<Vec<EnvelopeId>, Error> {
+        self.actor.write(Replica::reissue_all).await
+    }
+
     /// Everything there is of an item, as JSON: to be kept before it is discarded.
     pub async fn export(&self, id: EnvelopeId) -> Result<Json, Error> {
         self.actor.read(move |replica| replica.export(id)).await
@@ -75,6 +88,8 @@ impl Quarantine {
             WaitsFor::NewerVersion => json!("newer_version"),
             WaitsFor::Admission => json!("admission"),
             WaitsFor::Adoption => json!("adoption"),
+            WaitsFor::Reissue => json!("reissue"),
+            WaitsFor::ReissueHere => json!("reissue_here"),
             WaitsFor::Refused(id) => json!({ "refused": id.to_string() }),
             _ => Json::Null,
         };

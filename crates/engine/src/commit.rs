@@ -244,14 +244,16 @@ impl Replica {
             });
         }
         let count = updates.len();
-        let envelope = self.seal(incarnation, time, atomic, &updates)?;
+        let mut meta = Meta::changes(time);
+        meta.atomic = atomic;
+        let envelope = self.seal(incarnation, meta, &updates)?;
         self.stage(&envelope, Judgement::Apply(updates))?;
         self.advance(incarnation, &envelope);
         Ok(count)
     }
 
     /// What would be refused everywhere is not written here.
-    fn check_may_write(&self) -> Result<(), EngineError> {
+    pub(crate) fn check_may_write(&self) -> Result<(), EngineError> {
         let reason = match self.core.log.standing().active(&self.device()) {
             None => self.why_not_in(),
             Some(member) if member.role < Role::Editor => "this device may read, and not write",
@@ -306,11 +308,11 @@ impl Replica {
         Ok(Some(update))
     }
 
-    fn seal(
+    /// Signs what updates bring as the next envelope of this process's feed.
+    pub(crate) fn seal(
         &self,
         incarnation: Incarnation,
-        time: i64,
-        atomic: bool,
+        meta: Meta,
         updates: &[Update],
     ) -> Result<Envelope, EngineError> {
         let mut groups: Vec<Group> = Vec::new();
@@ -340,8 +342,6 @@ impl Replica {
                 changes: changes.iter().map(|(_, raw)| raw.clone()).collect(),
             });
         }
-        let mut meta = Meta::changes(time);
-        meta.atomic = atomic;
         self.sign_envelope(incarnation, Body { meta, groups }, payload)
     }
 
@@ -380,7 +380,16 @@ impl Replica {
         self.randomness.fill(&mut random);
         let mut salt_key = [0; 32];
         self.randomness.fill(&mut salt_key);
-        let predecessor = self.core.state.own_feed.and_then(|id| {
+        let own = self.core.state.own_feed;
+        if let Some(branch) = own.filter(FeedId::is_branch) {
+            // The same memory image elsewhere may draw the same; what it wrote since is another branch.
+            let of_branch = blake3::keyed_hash(&salt_key, &branch.0);
+            random.copy_from_slice(&of_branch.as_bytes()[..8]);
+            salt_key = *of_branch.as_bytes();
+        }
+        // What lies on a branch does not count: a feed goes on from where it left.
+        let own = own.map(|own| self.core.common_of(own));
+        let predecessor = own.filter(|own| !own.is_branch()).and_then(|id| {
             let feed = self.core.feeds.get(&id)?;
             Some(Predecessor {
                 feed: id,

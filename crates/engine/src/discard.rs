@@ -61,7 +61,7 @@ impl Replica {
             return Err(not_discardable(id, "this release cannot read it"));
         }
         let records = self.records_named(&envelope)?;
-        let draft = Draft::of(&envelope, |key, change| {
+        let draft = Draft::of(id, &envelope, |key, change| {
             if let Some(record) = records.get(key) {
                 record.name_objects(change);
             }
@@ -90,7 +90,7 @@ impl Replica {
 
     /// Whether an envelope that is applied here may be taken back.
     fn check_discardable(&self, envelope: &Envelope) -> Result<(), EngineError> {
-        let id = EnvelopeId::of(envelope);
+        let id = self.core.id_of(envelope)?;
         if envelope.items().is_empty() {
             return Err(not_discardable(id, "it changes nothing"));
         }

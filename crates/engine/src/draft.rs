@@ -96,7 +96,11 @@ pub(crate) fn changes_of(envelope: &Envelope, key: &RecordKey) -> Vec<Change> {
 
 impl Draft {
     /// `name` gives the steps of a change inside texts and lists their keys.
-    pub(crate) fn of(envelope: &Envelope, name: impl Fn(&RecordKey, &mut Change)) -> Self {
+    pub(crate) fn of(
+        id: EnvelopeId,
+        envelope: &Envelope,
+        name: impl Fn(&RecordKey, &mut Change),
+    ) -> Self {
         let records = records_of(envelope).into_iter().map(|key| {
             let mut changes = changes_of(envelope, &key);
             for change in &mut changes {
@@ -105,7 +109,7 @@ impl Draft {
             DraftRecord::of(changes, key)
         });
         Self {
-            of: EnvelopeId::of(envelope),
+            of: id,
             records: records.collect(),
         }
     }

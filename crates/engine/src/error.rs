@@ -162,6 +162,14 @@ pub enum EngineError {
         /// Why it is refused.
         code: Code,
     },
+    /// What was to be written again is none of that.
+    #[error(
+        "{id} cannot be written again: it is no change of this device that a branch takes away, or was written again"
+    )]
+    NotReissuable {
+        /// The envelope.
+        id: EnvelopeId,
+    },
     /// A local change that we made does not pass our own admission: a bug.
     #[error("a change made here was refused here: {0}")]
     OwnChangeRefused(#[source] Refusal),

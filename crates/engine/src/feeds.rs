@@ -3,6 +3,9 @@
 //! A feed is one process start of one device. Its first envelope names the feed before it, so holding the
 //! newest feed of a device means holding the chain behind it: the cursor has one entry a device, however often
 //! the device was restarted. A copied folder shows as two feeds that name one predecessor: both stay listed.
+//!
+//! Where a feed went on in two ways and an accusation proves it, each **branch** is listed like a feed of its own that
+//! goes on from the part in common (see `membership/forks.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -15,20 +18,26 @@ use driftless_store::{KeyBuilder, KeyError, KeyReader};
 /// What is kept of one feed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Feed {
+    /// The feed its envelopes are signed for: another one's where this is a branch of that.
+    pub(crate) of: FeedId,
+    /// The number of its first envelope: 1, but in a branch.
+    pub(crate) first: u64,
     /// The number of its last envelope here.
     pub(crate) last: u64,
     /// The hash of that envelope's header.
     pub(crate) head: Hash,
-    /// The feed before it, as its first envelope says.
+    /// The feed or branch before it, as its first envelope says; of a branch the one it branched from.
     pub(crate) predecessor: Option<Predecessor>,
 }
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 impl Feed {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let value = KeyBuilder::new()
             .push_u8(FORMAT)
+            .push_fixed(&self.of.0)
+            .push_u64(self.first)
             .push_u64(self.last)
             .push_fixed(&self.head.0);
         match &self.predecessor {
@@ -45,6 +54,8 @@ impl Feed {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, KeyError> {
         let mut reader = KeyReader::new(bytes);
         reader.take_u8()?;
+        let of = FeedId(reader.take_fixed()?);
+        let first = reader.take_u64()?;
         let last = reader.take_u64()?;
         let head = Hash(reader.take_fixed()?);
         let predecessor = match reader.take_u8()? {
@@ -57,6 +68,8 @@ impl Feed {
         };
         reader.finish()?;
         Ok(Self {
+            of,
+            first,
             last,
             head,
             predecessor,
@@ -115,18 +128,39 @@ impl Feeds {
             .take_while(move |(feed, _)| feed.device_prefix() == prefix)
     }
 
-    /// Takes note that a header is held: it continues its feed, or begins one.
-    pub(crate) fn push(&mut self, header: &Header, hash: Hash) -> &Feed {
-        let feed = self.known.entry(header.feed).or_insert(Feed {
+    /// The branches of a feed that are held.
+    pub(crate) fn branches_of(&self, feed: &FeedId) -> impl Iterator<Item = &FeedId> {
+        let of_device = self.of_device(feed.device_prefix());
+        of_device
+            .filter(move |(id, branch)| branch.of == *feed && id.is_branch())
+            .map(|(id, _)| id)
+    }
+
+    /// All branches that are held.
+    pub(crate) fn branches(&self) -> impl Iterator<Item = (&FeedId, &Feed)> {
+        self.known.iter().filter(|(id, _)| id.is_branch())
+    }
+
+    /// Takes note that a header is held: it continues the feed or branch `id`, or begins it after `predecessor`.
+    pub(crate) fn push(
+        &mut self,
+        id: FeedId,
+        header: &Header,
+        hash: Hash,
+        predecessor: Option<Predecessor>,
+    ) -> &Feed {
+        let feed = self.known.entry(id).or_insert(Feed {
+            of: header.feed,
+            first: header.n,
             last: 0,
             head: Hash::ZERO,
-            predecessor: header.predecessor,
+            predecessor,
         });
         feed.last = header.n;
         feed.head = hash;
-        self.cover(header.predecessor);
-        self.place(header.feed);
-        &self.known[&header.feed]
+        self.cover(predecessor);
+        self.place(id);
+        &self.known[&id]
     }
 
     /// Puts back a feed that was stored.
@@ -210,7 +244,10 @@ impl Feeds {
                 && !named.contains_key(&id)
             {
                 let (n, hash) = (feed.last, feed.head);
-                named.insert(id, EnvelopeName { feed: id, n, hash });
+                // A branch does not count whatever a cut says.
+                if !id.is_branch() {
+                    named.insert(id, EnvelopeName { feed: id, n, hash });
+                }
                 open.extend(feed.predecessor.map(|before| before.feed));
             }
         }
@@ -241,7 +278,8 @@ impl Feeds {
             let mut at = Some((*leaf, self.known[leaf].last));
             while let Some((id, last)) = at.take() {
                 let held = known.get(&id).copied();
-                let first = held.unwrap_or(0).saturating_add(1); // a peer may claim anything
+                let begins = self.known.get(&id).map_or(1, |feed| feed.first);
+                let first = held.unwrap_or(0).saturating_add(1).max(begins); // a peer may claim anything
                 if first <= last {
                     runs.insert(Run {
                         feed: id,

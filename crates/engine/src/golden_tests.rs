@@ -13,7 +13,9 @@ use driftless_store::{Batch, Journal, Kv as _, MemoryFiles, MemoryKv, Visit};
 
 use crate::clock::{Clock, Millis};
 use crate::conflicts::ConflictFilter;
-use crate::core::{EnvelopePlace, Judgement, NOTE_FRAME, State, StoredRow, Verdict, encode_note};
+use crate::core::{
+    EnvelopePlace, Judgement, NOTE_FRAME, State, StoredRow, TakenBack, Verdict, encode_note,
+};
 use crate::feeds::Feed;
 use crate::peers::Peer;
 use crate::quarantine::EnvelopeId;
@@ -23,7 +25,7 @@ use crate::types::{Edit, RecordKey};
 
 const GOLDEN: Goldens = Goldens::of("engine");
 
-const SPACES: [Space; 18] = [
+const SPACES: [Space; 20] = [
     Space::State,
     Space::Member,
     Space::Feed,
@@ -40,8 +42,10 @@ const SPACES: [Space; 18] = [
     Space::Void,
     Space::VoidChanges,
     Space::Known,
+    Space::Lost,
     Space::Waiting,
     Space::WaitingRecord,
+    Space::Reissued,
 ];
 
 /// The golden file of a space; a space that is added has none until it is named here and above.
@@ -65,8 +69,10 @@ fn file_of(space: Space) -> &'static str {
         Space::Void => "space_16_void",
         Space::VoidChanges => "space_17_void_changes",
         Space::Known => "space_18_known",
+        Space::Lost => "space_19_lost",
         Space::Waiting => "space_20_waiting",
         Space::WaitingRecord => "space_21_waiting_record",
+        Space::Reissued => "space_22_reissued",
     }
 }
 
@@ -190,8 +196,12 @@ fn history() -> (MemoryFiles, MemoryKv, Replica) {
     replica.core.base.put(waiting, place.clone());
     let waiting = keys.waiting_record(&Hash([6; 32]));
     replica.core.base.put(waiting, place);
+    let lost = keys.numbered(Space::Lost, &FeedId([3; 16]), 298);
+    replica.core.base.put(lost, vec![1]);
+    let again = keys.reissued(&TakenBack::of(&third));
+    replica.core.base.put(again, vec![1]);
     replica.commit_group().expect("it is durable");
-    let discarded = replica.discard(EnvelopeId::of(&third));
+    let discarded = replica.discard(EnvelopeId::signed(&third));
     discarded.expect("it is taken back");
     (files, kv, replica)
 }

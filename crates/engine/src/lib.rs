@@ -32,6 +32,7 @@ mod packing;
 mod peers;
 mod quarantine;
 mod records;
+mod reissue;
 mod replica;
 mod rules;
 mod session;

@@ -28,6 +28,10 @@ pub const TOUCHED_KEYS: usize = 32_768;
 pub const PROOF_RECORDS: usize = 4_000;
 /// Membership records a peer may send in one session.
 pub const SESSION_RECORDS: usize = 100_000;
+
+/// Headers that a peer is given in one session to find where a feed went on in two ways: halving the longest feed takes
+/// 64.
+pub const SESSION_HEADERS: usize = 256;
 /// Cursor entries a peer may send in one session.
 pub const SESSION_CURSOR_ENTRIES: usize = 100_000;
 /// Feeds one answer about positions lists: what fits into one message.

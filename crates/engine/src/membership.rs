@@ -5,6 +5,7 @@
 //! are looked at; an admission beyond its invite's uses is pending, wherever and whenever it was written.
 //! Both are functions of the set of records, never of the order they came in; `standing` weighs either.
 
+mod forks;
 mod standing;
 
 use std::cell::{OnceCell, RefCell};
@@ -13,10 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use driftless_protocol::{
-    Code, DeviceId, Hash, Invite, Record as MemberRecord, RecordBody, Remove, Role, WorkspaceId,
-    limits, membership_digest,
+    Accuse, Code, DeviceId, Hash, Invite, Record as MemberRecord, RecordBody, Remove, Role,
+    WorkspaceId, limits, membership_digest,
 };
 
+pub(crate) use forks::Forks;
 pub(crate) use standing::{Removal, Standing, State};
 
 use crate::clock::Millis;
@@ -68,6 +70,8 @@ pub(crate) struct MembershipLog {
     /// The grants of each device, and how many removals there are.
     grants: BTreeMap<DeviceId, BTreeSet<Hash>>,
     removals: usize,
+    /// Where feeds went on in two ways.
+    forks: Forks,
     /// What all records come to, once it was asked for.
     whole: OnceCell<Standing>,
     /// What the past of some heads comes to: asked for again with each envelope, and it never changes.
@@ -88,6 +92,7 @@ impl MembershipLog {
         Ok(Self {
             grants,
             removals: 0,
+            forks: Forks::default(),
             workspace: WorkspaceId::of_genesis(&hash),
             heads: BTreeSet::from([hash]),
             whole: OnceCell::new(),
@@ -202,6 +207,9 @@ impl MembershipLog {
         }
         self.heads.insert(hash);
         self.removals += usize::from(matches!(record.body(), RecordBody::Remove(_)));
+        if let RecordBody::Accuse(accuse) = record.body() {
+            self.forks.add(accuse);
+        }
         self.records.insert(hash, Placed { record, depth });
         if let Some(member) = self.member_by(&hash) {
             self.grants.entry(member.device).or_default().insert(hash);
@@ -284,12 +292,33 @@ impl MembershipLog {
                 Some(author) if author.role >= Role::Admin => Ok(()),
                 _ => Err(not_allowed("changes adopted by a device that may not")),
             },
+            RecordBody::Accuse(accuse) => self.check_accusation(accuse, author.as_ref()),
             RecordBody::Merge | RecordBody::Unknown { .. } => match author {
                 Some(_) => Ok(()),
                 None => Err(not_allowed("a record by a device that is no member")),
             },
             _ => Err(invalid("a record of a kind this build does not know")),
         }
+    }
+
+    /// Two headers prove it, whoever says so; it stands whatever becomes of who does.
+    fn check_accusation(
+        &self,
+        accuse: &Accuse,
+        author: Option<&Member>,
+    ) -> Result<(), RecordRefusal> {
+        if author.is_none() {
+            return Err(not_allowed("an accusation by a device that is no member"));
+        }
+        if accuse.first.header.workspace != self.workspace || accuse.verify().is_err() {
+            return Err(invalid("an accusation that its headers do not prove"));
+        }
+        Ok(())
+    }
+
+    /// Where feeds went on in two ways.
+    pub(crate) fn forks(&self) -> &Forks {
+        &self.forks
     }
 
     /// The member that a device is, at some heads.

@@ -174,7 +174,7 @@ impl Replica {
         let told = self.peers.get(peer).into_iter().flat_map(|peer| &peer.told);
         let mut applied = Vec::new();
         for (feed, n) in told {
-            if !self.core.is_quarantined(feed, *n)? {
+            if self.core.is_applied(feed, *n)? {
                 applied.push(EnvelopeId { feed: *feed, n: *n });
             }
         }
@@ -199,8 +199,8 @@ impl Replica {
     /// How much of what is applied here a peer has refused.
     fn refused_by(&self, peer: &Peer) -> u64 {
         let is_applied = |(feed, n): &&(FeedId, u64)| {
-            let quarantined = self.core.is_quarantined(feed, *n);
-            !quarantined.unwrap_or(false)
+            let applied = self.core.is_applied(feed, *n);
+            applied.unwrap_or(true)
         };
         peer.refused.keys().filter(is_applied).count() as u64
     }
@@ -260,12 +260,12 @@ impl Replica {
         }
         let lacking = lacking.unwrap_or_else(|| {
             let own = self.core.feeds.of_device(prefix);
-            own.flat_map(|(id, feed)| (1..=feed.last).map(|n| (*id, n)))
+            own.flat_map(|(id, feed)| (feed.first..=feed.last).map(|n| (*id, n)))
                 .collect()
         });
         let mut unheld = Vec::new();
         for (feed, n) in lacking {
-            if !self.core.is_quarantined(&feed, n)? {
+            if self.core.is_applied(&feed, n)? {
                 unheld.push((feed, n));
             }
         }
@@ -335,7 +335,7 @@ impl Replica {
     fn refused_of(&self, key: &RecordKey, peer: &Peer) -> Result<Option<Code>, EngineError> {
         for ((feed, n), code) in &peer.refused {
             // What is not applied here either is no part of the record.
-            if !self.core.is_quarantined(feed, *n)? && self.touches(feed, *n, key)? {
+            if self.core.is_applied(feed, *n)? && self.touches(feed, *n, key)? {
                 return Ok(Some(*code));
             }
         }

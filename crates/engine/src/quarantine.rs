@@ -12,7 +12,7 @@ use driftless_protocol::{Code, DeviceId, Envelope, FeedId};
 use driftless_store::Visit;
 
 use crate::clock::Millis;
-use crate::core::{Judgement, Verdict};
+use crate::core::{Judgement, TakenBack, Verdict};
 use crate::error::EngineError;
 use crate::replica::Replica;
 use crate::space::{self, Space};
@@ -31,7 +31,8 @@ pub struct EnvelopeId {
 }
 
 impl EnvelopeId {
-    pub(crate) fn of(envelope: &Envelope) -> Self {
+    /// The feed an envelope is signed for, and its number: its place too, unless that is a branch (`Core::id_of`).
+    pub(crate) fn signed(envelope: &Envelope) -> Self {
         let header = envelope.header();
         Self {
             feed: header.feed,
@@ -97,8 +98,14 @@ pub enum WaitsFor {
     Adoption,
     /// That what it rests on is applied.
     Refused(EnvelopeId),
+    /// That its device writes it again: it has signed two different changes with one number.
+    Reissue,
+    /// The same, and it is for this device to do when a person asks for it: another run of it wrote it.
+    ReissueHere,
     /// Nothing: its author has taken it back.
     TakenBack,
+    /// Nothing: its device has written it again.
+    Reissued,
     /// Nothing: it breaks the rules of this release.
     Nothing,
 }
@@ -106,7 +113,10 @@ pub enum WaitsFor {
 impl WaitsFor {
     /// Whether judging it again can change anything, once what it waits for has come.
     pub fn retry_helps(&self) -> bool {
-        !matches!(self, Self::TakenBack | Self::Nothing)
+        matches!(
+            self,
+            Self::NewerVersion | Self::Admission | Self::Adoption | Self::Refused(_)
+        )
     }
 
     /// What a person can be told.
@@ -124,6 +134,13 @@ impl WaitsFor {
                     .into()
             }
             Self::Refused(id) => format!("It is applied by itself once {id} is."),
+            Self::Reissue => "Its device writes it again by itself when it syncs.".into(),
+            Self::ReissueHere => {
+                "Another run of this device wrote it and writes it again by itself; where that is gone, \
+                 `driftless quarantine reissue` does so here."
+                    .into()
+            }
+            Self::Reissued => "Its device has written it again.".into(),
             Self::TakenBack => {
                 "No device applies it; its author gets its draft again by discarding it again."
                     .into()
@@ -144,6 +161,8 @@ pub enum ItemState {
     Open,
     /// Its author has taken it back, for everybody.
     TakenBack,
+    /// Its device has written it again.
+    Reissued,
     /// It was dismissed on this device: held and passed on as before, and not listed.
     Dismissed,
 }
@@ -154,6 +173,7 @@ impl ItemState {
         match self {
             Self::Open => "open",
             Self::TakenBack => "taken_back",
+            Self::Reissued => "reissued",
             Self::Dismissed => "dismissed",
         }
     }
@@ -255,6 +275,10 @@ impl Replica {
         })?;
         let envelope = self.read_envelope(&id.feed, id.n)?;
         let author = self.author_of(&id.feed);
+        let detail = match self.left_out(id)? {
+            Some(left_out) => format!("{detail}; not written again: {left_out}"),
+            None => detail,
+        };
         Ok(QuarantineItem {
             id,
             own: id.feed.belongs_to(&self.device()),
@@ -309,9 +333,13 @@ impl Replica {
     }
 
     fn item_state(&self, envelope: &Envelope) -> Result<ItemState, EngineError> {
-        let note = dismissed_note(EnvelopeId::of(envelope));
+        let note = dismissed_note(self.core.id_of(envelope)?);
         Ok(if self.core.take_back_asked(envelope) {
             ItemState::TakenBack
+        } else if self.core.is_reissued(&TakenBack::of(envelope))?
+            && self.left_out(self.core.id_of(envelope)?)?.is_none()
+        {
+            ItemState::Reissued
         } else if self.setting(&note)?.is_some() {
             ItemState::Dismissed
         } else {
@@ -337,6 +365,7 @@ impl Replica {
             Code::NeedsNewerVersion => WaitsFor::NewerVersion,
             Code::NotAllowed => WaitsFor::Admission,
             Code::PastRemoval => WaitsFor::Adoption,
+            Code::Equivocation => self.waits_for_reissue(envelope)?,
             _ if self.core.is_taken_back(envelope) => WaitsFor::TakenBack,
             _ => match self.rests_on(envelope)? {
                 Some(id) => WaitsFor::Refused(id),
@@ -345,9 +374,21 @@ impl Replica {
         })
     }
 
+    fn waits_for_reissue(&self, envelope: &Envelope) -> Result<WaitsFor, EngineError> {
+        let id = self.core.id_of(envelope)?;
+        let is_own = id.feed.belongs_to(&self.device());
+        Ok(if self.core.is_reissued(&TakenBack::of(envelope))? {
+            WaitsFor::Reissued
+        } else if is_own && !self.is_lost(id)? {
+            WaitsFor::ReissueHere
+        } else {
+            WaitsFor::Reissue
+        })
+    }
+
     /// A refused envelope that this one rests on, if there is one.
     pub(crate) fn rests_on(&self, envelope: &Envelope) -> Result<Option<EnvelopeId>, EngineError> {
-        let id = EnvelopeId::of(envelope);
+        let id = self.core.id_of(envelope)?;
         for (_, _, payload) in envelope.items() {
             for raw in &payload.changes {
                 let Ok(change) = read_change(raw) else {
@@ -371,7 +412,10 @@ fn is_verdict(item: &QuarantineItem, judgement: &Judgement) -> bool {
         Judgement::Hold => item.code == Code::NeedsNewerVersion,
         Judgement::Quarantine(code, detail, _) => (*code, detail) == (item.code, &item.detail),
         Judgement::Rests(detail, _) => (Code::ChangeRefused, detail) == (item.code, &item.detail),
-        Judgement::NotCurrent(code, detail) => (*code, *detail) == (item.code, &*item.detail),
+        // What of it was not written again stands behind.
+        Judgement::NotCurrent(code, detail) => {
+            *code == item.code && item.detail.starts_with(detail)
+        }
         // What is held was taken once: if it cannot be judged now, the store is what has changed.
         Judgement::Apply(_) | Judgement::Void(_) | Judgement::Missing(..) => false,
     }

@@ -227,6 +227,14 @@ impl Replica {
         }
         let committed = self.admit_waiting().and_then(|()| self.commit_staged());
         self.staged = false;
+        let committed = committed.and_then(|()| {
+            // A record that names a branch which was not named may be to be written.
+            self.name_branches()?;
+            if std::mem::take(&mut self.staged) {
+                self.commit_staged()?;
+            }
+            Ok(())
+        });
         if committed.is_err() {
             self.broken = true;
             self.core.discard();
@@ -241,8 +249,12 @@ impl Replica {
         let end = self.journal.commit()?;
         self.core.apply(end)?;
         if self.core.is_stale() {
+            let split = self.core.split;
             self.core.rederive(&self.journal)?;
             self.after_judging();
+            if split {
+                self.end_split();
+            }
             self.admit_waiting()?;
             let end = self.journal.commit()?;
             self.core.apply(end)?;

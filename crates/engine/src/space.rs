@@ -52,10 +52,14 @@ pub(crate) enum Space {
     /// The membership heads that an envelope names, where they know of a removal: by feed and number, and by the hash of
     /// each of its changes.
     Known = 18,
+    /// Envelope that this folder wrote and an accusation takes away: to be issued again; by feed or branch and number.
+    Lost = 19,
     /// Where an envelope lies that rests on what is gone from the journal: by feed, number and hash.
     Waiting = 20,
     /// The same of a membership record, by hash.
     WaitingRecord = 21,
+    /// Envelope that its device has issued again: feed, number, hash.
+    Reissued = 22,
 }
 
 /// The keys of one workspace.
@@ -84,7 +88,15 @@ impl Keys {
     }
 
     pub(crate) fn take_back(self, named: &TakenBack) -> Vec<u8> {
-        self.begin(Space::TakeBack)
+        self.named(Space::TakeBack, named)
+    }
+
+    pub(crate) fn reissued(self, named: &TakenBack) -> Vec<u8> {
+        self.named(Space::Reissued, named)
+    }
+
+    fn named(self, space: Space, named: &TakenBack) -> Vec<u8> {
+        self.begin(space)
             .push_fixed(&named.id.feed.0)
             .push_u64(named.id.n)
             .push_fixed(&named.hash.0)

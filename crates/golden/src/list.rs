@@ -181,6 +181,11 @@ pub const LIST: &[Entry] = &[
         &[],
     ),
     engine(
+        "space_19_lost",
+        "an envelope on a branch that is to be written again",
+        &[],
+    ),
+    engine(
         "space_20_waiting",
         "where an envelope lies that waits for what is gone",
         &[],
@@ -188,6 +193,11 @@ pub const LIST: &[Entry] = &[
     engine(
         "space_21_waiting_record",
         "the same of a membership record",
+        &[],
+    ),
+    engine(
+        "space_22_reissued",
+        "an envelope that its device has written again",
         &[],
     ),
     entry(
@@ -198,6 +208,7 @@ pub const LIST: &[Entry] = &[
     ),
     protocol("device_id", "the public key of a device", &[]),
     protocol("feed_id", "a feed id", &[]),
+    protocol("branch_id", "the id of a branch of that feed", &[]),
     protocol("workspace_id", "the id of a workspace", &[]),
     protocol(
         "signatures_by_domain",
@@ -276,6 +287,11 @@ pub const LIST: &[Entry] = &[
         "a membership record: adopt",
         &["Adopt", "EnvelopeName"],
     ),
+    protocol(
+        "record_accuse",
+        "a membership record: accuse",
+        &["Accuse", "SignedHeader"],
+    ),
     protocol("membership_digest", "the digest of membership heads", &[]),
     protocol("link", "an invitation link", &["InviteLink"]),
     protocol("handshake_1", "the dialler's first handshake message", &[]),
@@ -308,6 +324,8 @@ pub const LIST: &[Entry] = &[
     protocol("message_chunk", "a message", &["Chunk"]),
     protocol("message_credit", "a message", &["CreditForm"]),
     protocol("message_ahead", "a message", &["AheadForm"]),
+    protocol("message_askheader", "a message", &["AskHeaderForm"]),
+    protocol("message_header", "a message", &[]),
     protocol("message_done", "a message", &[]),
     protocol("message_ack", "a message", &["Ack", "HeldRun", "Refusal"]),
     protocol("message_error", "a message", &["ErrorForm", "Code"]),

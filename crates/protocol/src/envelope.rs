@@ -39,6 +39,9 @@ pub enum EnvelopeError {
     /// The number is 0.
     #[error("envelopes are numbered from 1")]
     Number,
+    /// The feed, or the one before it, has the name of a branch.
+    #[error("an envelope is signed for a feed, never for a branch of one")]
+    Branch,
     /// The first envelope has a hash of one before, or a later one has none.
     #[error("the hash of the header before does not fit the number")]
     Previous,

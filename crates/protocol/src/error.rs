@@ -182,10 +182,10 @@ codes! {
     BrokenChain = 12, "broken_chain", Integrity, false,
         "A part of another device's history does not fit the part before it.",
         "Nothing was taken over. Sync with another member; if it stays, report it.";
-    /// A device signed two histories.
-    Equivocation = 13, "equivocation", Conflict, false,
-        "A device has signed two different histories, as a copied or restored data folder does.",
-        "Use one data folder on one device only; let the copy join as a device of its own.";
+    /// A device signed two different envelopes with one number.
+    Equivocation = 13, "equivocation", Conflict, true,
+        "A device has signed two different changes with one number, as a memory image that was resumed twice does.",
+        "The next sync goes on without them, and their device writes its own again; let a copy join as a device of its own.";
     /// What a change builds on is not held.
     MissingPast = 14, "missing_past", Integrity, true,
         "A change builds on something that has not arrived yet.",

@@ -153,13 +153,36 @@ impl DeviceId {
     }
 }
 
+/// Tells branches from feeds.
+const BRANCH_BIT: u8 = 0x80;
+
 impl FeedId {
-    /// Names a new feed of a device; `random` must be fresh for each process start.
+    /// Names a new feed of a device; `random` must be fresh for each process start. Its first bit is not used.
     pub fn new(device: &DeviceId, random: [u8; 8]) -> Self {
         let mut bytes = [0; 16];
         bytes[..8].copy_from_slice(&device.prefix());
         bytes[8..].copy_from_slice(&random);
+        bytes[8] &= !BRANCH_BIT;
         Self(bytes)
+    }
+
+    /// Names a branch: what follows from a header whose device has signed another one with its feed and number.
+    ///
+    /// No feed has such a name, so nobody can begin one that is taken for a branch.
+    #[must_use]
+    pub fn branch(&self, header: &Hash) -> Self {
+        let mut hasher = blake3::Hasher::new_derive_key("driftless/1 2026 branch of a feed");
+        hasher.update(&self.0);
+        hasher.update(header.as_bytes());
+        let mut bytes = self.0;
+        hasher.finalize_xof().fill(&mut bytes[8..]);
+        bytes[8] |= BRANCH_BIT;
+        Self(bytes)
+    }
+
+    /// Whether it names a branch of a feed: no envelope is signed for one.
+    pub fn is_branch(&self) -> bool {
+        self.0[8] & BRANCH_BIT != 0
     }
 
     /// The eight bytes that name the device.

@@ -47,7 +47,7 @@ pub use identity::{DeviceKey, Domain, Signature, verify};
 pub use ids::{DeviceId, FeedId, Hash, IdError, WorkspaceId};
 pub use link::{InviteLink, LinkError};
 pub use membership::{
-    Admit, Adopt, EnvelopeName, Genesis, Invite, Join, RECORD_VERSION, Record, RecordBody,
+    Accuse, Admit, Adopt, EnvelopeName, Genesis, Invite, Join, RECORD_VERSION, Record, RecordBody,
     RecordError, Remove, Role, SetRules, membership_digest, workspace_id_of,
 };
 pub use message::{Hello, Message, MessageError, features, workspace_tag};

@@ -11,7 +11,7 @@ mod body;
 use thiserror::Error;
 
 pub use body::{
-    Admit, Adopt, EnvelopeName, Genesis, Invite, Join, RecordBody, Remove, Role, SetRules,
+    Accuse, Admit, Adopt, EnvelopeName, Genesis, Invite, Join, RecordBody, Remove, Role, SetRules,
 };
 
 use crate::codec::{self, DecodeError, Encode, Encoder, ToBytesError, wire};
@@ -62,6 +62,11 @@ pub enum RecordError {
         limits::ADOPTED
     )]
     Adopted,
+    /// Two headers that prove nothing.
+    #[error(
+        "an accusation has two different headers, in order, of one place in one feed of the device"
+    )]
+    Accusation,
     /// The record is too large.
     #[error("a record of {length} bytes is too large")]
     TooLarge {

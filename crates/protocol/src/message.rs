@@ -9,6 +9,7 @@ use crate::ack::Ack;
 use crate::chunk::Chunk;
 use crate::codec::{self, Budget, Decode, DecodeError, Encode, wire};
 use crate::cursor::CursorMark;
+use crate::envelope::SignedHeader;
 use crate::error::Code;
 use crate::ids::{FeedId, WorkspaceId, first_bytes};
 use crate::limits;
@@ -100,6 +101,18 @@ pub enum Message {
         envelopes: u64,
         /// Records in them; one that comes twice counts twice.
         records: u64,
+    },
+    /// The sender wants the signed header of an envelope: the two hold different ones with one number.
+    AskHeader {
+        /// The feed.
+        feed: FeedId,
+        /// The envelope's number.
+        n: u64,
+    },
+    /// The signed header that was asked for last.
+    Header {
+        /// The header.
+        header: Box<SignedHeader>,
     },
 }
 
@@ -209,6 +222,8 @@ mod tag {
     pub(super) const BYE: u8 = 14;
     pub(super) const CREDIT: u8 = 15;
     pub(super) const AHEAD: u8 = 16;
+    pub(super) const ASK_HEADER: u8 = 17;
+    pub(super) const HEADER: u8 = 18;
 }
 
 struct JoinForm {
@@ -302,6 +317,13 @@ struct AheadForm {
 
 wire!(AheadForm { envelopes, records });
 
+struct AskHeaderForm {
+    feed: FeedId,
+    n: u64,
+}
+
+wire!(AskHeaderForm { feed, n });
+
 impl Message {
     // tidy: table
     /// The message's bytes, tag first.
@@ -378,9 +400,14 @@ impl Message {
                     records: *records,
                 },
             ),
+            Self::AskHeader { feed, n } => {
+                put(tag::ASK_HEADER, &AskHeaderForm { feed: *feed, n: *n })
+            }
+            Self::Header { header } => put(tag::HEADER, &**header),
         }
     }
 
+    // tidy: table
     /// The message at the start of the bytes, and what follows; the caller checks the canonical form.
     pub(crate) fn decode_prefix(bytes: &[u8]) -> Result<(Self, &[u8]), MessageError> {
         let (&tag, rest) = bytes.split_first().ok_or(DecodeError::Truncated)?;
@@ -446,6 +473,17 @@ impl Message {
                     records: form.records,
                 })
             })?,
+            tag::ASK_HEADER => take(rest, |form: AskHeaderForm| {
+                Ok(Self::AskHeader {
+                    feed: form.feed,
+                    n: form.n,
+                })
+            })?,
+            tag::HEADER => take(rest, |header| {
+                Ok(Self::Header {
+                    header: Box::new(header),
+                })
+            })?,
             tag => return Err(MessageError::UnknownMessage { tag }),
         };
         message.check()?;
@@ -487,7 +525,8 @@ impl Message {
                 within("runs", runs, limits::CURSOR_RUNS)?;
                 consistent(entries.iter().all(CursorMark::is_consistent))
             }
-            Self::Envelope { n, .. } => consistent(*n >= 1),
+            Self::Envelope { n, .. } | Self::AskHeader { n, .. } => consistent(*n >= 1),
+            Self::Header { header } => consistent(header.check().is_ok()),
             Self::Chunk(chunk) => {
                 within("data", chunk.data.len(), limits::CHUNK_SENT)?;
                 consistent(chunk.n >= 1)

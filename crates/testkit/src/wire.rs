@@ -154,7 +154,7 @@ pub struct Synced {
     pub bytes: usize,
 }
 
-/// Syncs two replicas to the end, or until a side fails.
+/// Syncs two replicas to the end, or until a side fails; what lay on a branch is issued again then.
 ///
 /// # Panics
 ///
@@ -206,6 +206,10 @@ pub fn sync_until(
         .expect("the listener commits");
     if let Some(failure) = link.failure() {
         return Err(failure.clone());
+    }
+    if link.summary(DIALER).is_some() {
+        dialer.reissue().expect("the dialer issues again");
+        listener.reissue().expect("the listener issues again");
     }
     match link.summary(DIALER) {
         Some(summary) => Ok(Some(Synced { summary, bytes })),

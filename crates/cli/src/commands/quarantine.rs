@@ -8,7 +8,9 @@ use serde_json::json;
 use crate::commands::outbox;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::item_args::{Page, Quarantine, QuarantineAction, QuarantineAdopt, QuarantineList};
+use crate::item_args::{
+    Page, Quarantine, QuarantineAction, QuarantineAdopt, QuarantineList, QuarantineReissue,
+};
 use crate::output::{Output, clean, count};
 use crate::table::Table;
 use crate::time_text;
@@ -26,6 +28,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Quarantine) -> Result<
             }
             QuarantineAction::Retry(name) => retry(database, output, &name.item).await,
             QuarantineAction::Adopt(named) => adopt(database, output, named).await,
+            QuarantineAction::Reissue(named) => reissue(database, output, named).await,
             QuarantineAction::Export(name) => {
                 let item = database.quarantine().get(&name.item).await?;
                 let export = database.quarantine().export(item.id).await?;
@@ -150,6 +153,26 @@ async fn adopt(
             "refused": refused.map(driftless::Quarantine::to_json).collect::<Vec<_>>(),
         }),
         &text,
+    )
+}
+
+async fn reissue(
+    database: &Database,
+    output: &mut Output,
+    named: QuarantineReissue,
+) -> Result<(), Failure> {
+    let reissued = match named.item {
+        Some(name) => {
+            let item = database.quarantine().get(&name).await?;
+            database.quarantine().reissue(item.id).await?;
+            vec![item.id]
+        }
+        None => database.quarantine().reissue_all().await?,
+    };
+    let ids: Vec<_> = reissued.iter().map(ToString::to_string).collect();
+    output.answer(
+        &json!({ "reissued": ids }),
+        &format!("wrote {} again", count(reissued.len() as u64, "item")),
     )
 }
 

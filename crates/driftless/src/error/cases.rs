@@ -121,6 +121,8 @@ cases! {
         "Nothing was changed. To undo what a record says, edit the record.";
     NOT_ADOPTABLE = "not_adoptable", Conflict, Refused, false,
         "Nothing was changed. Adopted is what a removed device had not sent, or what waits for an admission.";
+    NOT_REISSUABLE = "not_reissuable", Conflict, Refused, false,
+        "Nothing was changed. Written again is what another run of this device wrote with numbers that were taken.";
     NEWER_FORMAT = "needs_newer_version", Storage, Storage, false,
         "Update Driftless on this device.";
     KEY_MISSING = "device_key_missing", Storage, Storage, false,

@@ -56,6 +56,7 @@ impl From<EngineError> for Error {
             }
             E::NotAllowed { .. } => Self::of_code(Code::NotAllowed, Some(&message)),
             E::NotAdoptable { .. } => cases::NOT_ADOPTABLE.says(message),
+            E::NotReissuable { .. } => cases::NOT_REISSUABLE.says(message),
             E::NotDiscardable { .. } => cases::NOT_DISCARDABLE.says(message),
             E::Journal(error) => error.into(),
             E::Store(error) => error.into(),

@@ -174,8 +174,12 @@ fn drain(replica: &mut Replica, id: SessionId, room: usize, tell: &Tell) -> Step
             }
             Some(SessionOutput::Send(frame)) => step.frames.push(frame),
             Some(SessionOutput::Progress(progress)) => tell(News::Progress(progress)),
-            Some(SessionOutput::CaughtUp(_)) => tell(News::CaughtUp),
-            Some(SessionOutput::Finished(summary)) => {
+            Some(SessionOutput::CaughtUp(_)) => {
+                reissue(replica);
+                tell(News::CaughtUp);
+            }
+            Some(SessionOutput::Finished(mut summary)) => {
+                summary.reissued = reissue(replica);
                 step.end = Some(Ok(summary));
                 return step;
             }
@@ -189,6 +193,14 @@ fn drain(replica: &mut Replica, id: SessionId, room: usize, tell: &Tell) -> Step
     }
     step.more = true;
     step
+}
+
+/// Writes again what lies on a branch of this device's feed: everything that another device has is here.
+fn reissue(replica: &mut Replica) -> u64 {
+    replica.reissue().unwrap_or_else(|error| {
+        tracing::warn!(%error, "what lies on a branch of this device's feed is not written again yet");
+        0
+    })
 }
 
 impl Party for Joiner {

@@ -58,15 +58,21 @@ impl Core {
     /// Every feed's envelopes are listed, from the first to the last.
     fn check_envelopes(&self) -> Result<(), EngineError> {
         let mut listed = BTreeMap::<FeedId, u64>::new();
+        // A branch begins with the number where it leaves its feed.
+        let begins = |feed: &FeedId| self.feeds.get(feed).map_or(1, |feed| feed.first);
         for (feed, first, last) in self.packed.stretches() {
-            let before = listed.insert(feed, last).unwrap_or(0);
+            let before = listed
+                .insert(feed, last)
+                .unwrap_or(begins(&feed).saturating_sub(1));
             if before.checked_add(1) != Some(first) || last < first {
                 return Err(lost("a stretch of envelopes"));
             }
         }
         self.each(Space::Envelope, &mut |key, _| {
             let (feed, n) = space::numbered_of(key)?;
-            let last = listed.entry(feed).or_insert(0);
+            let last = listed
+                .entry(feed)
+                .or_insert(begins(&feed).saturating_sub(1));
             *last += 1;
             if *last == n {
                 Ok(())

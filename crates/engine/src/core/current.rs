@@ -29,6 +29,8 @@ pub(crate) struct Currency {
     adopted: BTreeSet<EnvelopeName>,
     /// The envelopes that are applied for the sake of what rests on them.
     wanted: BTreeSet<EnvelopeId>,
+    /// The places where feeds went on in two ways.
+    forks: BTreeSet<(FeedId, u64, Hash)>,
 }
 
 /// Names an envelope in a membership record.
@@ -79,7 +81,8 @@ impl Core {
 
     /// Whether an envelope is applied for the sake of what rests on it.
     pub(crate) fn is_wanted(&self, envelope: &Envelope) -> bool {
-        self.currency.wanted.contains(&EnvelopeId::of(envelope))
+        let id = EnvelopeId::signed(envelope); // what lies on a branch never is
+        self.currency.wanted.contains(&id)
     }
 
     /// Whether some envelope may be void.
@@ -97,6 +100,7 @@ impl Core {
                 .collect(),
             adopted: standing.adopted.clone(),
             wanted: BTreeSet::new(),
+            forks: self.log.forks().places().clone(),
         };
         let before = &self.currency;
         let is_held = |device: &DeviceId| self.feeds.of_device(device.prefix()).next().is_some();
@@ -114,6 +118,14 @@ impl Core {
                 }
             }
         }
+        let splits = |(feed, n, _): &(FeedId, u64, Hash)| {
+            let ids = std::iter::once(feed).chain(self.feeds.branches_of(feed));
+            let mut held = ids.filter_map(|id| self.feeds.get(id));
+            held.any(|held| held.last >= *n)
+        };
+        let split = now.forks.difference(&before.forks).any(splits);
+        self.split |= split;
+        concerns |= split;
         let wanted = std::mem::take(&mut self.currency.wanted);
         self.currency = Currency { wanted, ..now };
         concerns
@@ -181,7 +193,7 @@ impl Core {
         &self,
         envelope: &Envelope,
     ) -> Result<BTreeMap<ChangeHash, EnvelopeId>, EngineError> {
-        let id = EnvelopeId::of(envelope);
+        let id = self.id_of(envelope)?;
         let mut below = BTreeMap::new();
         for hash in deps_of(envelope) {
             let refused = self.refused_change(&hash)?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{Admission, Change, ChangeHash, Record, RecordId, change_hash};
 use driftless_protocol::{
-    BodyForm, Code, Envelope, FeedId, Header, Item, ItemPayload, Role, check_commitment,
+    BodyForm, Code, Envelope, FeedId, Item, ItemPayload, Role, check_commitment,
 };
 
 use super::{Core, RefusedChange, StoredRow, TakenBack};
@@ -62,7 +62,7 @@ pub(crate) enum Judgement {
 impl Core {
     /// Judges an envelope that is not held yet.
     pub(crate) fn judge(&self, envelope: &Envelope) -> Result<Judgement, EngineError> {
-        if let Err((code, detail)) = self.check_chain(envelope.header())? {
+        if let Err((code, detail)) = self.check_chain(envelope)? {
             return Ok(Judgement::Missing(code, detail.into()));
         }
         self.judge_in_place(envelope)
@@ -108,6 +108,11 @@ impl Core {
                 "it names membership records that are older than what it builds on",
             ));
         }
+        if !matches!(envelope.body(), BodyForm::Partial(_))
+            && let Err(why) = self.check_branches(envelope)?
+        {
+            return self.if_held(envelope, Judgement::NotCurrent(Code::Equivocation, why));
+        }
         let current = self.check_current(envelope, &member.device, &at);
         match (envelope.body(), current) {
             (BodyForm::Known { .. }, Ok(())) => self.judge_known(envelope),
@@ -151,12 +156,14 @@ impl Core {
     /// Whether a header continues what is held of its feed and its device.
     fn check_chain(
         &self,
-        header: &Header,
+        envelope: &Envelope,
     ) -> Result<Result<(), (Code, &'static str)>, EngineError> {
+        let header = envelope.header();
         if header.workspace != self.keys.0 {
             return Ok(Err((Code::OtherWorkspace, "it is of another workspace")));
         }
-        if let Some(feed) = self.feeds.get(&header.feed) {
+        let slot = self.slot_of(header, &envelope.hash())?;
+        if let Some(feed) = self.feeds.get(&slot) {
             return Ok(if header.follows(feed.last, &feed.head) {
                 Ok(())
             } else if header.n == feed.last + 1 {
@@ -166,23 +173,31 @@ impl Core {
             });
         }
         if header.n != 1 {
-            return Ok(Err((Code::BrokenChain, "the feed's beginning is missing")));
+            let before = self.slot_holding(&header.feed, header.n - 1, &header.prev)?;
+            return Ok(if slot.is_branch() && before.is_some() {
+                Ok(())
+            } else {
+                Err((Code::BrokenChain, "the feed's beginning is missing"))
+            });
         }
         let Some(before) = header.predecessor else {
             return Ok(Ok(()));
         };
-        Ok(match self.envelope_place(&before.feed, before.n)? {
-            None => Err((Code::MissingPast, "the feed before it is missing")),
-            Some(place) if place.hash == before.hash => Ok(()),
-            Some(_) => Err((
+        let (feed, n) = (before.feed, before.n);
+        Ok(if self.slot_holding(&feed, n, &before.hash)?.is_some() {
+            Ok(())
+        } else if self.envelope_place(&feed, n)?.is_some() {
+            Err((
                 Code::Equivocation,
                 "the feed before it went on differently elsewhere",
-            )),
+            ))
+        } else {
+            Err((Code::MissingPast, "the feed before it is missing"))
         })
     }
 
     fn judge_items(&self, envelope: &Envelope) -> Result<Judgement, EngineError> {
-        let id = EnvelopeId::of(envelope);
+        let id = EnvelopeId::signed(envelope); // what lies on a branch does not come here
         let mut updates = BTreeMap::<RecordKey, Update>::new();
         for (collection, item, payload) in envelope.items() {
             let key = RecordKey {
@@ -282,6 +297,12 @@ impl Core {
                 format!("it rests on the change {hash}, which is not here"),
             ),
         }))
+    }
+
+    /// Whether an envelope is held under this name, and not quarantined; one on a branch is held under another.
+    pub(crate) fn is_applied(&self, feed: &FeedId, n: u64) -> Result<bool, EngineError> {
+        let is_held = self.feeds.get(feed).is_some_and(|held| n <= held.last);
+        Ok(is_held && !self.is_quarantined(feed, n)?)
     }
 
     pub(crate) fn is_quarantined(&self, feed: &FeedId, n: u64) -> Result<bool, EngineError> {

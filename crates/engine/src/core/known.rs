@@ -13,6 +13,7 @@ use driftless_store::{KeyBuilder, KeyReader};
 use super::Core;
 use crate::error::EngineError;
 use crate::membership::Standing;
+use crate::quarantine::EnvelopeId;
 use crate::space::Space;
 
 const FORMAT: u8 = 1;
@@ -29,10 +30,11 @@ impl Core {
         }
         let header = envelope.header();
         let before = match header.predecessor {
-            _ if header.n > 1 => Some((header.feed, header.n - 1)),
-            before => before.map(|before| (before.feed, before.n)),
+            _ if header.n > 1 => Some((header.feed, header.n - 1, header.prev)),
+            before => before.map(|before| (before.feed, before.n, before.hash)),
         };
-        if let Some((feed, n)) = before
+        if let Some((feed, n, hash)) = before
+            && let Some(feed) = self.slot_holding(&feed, n, &hash)?
             && self.knows_more(&self.keys.numbered(Space::Known, &feed, n), at)?
         {
             return Ok(true);
@@ -69,7 +71,7 @@ impl Core {
     }
 
     /// Notes the heads an envelope names, where they know of a removal.
-    pub(super) fn stage_known(&mut self, envelope: &Envelope) {
+    pub(super) fn stage_known(&mut self, envelope: &Envelope, id: &EnvelopeId) {
         let header = envelope.header();
         if self.log.standing().known_removals.is_empty()
             || self.log.at(&header.membership).known_removals.is_empty()
@@ -80,7 +82,7 @@ impl Core {
         let heads = header.membership.iter();
         let value = heads.fold(value, |value, head| value.push_fixed(&head.0));
         let value = value.finish();
-        let key = self.keys.numbered(Space::Known, &header.feed, header.n);
+        let key = self.keys.numbered(Space::Known, &id.feed, id.n);
         self.base.put(key, value.clone());
         for hash in changes_of(envelope, &header.feed) {
             self.base.put(self.keys.known_by(&hash), value.clone());

@@ -4,6 +4,7 @@
 //! told and writes nothing but what it stages in its store, so the same frames give the same store again:
 //! `rebuild` and `verify` rest on that.
 
+mod branches;
 mod check;
 mod current;
 mod judge;
@@ -30,7 +31,7 @@ pub(crate) use rows::StoredRow;
 use stage::Contested;
 #[cfg(test)]
 pub(crate) use stage::EnvelopePlace;
-pub(crate) use take_back::{RefusedChange, TakenBack, take_back_meta};
+pub(crate) use take_back::{RefusedChange, TakenBack, reissue_meta, take_back_meta};
 pub(crate) use waiting::Waiting;
 
 use crate::base::Base;
@@ -38,7 +39,7 @@ use crate::clock::HybridClock;
 use crate::documents::Documents;
 use crate::error::EngineError;
 use crate::feeds::{Feed, Feeds};
-use crate::membership::{MembershipLog, RecordRefusal};
+use crate::membership::{Forks, MembershipLog, RecordRefusal};
 use crate::rules::InForce;
 use crate::space::{self, Keys, Space};
 use crate::touched::Touched;
@@ -84,6 +85,10 @@ pub(crate) struct Core {
     pub(crate) waiting: Waiting,
     /// Whether something is gone from the journal.
     has_gaps: bool,
+    /// Where feeds went on in two ways, as what is derived knows it.
+    pub(crate) forks: Forks,
+    /// Whether the log has accusations by which feeds that are held are still to be split into branches.
+    pub(crate) split: bool,
 }
 
 /// The counters that go with every batch.
@@ -238,8 +243,11 @@ impl Core {
             return Self::derive(kv, device, journal, packed_before, progress);
         };
         let mut core = Self::load(kv, device, &first, journal)?;
-        core.replay(journal, progress)?;
+        if !core.state.stale {
+            core.replay(journal, progress)?;
+        }
         if core.state.stale {
+            core.log = whole_log(journal)?;
             core.rederive(journal)?;
         }
         // What a process that ended early left to be done.
@@ -297,6 +305,7 @@ impl Core {
         core.state = state;
         core.load_take_backs()?;
         core.follow_log();
+        core.split = false;
         core.load_wanted()?;
         core.load_packed()?;
         core.load_waiting()?;
@@ -319,6 +328,8 @@ impl Core {
             currency: Currency::default(),
             take_backs: BTreeMap::new(),
             turned: false,
+            forks: log.forks().clone(),
+            split: false,
             log,
             derivations: 0,
             waiting: Waiting::default(),
@@ -345,8 +356,17 @@ impl Core {
             }
             done += frame.bytes.len() as u64;
             self.replay_frame(&frame)?;
-            Ok::<_, EngineError>(Visit::Continue)
+            // What follows may lie on a branch: all is derived again, with the whole log.
+            Ok::<_, EngineError>(if self.split {
+                Visit::Stop
+            } else {
+                Visit::Continue
+            })
         })?;
+        if self.split {
+            self.base.discard();
+            return Ok(());
+        }
         if self.base.has_staged() || self.state.applied < journal.end() {
             self.apply(journal.end())?;
             progress(Replayed { done: total, total });
@@ -423,6 +443,9 @@ impl Core {
         self.state.stale |= !self.waiting.envelopes.is_empty();
         self.rules.follow(&self.log);
         self.state.stale |= self.follow_log();
+        if !self.split {
+            self.forks = self.log.forks().clone();
+        }
         Ok(())
     }
 
@@ -455,6 +478,8 @@ impl Core {
     /// only grows, so there is an end.
     pub(crate) fn rederive(&mut self, journal: &Journal) -> Result<(), EngineError> {
         self.begin_currency();
+        self.split = false;
+        self.forks = self.log.forks().clone();
         if !self.log.standing().removals.is_empty() {
             self.take_backs.clear(); // some may not count any more
         }

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use driftless_document::{Change, ChangeHash, RecordId};
-use driftless_protocol::{Envelope, FeedId};
+use driftless_protocol::{Envelope, FeedId, Hash};
 use driftless_store::{Frame, KeyBuilder, KeyReader, Packs, Position, Visit};
 
 use super::stage::EnvelopePlace;
@@ -97,6 +97,15 @@ impl PackedIndex {
     /// Forgets what was looked up while it was not judged yet which envelopes are refused.
     pub(crate) fn look_again(&mut self) {
         self.contents = RefCell::default();
+    }
+
+    /// What is kept of a segment's contents; it is the newest then.
+    fn kept(&self, segment: u32) -> Option<Arc<Contents>> {
+        let mut kept = self.contents.borrow_mut();
+        let at = kept.iter().position(|(held, _)| *held == segment);
+        let (_, contents) = at.and_then(|at| kept.remove(at))?;
+        kept.push_back((segment, Arc::clone(&contents)));
+        Some(contents)
     }
 
     /// How many envelopes are listed.
@@ -254,18 +263,58 @@ impl Core {
 
     /// What a packed segment holds, looked up or kept.
     fn contents(&self, segment: u32) -> Result<Arc<Contents>, EngineError> {
-        let mut kept = self.packed.contents.borrow_mut();
-        let at = kept.iter().position(|(held, _)| *held == segment);
-        if let Some((_, contents)) = at.and_then(|at| kept.remove(at)) {
-            kept.push_back((segment, Arc::clone(&contents)));
+        if let Some(contents) = self.packed.kept(segment) {
             return Ok(contents);
         }
         let contents = Arc::new(self.read_contents(segment)?);
+        let mut kept = self.packed.contents.borrow_mut();
         kept.push_back((segment, Arc::clone(&contents)));
         if kept.len() > CONTENTS_KEPT {
             kept.pop_front();
         }
         Ok(contents)
+    }
+
+    /// The feed or branch that an envelope of a segment lies in. `slots` are those of the envelopes before it there; the
+    /// one it follows lies there, or in a segment before.
+    fn slot_in(
+        &self,
+        segment: u32,
+        slots: &BTreeMap<Hash, FeedId>,
+        envelope: &Envelope,
+    ) -> Result<FeedId, EngineError> {
+        let header = envelope.header();
+        if !self.forks.concern(&header.feed) {
+            return Ok(header.feed);
+        }
+        if self.forks.begins_at(header) {
+            return Ok(header.feed.branch(&envelope.hash()));
+        }
+        if let Some(slot) = slots.get(&header.prev) {
+            return Ok(*slot);
+        }
+        for branch in self.feeds.branches_of(&header.feed) {
+            let key = (*branch, header.n.saturating_sub(1));
+            let stretches = self.packed.envelopes.range((key.0, 0)..=key);
+            let listed = stretches.last().filter(|(_, s)| key.1 <= s.last);
+            let place = match listed {
+                Some((_, stretch)) if stretch.segment < segment => {
+                    let contents = self.contents(stretch.segment)?;
+                    let at = contents.numbers.get(&key);
+                    at.map(|at| contents.envelopes[*at].2)
+                }
+                Some(_) => None,
+                None => {
+                    let key = self.keys.numbered(Space::Envelope, &key.0, key.1);
+                    let bytes = self.base.get(&key)?;
+                    bytes.map(|b| EnvelopePlace::decode(&b)).transpose()?
+                }
+            };
+            if place.is_some_and(|place| place.hash == header.prev) {
+                return Ok(*branch);
+            }
+        }
+        Ok(header.feed)
     }
 
     fn read_contents(&self, segment: u32) -> Result<Contents, EngineError> {
@@ -275,11 +324,16 @@ impl Core {
             .map(|key| space::numbered_of(key))
             .collect::<Result<_, _>>()?;
         let mut contents = Contents::default();
+        let mut slots = BTreeMap::new();
         let packs = &self.packed.packs;
         packs.replay(segment, Position::START, &mut |frame: Frame| {
             if frame.kind == ENVELOPE_FRAME {
                 let envelope = Envelope::decode(&frame.bytes).map_err(|error| damaged(&error))?;
-                let (feed, n) = (envelope.header().feed, envelope.header().n);
+                let n = envelope.header().n;
+                let feed = self.slot_in(segment, &slots, &envelope)?;
+                if self.forks.concern(&envelope.header().feed) {
+                    slots.insert(envelope.hash(), feed);
+                }
                 let place = EnvelopePlace::of(&envelope, frame.position);
                 let first = contents.commits.len();
                 if !refused.contains(&(feed, n)) {

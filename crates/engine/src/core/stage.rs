@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use driftless_document::{
-    Change, Entry, EntryId, Evidence, REVIEW, Record, Row, change_hash, counting, evidence,
+    Change, ChangeHash, Entry, EntryId, Evidence, REVIEW, Record, Row, change_hash, counting,
+    evidence, read_change,
 };
-use driftless_protocol::{Code, Envelope, FeedId, Hash, Header, check_commitment};
+use driftless_protocol::{Code, Envelope, FeedId, Hash, Header, Predecessor, check_commitment};
 use driftless_store::{KeyBuilder, KeyReader, Position};
 
 use super::{Core, Judgement, RefusedChange, StoredRow, TakenBack, Update, Verdict};
 use crate::error::EngineError;
-use crate::quarantine::EnvelopeId;
 use crate::space::Space;
 use crate::types::RecordKey;
 
@@ -98,33 +98,40 @@ impl Core {
         judgement: Judgement,
     ) -> Result<(), EngineError> {
         let header = envelope.header();
+        let id = self.id_of(envelope)?;
         let packed_in = (position < self.packed_before).then_some(position.segment);
         if let Some(segment) = packed_in {
-            self.list_packed_envelope(header.feed, header.n, segment);
+            self.list_packed_envelope(id.feed, id.n, segment);
         } else {
-            let key = self.keys.numbered(Space::Envelope, &header.feed, header.n);
+            let key = self.keys.numbered(Space::Envelope, &id.feed, id.n);
             let place = EnvelopePlace::of(envelope, position);
             self.base.put(key, place.encode());
         }
         self.end_waiting(envelope);
-        let feed = self.feeds.push(header, envelope.hash()).encode();
-        self.base.put(self.keys.feed(&header.feed), feed);
-        if header.predecessor.is_some() && self.follow_feed(&header.feed) {
+        let before = self.before(header, &id.feed)?;
+        let hash = envelope.hash();
+        let feed = self.feeds.push(id.feed, header, hash, before).encode();
+        self.base.put(self.keys.feed(&id.feed), feed);
+        if before.is_some() && self.follow_feed(&id.feed) {
             self.turn();
         }
-        self.stage_known(envelope);
+        self.stage_known(envelope, &id);
         if header.feed.belongs_to(&self.device) {
-            if self.continues_own(header) {
-                self.state.own_feed = Some(header.feed);
+            if self.continues_own(&id.feed, before) {
+                self.state.own_feed = Some(id.feed);
+                if matches!(judgement, Judgement::NotCurrent(Code::Equivocation, _)) {
+                    self.stage_lost(&id);
+                }
             }
             if let Some((body, _)) = envelope.known() {
                 self.state.clock.last = self.state.clock.last.max(body.meta.time);
             }
         }
-        // What a removed device had not sent takes nothing back either.
+        self.stage_reissues(envelope);
+        // What a removed device had not sent takes nothing back either, nor what lies on a branch.
         let takes_back = !matches!(
             judgement,
-            Judgement::Void(_) | Judgement::NotCurrent(Code::PastRemoval, _)
+            Judgement::Void(_) | Judgement::NotCurrent(Code::PastRemoval | Code::Equivocation, _)
         );
         match judgement {
             Judgement::Void(updates) => self.stage_void(header, updates, packed_in)?,
@@ -173,15 +180,33 @@ impl Core {
     }
 
     /// Whether a feed of this device goes on from what this folder wrote; a copy's feeds may not.
-    fn continues_own(&self, header: &Header) -> bool {
+    ///
+    /// Of two branches it is the one that came first: what this process writes is here before anything can come back. What
+    /// is written once that is known goes on from where the two parted.
+    fn continues_own(&self, slot: &FeedId, before: Option<Predecessor>) -> bool {
         let Some(own) = self.state.own_feed else {
             return true;
         };
-        let last = self.feeds.get(&own).map_or(0, |feed| feed.last);
-        own == header.feed
-            || header
-                .predecessor
-                .is_some_and(|before| before.feed == own && before.n >= last)
+        let goes_on_from = |feed: FeedId| {
+            let last = self.feeds.get(&feed).map_or(0, |feed| feed.last);
+            before.is_some_and(|before| before.feed == feed && before.n >= last)
+        };
+        let common = self.common_of(own);
+        let leaves_branch = own.is_branch() && !slot.is_branch();
+        let from_nothing = common.is_branch() && before.is_none();
+        own == *slot
+            || goes_on_from(own)
+            || (leaves_branch && (goes_on_from(common) || from_nothing))
+    }
+
+    /// The feed that a branch left, and which counts; any other is its own.
+    pub(crate) fn common_of(&self, mut feed: FeedId) -> FeedId {
+        while let Some(before) = self.feeds.get(&feed).and_then(|feed| feed.predecessor)
+            && feed.is_branch()
+        {
+            feed = before.feed;
+        }
+        feed
     }
 
     fn stage_quarantine(
@@ -202,7 +227,8 @@ impl Core {
         code: Code,
         detail: &str,
     ) -> Result<(), EngineError> {
-        self.stage_verdict(envelope, code, detail, true)?;
+        // What lies on a branch may repeat numbers of the other: nothing can rest on it.
+        self.stage_verdict(envelope, code, detail, code != Code::Equivocation)?;
         self.stage_refused(envelope, BTreeSet::new())
     }
 
@@ -213,15 +239,14 @@ impl Core {
         detail: &str,
         may_be_wanted: bool,
     ) -> Result<(), EngineError> {
-        let header = envelope.header();
+        let id = self.id_of(envelope)?;
         let verdict = Verdict {
             code,
             detail: detail.to_owned(),
             may_be_wanted,
             rests_on: self.refused_below(envelope)?.into_values().collect(),
         };
-        let space = Space::Quarantine;
-        let key = self.keys.numbered(space, &header.feed, header.n);
+        let key = self.keys.numbered(Space::Quarantine, &id.feed, id.n);
         self.base.put(key, verdict.encode());
         Ok(())
     }
@@ -232,20 +257,13 @@ impl Core {
         envelope: &Envelope,
         taken_back: BTreeSet<TakenBack>,
     ) -> Result<(), EngineError> {
-        let header = envelope.header();
         let refused = RefusedChange {
-            id: EnvelopeId::of(envelope),
+            id: self.id_of(envelope)?,
             taken_back,
+            on_branch: self.is_on_branch(envelope)?,
         };
-        // Only what the author vouches for: a stranger's change beside it is not refused by that.
-        for (_, item, payload) in envelope.items() {
-            let last = payload.changes.last().and_then(|raw| change_hash(raw));
-            let vouched = last.filter(|hash| {
-                item.actor == header.feed.0 && check_commitment(item, &payload.salt, &hash.0)
-            });
-            if let Some(hash) = vouched {
-                self.stage_refused_change(&hash, &refused)?;
-            }
+        for hash in vouched(envelope) {
+            self.stage_refused_change(&hash, &refused)?;
         }
         Ok(())
     }
@@ -412,6 +430,32 @@ impl Core {
             self.base.put(self.keys.alias(id), value.clone());
         }
     }
+}
+
+/// The changes of an envelope that its author vouches for: a stranger's beside them are not refused with it.
+///
+/// An item commits to its last change, and that names its past.
+fn vouched(envelope: &Envelope) -> BTreeSet<ChangeHash> {
+    let feed = envelope.header().feed;
+    let mut vouched = BTreeSet::new();
+    for (_, item, payload) in envelope.items() {
+        let last = payload.changes.last().and_then(|raw| change_hash(raw));
+        let committed = last
+            .filter(|hash| item.actor == feed.0 && check_commitment(item, &payload.salt, &hash.0));
+        let mut below = BTreeSet::from_iter(committed);
+        for raw in payload.changes.iter().rev() {
+            match read_change(raw) {
+                Ok(change) if change.actor.0 == feed.0 && below.contains(&change.hash) => {
+                    vouched.insert(change.hash);
+                    below.extend(change.deps);
+                }
+                Ok(_) => {}
+                // It does not read, so it is nothing of a stranger's.
+                Err(_) => vouched.extend(committed.filter(|hash| change_hash(raw) == Some(*hash))),
+            }
+        }
+    }
+    vouched
 }
 
 /// Whether a change may alter the conflict entries of a record though it continues the heads and all is settled:

@@ -21,12 +21,16 @@ use crate::space::{self, Space};
 
 /// The extension of an envelope that takes others back: feed (16), number (8, big-endian), hash (32) of each.
 const TAKE_BACK_TAG: u16 = 1;
+/// The extension of an envelope that says which ones its device has issued again; in the same form.
+const REISSUE_TAG: u16 = 2;
 const REFERENCE_BYTES: usize = 16 + 8 + 32;
 const FORMAT: u8 = 1;
+const REFUSED_FORMAT: u8 = 2;
 
 /// An envelope that its author named in order to take it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TakenBack {
+    /// The feed it is signed for, and its number there: not its place on this device, which may be a branch.
     pub(crate) id: EnvelopeId,
     /// The hash of its header: a number alone may mean two envelopes where a folder was copied.
     pub(crate) hash: Hash,
@@ -35,7 +39,7 @@ pub(crate) struct TakenBack {
 impl TakenBack {
     pub(crate) fn of(envelope: &Envelope) -> Self {
         Self {
-            id: EnvelopeId::of(envelope),
+            id: EnvelopeId::signed(envelope),
             hash: envelope.hash(),
         }
     }
@@ -48,12 +52,15 @@ pub(crate) struct RefusedChange {
     pub(crate) id: EnvelopeId,
     /// What was taken back, itself or below it, so that it is not applied; empty where it is refused for good.
     pub(crate) taken_back: BTreeSet<TakenBack>,
+    /// Whether it lies on a branch of a feed, or rests on what does: then what rests on it waits as well.
+    pub(crate) on_branch: bool,
 }
 
 impl RefusedChange {
     fn encode(&self) -> Vec<u8> {
         let mut value = KeyBuilder::new()
-            .push_u8(FORMAT)
+            .push_u8(REFUSED_FORMAT)
+            .push_u8(u8::from(self.on_branch))
             .push_fixed(&self.id.feed.0)
             .push_u64(self.id.n);
         for below in &self.taken_back {
@@ -68,6 +75,7 @@ impl RefusedChange {
     fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
         let mut reader = KeyReader::new(bytes);
         reader.take_u8()?;
+        let on_branch = reader.take_u8()? != 0;
         let id = take_id(&mut reader)?;
         let mut taken_back = BTreeSet::new();
         while !reader.rest().is_empty() {
@@ -75,7 +83,11 @@ impl RefusedChange {
             let hash = Hash(reader.take_fixed()?);
             taken_back.insert(TakenBack { id, hash });
         }
-        Ok(Self { id, taken_back })
+        Ok(Self {
+            id,
+            taken_back,
+            on_branch,
+        })
     }
 }
 
@@ -88,21 +100,46 @@ fn take_id(reader: &mut KeyReader<'_>) -> Result<EnvelopeId, EngineError> {
 
 /// The meta part of an envelope without changes that takes another one back.
 pub(crate) fn take_back_meta(time: i64, named: &TakenBack) -> Meta {
-    let mut bytes = named.id.feed.0.to_vec();
-    bytes.extend(named.id.n.to_be_bytes());
-    bytes.extend(named.hash.0);
     let mut meta = Meta::changes(time);
-    meta.ext.push((TAKE_BACK_TAG, bytes));
+    meta.ext.push((TAKE_BACK_TAG, references(&[*named])));
     meta
 }
 
-/// What an envelope takes back: only envelopes of its own device; bytes that are no list of them mean nothing.
-fn named_by(envelope: &Envelope) -> Vec<TakenBack> {
+/// The meta part of an envelope without changes that says that its device has issued `lost` again, which took back what
+/// it takes back now.
+pub(crate) fn reissue_meta(time: i64, lost: &Envelope) -> Meta {
+    let mut meta = Meta::changes(time);
+    let taken_back = named_by(lost, TAKE_BACK_TAG);
+    if !taken_back.is_empty() {
+        meta.ext.push((TAKE_BACK_TAG, references(&taken_back)));
+    }
+    let named = TakenBack::of(lost);
+    meta.ext.push((REISSUE_TAG, references(&[named])));
+    meta
+}
+
+fn references(named: &[TakenBack]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(named.len() * REFERENCE_BYTES);
+    for named in named {
+        bytes.extend(named.id.feed.0);
+        bytes.extend(named.id.n.to_be_bytes());
+        bytes.extend(named.hash.0);
+    }
+    bytes
+}
+
+/// Which envelopes one says its device has issued again.
+pub(super) fn reissued_by(envelope: &Envelope) -> Vec<TakenBack> {
+    named_by(envelope, REISSUE_TAG)
+}
+
+/// What an envelope names in an extension: only envelopes of its own device; bytes that are no list of them mean nothing.
+fn named_by(envelope: &Envelope, tag: u16) -> Vec<TakenBack> {
     let Some((body, _)) = envelope.known() else {
         return Vec::new();
     };
     let mut extensions = body.meta.ext.iter();
-    let Some((_, bytes)) = extensions.find(|(tag, _)| *tag == TAKE_BACK_TAG) else {
+    let Some((_, bytes)) = extensions.find(|(of, _)| *of == tag) else {
         return Vec::new();
     };
     if bytes.len() % REFERENCE_BYTES != 0 {
@@ -137,7 +174,7 @@ impl Core {
 
     /// Takes note of what an envelope takes back.
     pub(super) fn stage_take_backs(&mut self, envelope: &Envelope) -> Result<(), EngineError> {
-        for named in named_by(envelope) {
+        for named in named_by(envelope, TAKE_BACK_TAG) {
             let known = self.take_backs.get(&named).copied();
             self.stage_take_back(&named, known.unwrap_or(false));
             if known.is_none() && self.is_admitted(&named)? {

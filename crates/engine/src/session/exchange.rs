@@ -30,11 +30,12 @@ impl Replica {
             prefixes.dedup();
             session.say(Message::MembershipHave { prefixes });
         }
-        self.send_cursor(session);
     }
 
     /// Sends the cursor once the membership logs are level, where the cursors differed.
-    fn send_cursor(&mut self, session: &mut Session) {
+    ///
+    /// Not before what came is durable: a record may say that a feed went on in two ways.
+    pub(super) fn send_cursor(&mut self, session: &mut Session) {
         let level = session.membership.sent && session.membership.received;
         if !level || session.same_cursor() || session.cursor_sent.is_some() {
             // Membership may come in several messages: what waits by then stays.
@@ -81,20 +82,20 @@ impl Replica {
                 session.shared = self.core.log.hashes().copied().collect();
                 session.say_all(Message::membership(records));
                 session.membership.sent = true;
-                self.send_cursor(session);
                 Ok(())
             }
             Message::Membership { records, last } => {
                 self.take_records(session, records)?;
                 session.membership.received |= last;
-                self.send_cursor(session);
                 Ok(())
             }
-            Message::Cursor { entries, last, .. } => self.on_cursor(session, entries, last),
+            Message::Cursor { entries, last, .. } => Self::on_cursor(session, entries, last),
             Message::Position { entries } => {
-                if session.positions.received.replace(entries).is_some() {
+                if session.positions.received.is_some() {
                     return Err((Code::UnexpectedMessage, "positions twice".into()));
                 }
+                self.check_marks(session, &entries)?;
+                session.positions.received = Some(entries);
                 session.positions.awaited = false;
                 Ok(())
             }
@@ -110,6 +111,8 @@ impl Replica {
                 session.to_receive = records;
                 Ok(())
             }
+            Message::AskHeader { feed, n } => self.on_ask_header(session, feed, n),
+            Message::Header { header } => self.on_header(session, *header),
             Message::Done => {
                 session.done.received = true;
                 Ok(())
@@ -126,12 +129,7 @@ impl Replica {
         }
     }
 
-    fn on_cursor(
-        &mut self,
-        session: &mut Session,
-        entries: Vec<CursorMark>,
-        last: bool,
-    ) -> Result<(), Stop> {
+    fn on_cursor(session: &mut Session, entries: Vec<CursorMark>, last: bool) -> Result<(), Stop> {
         let total = session.cursor.marks.len() + entries.len();
         if session.cursor.complete || total > limits::SESSION_CURSOR_ENTRIES {
             return Err((
@@ -141,48 +139,25 @@ impl Replica {
         }
         session.cursor.marks.extend(entries);
         session.cursor.complete = last;
-        if last {
-            self.check_equivocation(session)?;
-        }
-        Ok(())
-    }
-
-    /// Equal numbers with unequal hashes: one feed went on in two ways.
-    fn check_equivocation(&self, session: &Session) -> Result<(), Stop> {
-        for mark in &session.cursor.marks {
-            let ours = self.core.feeds.get(&mark.feed);
-            let Some(ours) = ours.filter(|ours| ours.last >= mark.headers && mark.headers > 0)
-            else {
-                continue;
-            };
-            let hash = if ours.last == mark.headers {
-                Some(ours.head)
-            } else {
-                let place = self.core.envelope_place(&mark.feed, mark.headers);
-                place.map_err(stop_of)?.map(|place| place.hash)
-            };
-            if hash.is_some_and(|hash| hash.prefix() != mark.head) {
-                return Err((
-                    Code::Equivocation,
-                    format!("feed {} went on differently on the two sides", mark.feed),
-                ));
-            }
-        }
         Ok(())
     }
 
     /// Once both cursors are known: says what else we have of the peer's feeds, where cursors alone leave it open.
-    pub(super) fn compare_cursors(&mut self, session: &mut Session) {
+    pub(super) fn compare_cursors(&mut self, session: &mut Session) -> Result<(), Stop> {
         let Some(ours) = session
             .cursor_sent
             .clone()
             .filter(|_| session.cursor.complete)
         else {
-            return;
+            return Ok(());
         };
         if session.positions.compared {
-            return;
+            return Ok(());
         }
+        let marks = std::mem::take(&mut session.cursor.marks);
+        let checked = self.check_marks(session, &marks);
+        session.cursor.marks = marks;
+        checked?;
         let theirs = feeds_of(&session.cursor.marks);
         if positions_needed(&ours, &theirs) {
             session.positions.compared = true;
@@ -208,6 +183,7 @@ impl Replica {
         } else {
             session.positions.compared = true;
         }
+        Ok(())
     }
 
     /// What the peer holds, by what it said.
@@ -228,8 +204,13 @@ impl Replica {
         now: Millis,
     ) -> Result<(), Stop> {
         take(session, bytes.len())?;
-        let held = self.core.feeds.get(&feed);
-        let (last, head) = held.map_or((0, Hash::ZERO), |feed| (feed.last, feed.head));
+        if session.dispute.is_some() {
+            return Ok(()); // it may rest on the other side of the feed
+        }
+        let (last, head) = match self.core.feeds.get(&feed) {
+            Some(held) => (held.last, held.head),
+            None => self.begins_after(&feed),
+        };
         if n <= last {
             return self.on_held_envelope(session, feed, n, bytes);
         }
@@ -240,8 +221,18 @@ impl Replica {
             ));
         }
         let envelope = self.read_wire(session, feed, n, head, bytes)?;
+        if self.core.id_of(&envelope).map_err(stop_of)?.feed != feed {
+            return self.on_another_branch(&envelope);
+        }
         let judgement = self.core.judge(&envelope).map_err(stop_of)?;
         let refused = match &judgement {
+            Judgement::Missing(Code::Equivocation, _) if n == 1 => {
+                // The feed before it is another one there.
+                if let Some(before) = envelope.header().predecessor {
+                    self.begin_dispute(session, before.feed, before.n);
+                }
+                return Ok(());
+            }
             Judgement::Missing(code, detail) => return Err((*code, detail.clone())),
             Judgement::Apply(_) | Judgement::Void(_) => None,
             Judgement::Hold => Some(Code::NeedsNewerVersion),
@@ -270,6 +261,24 @@ impl Replica {
         Ok(())
     }
 
+    /// What comes before the first envelope of a feed or branch that is not here: its number and hash.
+    fn begins_after(&self, feed: &FeedId) -> (u64, Hash) {
+        let branch = self.core.forks.branch(feed);
+        branch.map_or((0, Hash::ZERO), |branch| {
+            let root = &branch.root.header;
+            (root.n - 1, root.prev)
+        })
+    }
+
+    /// An envelope at a place where its feed went on in two ways, and it is neither: that is written down too.
+    fn on_another_branch(&mut self, envelope: &Envelope) -> Result<(), Stop> {
+        let beside = self.core.forks.beside(envelope.header());
+        match beside.map(|branch| branch.root.clone()) {
+            Some(ours) => self.accuse(ours, envelope.signed_header().clone()),
+            None => Err((Code::BrokenChain, "it lies on another branch".into())),
+        }
+    }
+
     fn read_wire(
         &self,
         session: &Session,
@@ -279,9 +288,10 @@ impl Replica {
         bytes: &[u8],
     ) -> Result<Envelope, Stop> {
         let hash = |raw: &[u8]| change_hash(raw).map(|hash| hash.0);
+        let branch = self.core.forks.branch(&feed);
         let context = WireContext {
             workspace: self.workspace(),
-            feed,
+            feed: branch.map_or(feed, |branch| branch.root.header.feed),
             n,
             prev,
             agreed: Agreed {
@@ -304,13 +314,25 @@ impl Replica {
             let place = self.core.envelope_place(&feed, n).map_err(stop_of)?;
             Ok(place.map_or(Hash::ZERO, |place| place.hash))
         };
-        let prev = if n > 1 { hash_of(n - 1)? } else { Hash::ZERO };
+        let (before, hash) = self.begins_after(&feed);
+        let prev = if n > before + 1 {
+            hash_of(n - 1)?
+        } else {
+            hash
+        };
         let envelope = self.read_wire(session, feed, n, prev, bytes)?;
         if envelope.hash() != hash_of(n)? {
-            return Err((
-                Code::Equivocation,
-                format!("feed {feed} went on differently elsewhere"),
-            ));
+            let author = self.author_of(&envelope.header().feed);
+            if author.is_some_and(|(device, _)| envelope.verify(&device).is_ok()) {
+                // It goes on from what both hold.
+                let ours = self.read_envelope(&feed, n).map_err(stop_of)?;
+                return self.accuse(
+                    ours.signed_header().clone(),
+                    envelope.signed_header().clone(),
+                );
+            }
+            self.begin_dispute(session, feed, n);
+            return Ok(());
         }
         let id = EnvelopeId { feed, n };
         match self.verdict(id).map_err(stop_of)? {

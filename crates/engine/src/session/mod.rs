@@ -11,6 +11,7 @@
 //! [`Replica::take_awakened`] then names the sessions that have more to say because of it.
 
 mod dismiss;
+mod dispute;
 mod exchange;
 mod greet;
 mod joiner;
@@ -127,6 +128,9 @@ pub struct SessionSummary {
     pub round_trips: u64,
     /// Whether this session only let a device join.
     pub joined: bool,
+    /// Envelopes that this side has issued again when it was over, as [`Replica::reissue`] counts them: for the next
+    /// session to send. Whoever calls that sets it.
+    pub reissued: u64,
 }
 
 /// Why a session ended early.
@@ -162,6 +166,10 @@ pub(crate) struct Session {
     cursor_sent: Option<BTreeSet<FeedId>>,
     cursor: PeerCursor,
     positions: Positions,
+    /// The search for where a feed went on in two ways.
+    dispute: Option<dispute::Dispute>,
+    /// How many headers the peer was given for such a search.
+    headers_given: usize,
     /// What the peer lacks, once that has been worked out.
     plan: Option<VecDeque<News>>,
     /// How many of the plan, from its front on, the peer lacked when the two compared.
@@ -254,6 +262,8 @@ impl Session {
             cursor_sent: None,
             cursor: PeerCursor::default(),
             positions: Positions::default(),
+            dispute: None,
+            headers_given: 0,
             plan: None,
             backlog: 0,
             fresh: VecDeque::new(),

@@ -51,10 +51,11 @@ impl Replica {
         if session.stage == Stage::Greeting {
             return Ok(());
         }
+        self.send_cursor(session);
         self.correct_refusals(session)?;
         self.send_acknowledgements(session)?;
         grant(session);
-        self.compare_cursors(session);
+        self.compare_cursors(session)?;
         self.plan(session)?;
         let mut filled = 0;
         while filled < WHOLE_BYTES && session.credit > 0 {
@@ -127,7 +128,8 @@ impl Replica {
             session.plan = Some(std::mem::take(&mut session.fresh));
             return Ok(());
         }
-        if !session.positions.compared || session.positions.awaited {
+        let waits = session.positions.awaited || session.dispute.is_some();
+        if !session.positions.compared || waits {
             return Ok(());
         }
         // What came by other sessions meanwhile may be named by the envelopes that follow.

@@ -7,6 +7,7 @@ mod deciding_many;
 mod discard;
 mod draft_steps;
 mod durability;
+mod equivocation;
 mod explaining;
 mod fields;
 mod forger;

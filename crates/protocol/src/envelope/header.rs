@@ -98,7 +98,11 @@ impl Header {
     }
 
     /// Checks what holds of every header on its own.
-    pub(super) fn check(&self) -> Result<(), EnvelopeError> {
+    pub(crate) fn check(&self) -> Result<(), EnvelopeError> {
+        let before = self.predecessor.map(|before| before.feed);
+        if self.feed.is_branch() || before.is_some_and(|feed| feed.is_branch()) {
+            return Err(EnvelopeError::Branch);
+        }
         if self.n == 0 {
             return Err(EnvelopeError::Number);
         }
@@ -134,6 +138,11 @@ pub struct SignedHeader {
 wire!(SignedHeader { header, signature });
 
 impl SignedHeader {
+    /// Checks what holds of every header on its own.
+    pub(crate) fn check(&self) -> Result<(), EnvelopeError> {
+        self.header.check()
+    }
+
     pub(super) fn sign(header: Header, key: &DeviceKey) -> Self {
         let signature = key.sign(Domain::Envelope, &codec::encode(&header));
         Self { header, signature }

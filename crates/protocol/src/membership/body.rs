@@ -1,6 +1,7 @@
 //! What a membership record can say.
 
 use crate::codec::{self, DecodeError, wire};
+use crate::envelope::{EnvelopeError, Header, SignedHeader};
 use crate::identity::Signature;
 use crate::ids::{DeviceId, FeedId, Hash};
 use crate::limits;
@@ -196,6 +197,63 @@ wire!(Adopt {
     envelopes: list(limits::ADOPTED),
 });
 
+/// A device has signed two envelopes of one feed with one number.
+///
+/// Both follow the same header, so this is where the feed went on in two ways.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accuse {
+    /// The device.
+    pub device: DeviceId,
+    /// One of the two headers; of the two hashes its is the lesser.
+    pub first: SignedHeader,
+    /// The other.
+    pub second: SignedHeader,
+}
+
+wire!(Accuse {
+    device,
+    first,
+    second,
+});
+
+impl Accuse {
+    /// The accusation that two headers prove, in whichever order they are given; [`Accuse::verify`] says whether they do.
+    pub fn of(device: DeviceId, one: SignedHeader, other: SignedHeader) -> Self {
+        let (first, second) = if one.header.hash() < other.header.hash() {
+            (one, other)
+        } else {
+            (other, one)
+        };
+        Self {
+            device,
+            first,
+            second,
+        }
+    }
+
+    /// Whether the two are different headers in one place of one feed of the device.
+    fn check(&self) -> Result<(), RecordError> {
+        let (first, second) = (&self.first.header, &self.second.header);
+        let place = |header: &Header| (header.workspace, header.feed, header.n, header.prev);
+        let fits = self.first.check().is_ok()
+            && self.second.check().is_ok()
+            && first.feed.belongs_to(&self.device)
+            && place(first) == place(second)
+            && first.hash() < second.hash();
+        if fits {
+            Ok(())
+        } else {
+            Err(RecordError::Accusation)
+        }
+    }
+
+    /// Checks that the device signed both headers.
+    pub fn verify(&self) -> Result<(), EnvelopeError> {
+        self.first.verify(&self.device)?;
+        self.second.verify(&self.device)
+    }
+}
+
 /// What a record says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -216,6 +274,8 @@ pub enum RecordBody {
     Remove(Remove),
     /// Envelopes are adopted.
     Adopt(Adopt),
+    /// A device is accused of having signed two envelopes with one number.
+    Accuse(Box<Accuse>),
     /// A kind, or a role, of a newer release: kept and passed on.
     Unknown {
         /// The kind's number.
@@ -233,6 +293,7 @@ const MERGE: u8 = 5;
 const SET_RULES: u8 = 6;
 const REMOVE: u8 = 7;
 const ADOPT: u8 = 8;
+const ACCUSE: u8 = 9;
 
 impl RecordBody {
     pub(super) fn kind(&self) -> u8 {
@@ -245,6 +306,7 @@ impl RecordBody {
             Self::SetRules(_) => SET_RULES,
             Self::Remove(_) => REMOVE,
             Self::Adopt(_) => ADOPT,
+            Self::Accuse(_) => ACCUSE,
             Self::Unknown { kind, .. } => *kind,
         }
     }
@@ -264,6 +326,7 @@ impl RecordBody {
             Self::SetRules(set) => codec::encode(set),
             Self::Remove(remove) => codec::encode(remove),
             Self::Adopt(adopt) => codec::encode(adopt),
+            Self::Accuse(accuse) => codec::encode(&**accuse),
             Self::Unknown { bytes, .. } => bytes.clone(),
         }
     }
@@ -291,6 +354,7 @@ impl RecordBody {
             SET_RULES => Self::SetRules(codec::decode(&bytes, limit)?),
             REMOVE => Self::Remove(codec::decode(&bytes, limit)?),
             ADOPT => Self::Adopt(codec::decode(&bytes, limit)?),
+            ACCUSE => Self::Accuse(Box::new(codec::decode(&bytes, limit)?)),
             _ => Self::Unknown { kind, bytes },
         })
     }
@@ -313,6 +377,7 @@ impl RecordBody {
                 Err(RecordError::Rules)
             }
             Self::Remove(remove) => remove.check(),
+            Self::Accuse(accuse) => accuse.check(),
             Self::Adopt(adopt) => {
                 let sorted = adopt.envelopes.is_sorted_by(|a, b| a < b);
                 let fits = (1..=limits::ADOPTED).contains(&adopt.envelopes.len());

@@ -1,9 +1,9 @@
 //! Keys, records and envelopes that the stories share.
 
 use driftless_protocol::{
-    Agreed, Body, DeviceKey, Envelope, FeedId, Genesis, Group, Hash, HeaderDraft, Invite, Item,
-    ItemPayload, Meta, Payload, Randomness, Record, RecordBody, Role, WireContext, WorkspaceId,
-    commitment,
+    Accuse, Agreed, Body, DeviceKey, Envelope, FeedId, Genesis, Group, Hash, HeaderDraft, Invite,
+    Item, ItemPayload, Meta, Payload, Randomness, Record, RecordBody, Role, WireContext,
+    WorkspaceId, commitment,
 };
 
 pub(crate) const TIME: i64 = 1_790_000_000_000 << 12;
@@ -112,6 +112,16 @@ pub(crate) fn small_envelope(key: &DeviceKey, n: u64, length: usize) -> Envelope
         },
     )
     .unwrap()
+}
+
+/// Two headers of one place: what a device signs whose memory image is resumed twice.
+pub(crate) fn accusation(key: &DeviceKey) -> Accuse {
+    let one = envelope(key, 5);
+    let (mut body, payload) = content(key);
+    body.meta.time += 1;
+    let other = Envelope::seal(key, draft(key, 5), body, payload).unwrap();
+    let header = |envelope: &Envelope| envelope.signed_header().clone();
+    Accuse::of(key.device_id(), header(&one), header(&other))
 }
 
 pub(crate) fn agreed(heads: &[Hash]) -> Agreed<'_> {

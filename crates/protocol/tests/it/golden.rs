@@ -10,7 +10,8 @@ use driftless_protocol::{
 };
 
 use crate::common::{
-    Fixed, agreed, content, context, draft, envelope, genesis, invite, join, key, workspace,
+    Fixed, accusation, agreed, content, context, draft, envelope, genesis, invite, join, key,
+    workspace,
 };
 use crate::messages;
 
@@ -27,6 +28,8 @@ fn keys_and_signatures() {
         "feed_id",
         FeedId::new(&key(1).device_id(), [7; 8]).as_bytes(),
     );
+    let feed = FeedId::new(&key(1).device_id(), [7; 8]);
+    golden("branch_id", feed.branch(&Hash([8; 32])).as_bytes());
     let domains = [
         Domain::Envelope,
         Domain::Membership,
@@ -144,7 +147,12 @@ fn membership_records() {
     let adopt = RecordBody::Adopt(Adopt {
         envelopes: vec![name(8), name(300)],
     });
-    for (file, body) in [("record_remove", remove), ("record_adopt", adopt)] {
+    let accuse = RecordBody::Accuse(Box::new(accusation(&key(2))));
+    for (file, body) in [
+        ("record_remove", remove),
+        ("record_adopt", adopt),
+        ("record_accuse", accuse),
+    ] {
         let workspace = Some(invite().workspace());
         let signed = Record::sign(&key(1), workspace, vec![rules.hash()], body).unwrap();
         record(file, &signed);

@@ -1,11 +1,12 @@
 //! Membership records: signed, linked, and open for kinds to come.
 
 use driftless_protocol::{
-    Admit, Adopt, DecodeError, EnvelopeName, FeedId, Genesis, Hash, Invite, Record, RecordBody,
-    RecordError, Remove, Role, SetRules, limits, membership_digest, workspace_id_of,
+    Accuse, Admit, Adopt, DecodeError, Envelope, EnvelopeError, EnvelopeName, FeedId, Genesis,
+    Hash, Invite, Record, RecordBody, RecordError, Remove, Role, SetRules, limits,
+    membership_digest, workspace_id_of,
 };
 
-use crate::common::{genesis, invite, join, key, mutations};
+use crate::common::{accusation, content, draft, envelope, genesis, invite, join, key, mutations};
 
 #[test]
 fn a_workspace_is_named_after_its_genesis() {
@@ -238,7 +239,7 @@ fn records_that_cannot_be_are_refused_where_they_are_made() {
 fn a_cut_names_feeds_of_its_device_and_adopted_envelopes_are_in_order() {
     let device = key(2).device_id();
     let name = |feed: u8, n| EnvelopeName {
-        feed: FeedId::new(&device, [feed; 8]),
+        feed: FeedId::new(&device, [0, 0, 0, 0, 0, 0, 0, feed]),
         n,
         hash: Hash([feed; 32]),
     };
@@ -274,6 +275,57 @@ fn a_cut_names_feeds_of_its_device_and_adopted_envelopes_are_in_order() {
         let record = record.unwrap();
         assert_eq!(Record::decode(&record.encode()), Ok(record));
     }
+}
+
+#[test]
+fn an_accusation_has_two_different_headers_of_one_place_that_their_device_signed() {
+    let good = accusation(&key(2));
+    good.verify().unwrap();
+    let swapped = Accuse::of(good.device, good.second.clone(), good.first.clone());
+    assert_eq!(swapped, good);
+    let sign = |accuse: &Accuse| {
+        let body = RecordBody::Accuse(Box::new(accuse.clone()));
+        let workspace = Some(genesis().workspace());
+        Record::sign(&key(1), workspace, vec![genesis().hash()], body)
+    };
+    let record = sign(&good).unwrap();
+    assert_eq!(Record::decode(&record.encode()), Ok(record));
+
+    let other_place = envelope(&key(2), 6).signed_header().clone();
+    let of_another = envelope(&key(3), 5).signed_header().clone();
+    let spoil: [&dyn Fn(&mut Accuse); 7] = [
+        &|a| a.second = a.first.clone(),
+        &|a| std::mem::swap(&mut a.first, &mut a.second),
+        &|a| a.device = key(3).device_id(),
+        &|a| *a = Accuse::of(a.device, a.first.clone(), other_place.clone()),
+        &|a| *a = Accuse::of(a.device, a.first.clone(), of_another.clone()),
+        &|a| a.second.header.prev = Hash([1; 32]),
+        &|a| a.second.header.workspace.0 = [1; 16],
+    ];
+    for spoil in spoil {
+        let mut spoilt = good.clone();
+        spoil(&mut spoilt);
+        assert_eq!(sign(&spoilt), Err(RecordError::Accusation));
+    }
+    // That the device signed both is looked at where the device is known.
+    let mut forged = good.clone();
+    forged.second.signature = good.first.signature;
+    sign(&forged).unwrap();
+    assert_eq!(forged.verify(), Err(EnvelopeError::Signature));
+}
+
+#[test]
+fn nothing_is_signed_for_a_branch_of_a_feed() {
+    let mut draft = draft(&key(1), 5);
+    let feed = draft.feed;
+    assert!(!feed.is_branch());
+    assert!(!FeedId::new(&key(1).device_id(), [0xff; 8]).is_branch());
+    draft.feed = feed.branch(&Hash([9; 32]));
+    assert!(draft.feed.is_branch() && draft.feed.belongs_to(&key(1).device_id()));
+    assert_ne!(draft.feed, feed.branch(&Hash([8; 32])));
+    let (body, payload) = content(&key(1));
+    let sealed = Envelope::seal(&key(1), draft, body, payload);
+    assert_eq!(sealed, Err(EnvelopeError::Branch));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use driftless_protocol::{
     limits, workspace_tag,
 };
 
-use crate::common::{genesis, invite, join, key, workspace};
+use crate::common::{envelope, genesis, invite, join, key, workspace};
 
 pub(crate) fn hello() -> Hello {
     Hello {
@@ -95,6 +95,10 @@ pub(crate) fn all() -> Vec<Message> {
         Message::Ahead {
             envelopes: 12,
             records: 3_000,
+        },
+        Message::AskHeader { feed, n: 300 },
+        Message::Header {
+            header: Box::new(envelope(&key(1), 5).signed_header().clone()),
         },
     ]
 }

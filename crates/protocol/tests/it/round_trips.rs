@@ -10,7 +10,7 @@ use driftless_protocol::{
 };
 use proptest::prelude::*;
 
-use crate::common::{change_hash, feed, key};
+use crate::common::{accusation, change_hash, feed, key};
 
 fn hash() -> impl Strategy<Value = Hash> {
     any::<[u8; 32]>().prop_map(Hash)
@@ -165,7 +165,8 @@ fn record() -> impl Strategy<Value = Record> {
             let envelopes = names(&key(8).device_id(), feeds);
             RecordBody::Adopt(Adopt { envelopes })
         }),
-        (9_u8.., prop::collection::vec(any::<u8>(), 0..50))
+        Just(RecordBody::Accuse(Box::new(accusation(&key(6))))),
+        (10_u8.., prop::collection::vec(any::<u8>(), 0..50))
             .prop_map(|(kind, bytes)| RecordBody::Unknown { kind, bytes }),
     ];
     let others = (any::<[u8; 16]>(), heads(), body).prop_map(|(workspace, parents, body)| {
@@ -176,13 +177,16 @@ fn record() -> impl Strategy<Value = Record> {
 
 fn names(device: &DeviceId, feeds: BTreeMap<[u8; 8], u64>) -> Vec<EnvelopeName> {
     let feeds = feeds.into_iter();
-    feeds
+    let mut names: Vec<_> = feeds
         .map(|(random, n)| EnvelopeName {
             feed: FeedId::new(device, random),
             n,
             hash: Hash([random[0]; 32]),
         })
-        .collect()
+        .collect();
+    names.sort_unstable();
+    names.dedup_by_key(|name| name.feed);
+    names
 }
 
 fn message() -> impl Strategy<Value = Message> {

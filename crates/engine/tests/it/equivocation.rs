@@ -1,0 +1,269 @@
+//! A memory image is resumed twice: one feed goes on in two ways, and nobody's work is lost.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use driftless_document::{RecordId, Value};
+use driftless_engine::{
+    Clock, EngineError, ItemPage, ItemState, QuarantineItem, Replica, WaitsFor,
+};
+use driftless_protocol::Code;
+use driftless_testkit::device::Hand;
+use driftless_testkit::wire::sync;
+
+use crate::support::{Device, assert_equal, insert, set, text, two};
+
+fn title(replica: &Replica, id: RecordId) -> String {
+    match text(replica, id, "title") {
+        Some(Value::String(title)) => title,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Syncs until both sides have everything: a session that finds that a feed went on in two ways ends with that.
+#[track_caller]
+fn sync_again(dialer: &mut Replica, listener: &mut Replica) -> usize {
+    for failed in 0..4 {
+        match sync(dialer, listener) {
+            Ok(_) => return failed,
+            Err(failure) => assert_eq!(failure.code, Code::Equivocation, "{}", failure.detail),
+        }
+    }
+    panic!("the two do not come to an end");
+}
+
+/// The phone's memory image, resumed twice: two processes with one randomness and one clock, that have done the same so
+/// far; each has a disk of its own.
+fn resumed_twice<T>(
+    device: &Device,
+    phone: Replica,
+    so_far: impl Fn(&mut Replica) -> T,
+) -> (Device, [Replica; 2], T) {
+    phone.close().unwrap();
+    let mut copy = device.copy();
+    let process = device.processes.load(Ordering::Relaxed);
+    copy.processes = Arc::new(AtomicU64::new(process));
+    copy.clock = Hand::at(device.clock.now());
+    let mut images = [device.open(), copy.open()];
+    so_far(&mut images[0]);
+    let made = so_far(&mut images[1]);
+    copy.clock.advance(1_000);
+    (copy, images, made)
+}
+
+/// Everybody meets everybody through the laptop until nothing is left to say.
+#[track_caller]
+fn settle(laptop: &mut Replica, others: [&mut Replica; 2]) {
+    let [one, other] = others;
+    for _ in 0..3 {
+        sync_again(one, laptop);
+        sync_again(other, laptop);
+    }
+    sync_again(one, laptop);
+    let quiet = sync(one, laptop).unwrap().summary;
+    assert_eq!((quiet.envelopes_sent, quiet.envelopes_received), (0, 0));
+    assert_eq!(quiet.round_trips, 1, "cursors agree");
+    assert_equal(laptop, one);
+    assert_equal(laptop, other);
+}
+
+/// All items of the quarantine, settled ones too.
+fn all_items(replica: &Replica) -> Vec<QuarantineItem> {
+    let all = ItemPage {
+        settled: true,
+        ..ItemPage::default()
+    };
+    replica.quarantine(&all).unwrap()
+}
+
+#[track_caller]
+fn assert_all_issued_again(replica: &Replica, count: usize) {
+    assert_eq!(replica.quarantine(&ItemPage::default()).unwrap(), []);
+    let items = all_items(replica);
+    assert_eq!(items.len(), count);
+    assert!(items.iter().all(|item| item.code == Code::Equivocation));
+    assert!(items.iter().all(|item| item.state == ItemState::Reissued));
+}
+
+#[test]
+fn what_both_runs_of_an_image_wrote_is_there_on_every_device() {
+    let (_a, mut laptop, b, phone) = two();
+    let (_copy, [mut phone, mut other], shared) = resumed_twice(&b, phone, |image| {
+        insert(image, r#"{"title":"shared","body":"b"}"#)
+    });
+    sync(&mut phone, &mut laptop).unwrap();
+    let same = sync(&mut other, &mut laptop).unwrap().summary;
+    assert_eq!(same.round_trips, 1, "so far they are one");
+
+    set(&mut phone, shared, "title", "of one");
+    let one = insert(&mut phone, r#"{"title":"one"}"#);
+    set(&mut other, shared, "body", "of the other");
+    let two = insert(&mut other, r#"{"title":"two"}"#);
+    sync(&mut phone, &mut laptop).unwrap();
+    assert_eq!(title(&laptop, one), "one");
+    assert!(
+        laptop
+            .record_sync("notes", one)
+            .unwrap()
+            .peers
+            .contains(&phone.device())
+    );
+
+    // The other one comes: what is found ends one session, and the next goes on without what is in dispute.
+    assert_eq!(sync_again(&mut other, &mut laptop), 1);
+    assert!(laptop.get("notes", one).unwrap().is_none());
+    assert_eq!(title(&laptop, shared), "shared");
+    settle(&mut laptop, [&mut phone, &mut other]);
+    for replica in [&laptop, &phone, &other] {
+        assert_eq!(title(replica, shared), "of one");
+        let body = text(replica, shared, "body");
+        assert_eq!(body, Some(Value::String("of the other".into())));
+        assert_eq!(title(replica, one), "one");
+        assert_eq!(title(replica, two), "two");
+        assert_all_issued_again(replica, 4);
+    }
+}
+
+#[test]
+fn where_a_long_feed_parted_is_found_and_each_side_goes_on_under_another_name() {
+    let (_a, mut laptop, b, phone) = two();
+    let (_copy, [mut phone, mut other], shared) = resumed_twice(&b, phone, |image| {
+        let id = insert(image, r#"{"title":"0"}"#);
+        for n in 1..40 {
+            set(image, id, "title", &n.to_string());
+        }
+        id
+    });
+    for n in 0..23 {
+        set(&mut phone, shared, "title", &format!("one {n}"));
+    }
+    for n in 0..9 {
+        set(&mut other, shared, "body", &format!("other {n}"));
+    }
+    sync(&mut other, &mut laptop).unwrap();
+    sync_again(&mut phone, &mut laptop);
+    settle(&mut laptop, [&mut phone, &mut other]);
+    assert_eq!(title(&laptop, shared), "one 22");
+    assert_all_issued_again(&laptop, 32);
+    let first_lost = all_items(&laptop).iter().map(|item| item.id.n).min();
+    assert_eq!(first_lost, Some(41));
+    set(&mut phone, shared, "title", "goes on");
+    set(&mut other, shared, "body", "goes on too");
+    settle(&mut laptop, [&mut phone, &mut other]);
+    assert_eq!(title(&other, shared), "goes on");
+}
+
+#[test]
+fn a_feed_that_parted_behind_later_ones_is_found_too() {
+    let (_a, mut laptop, b, phone) = two();
+    let (copy, [mut phone, mut other], shared) =
+        resumed_twice(&b, phone, |image| insert(image, r#"{"title":"shared"}"#));
+    set(&mut phone, shared, "title", "one");
+    set(&mut other, shared, "body", "other");
+    drop((phone, other));
+    // Both were restarted since: their cursors name other feeds only.
+    copy.processes.fetch_add(100, Ordering::Relaxed);
+    let (mut phone, mut other) = (b.open(), copy.open());
+    set(&mut phone, shared, "state", "later");
+    set(&mut other, shared, "tag", "later too");
+    sync(&mut phone, &mut laptop).unwrap();
+    sync_again(&mut other, &mut laptop);
+    settle(&mut laptop, [&mut phone, &mut other]);
+    for (field, value) in [("title", "one"), ("body", "other"), ("state", "later")] {
+        let read = text(&laptop, shared, field);
+        assert_eq!(read, Some(Value::String(value.into())), "{field}");
+    }
+    assert_all_issued_again(&laptop, 4);
+}
+
+#[test]
+fn the_work_of_others_on_top_of_it_is_issued_again_by_them() {
+    let (_a, mut laptop, b, phone) = two();
+    let (_copy, [mut phone, mut other], shared) = resumed_twice(&b, phone, |image| {
+        insert(image, r#"{"title":"shared","body":"b"}"#)
+    });
+    set(&mut phone, shared, "body", "of one");
+    let one = insert(&mut phone, r#"{"title":"one"}"#);
+    sync(&mut phone, &mut laptop).unwrap();
+    set(&mut laptop, shared, "title", "of the laptop");
+    set(&mut laptop, one, "state", "seen");
+    let apart = insert(&mut laptop, r#"{"title":"apart"}"#);
+    insert(&mut other, r#"{"title":"two"}"#);
+    sync_again(&mut other, &mut laptop);
+    assert_eq!(title(&other, shared), "shared");
+    assert_eq!(
+        title(&other, apart),
+        "apart",
+        "it rests on nothing of theirs"
+    );
+    settle(&mut laptop, [&mut phone, &mut other]);
+    for replica in [&laptop, &phone, &other] {
+        assert_eq!(title(replica, shared), "of the laptop");
+        assert_eq!(title(replica, one), "one");
+        let state = text(replica, one, "state");
+        assert_eq!(state, Some(Value::String("seen".into())));
+        assert_all_issued_again(replica, 5);
+        assert_eq!(replica.void().unwrap(), []);
+    }
+}
+
+#[test]
+fn a_restart_in_the_middle_issues_nothing_twice_and_forgets_nothing() {
+    let (_a, mut laptop, b, phone) = two();
+    let (_copy, [mut phone, mut other], shared) =
+        resumed_twice(&b, phone, |image| insert(image, r#"{"title":"shared"}"#));
+    for n in 0..5 {
+        insert(&mut phone, &format!(r#"{{"title":"one {n}"}}"#));
+    }
+    set(&mut other, shared, "title", "other");
+    sync(&mut other, &mut laptop).unwrap();
+    let failure = sync(&mut phone, &mut laptop).unwrap_err();
+    assert_eq!(failure.code, Code::Equivocation);
+    // It is written down, and the process ends before anything is issued again.
+    drop(phone);
+    let mut phone = b.open();
+    assert_eq!(phone.reissue().unwrap(), 5);
+    assert_eq!(phone.reissue().unwrap(), 0);
+    phone.close().unwrap();
+    let mut rebuilt = b.copy();
+    rebuilt.processes.fetch_add(7, Ordering::Relaxed);
+    rebuilt.clock = b.clock.clone();
+    assert_eq!(rebuilt.open().reissue().unwrap(), 0);
+    let mut phone = b.open();
+    assert_eq!(phone.reissue().unwrap(), 0);
+    settle(&mut laptop, [&mut phone, &mut other]);
+    assert_eq!(laptop.digest().unwrap().records, 6);
+    assert_all_issued_again(&laptop, 6);
+}
+
+#[test]
+fn a_machine_that_was_set_back_writes_again_what_it_had_written_when_a_person_says_so() {
+    let (_a, mut laptop, b, phone) = two();
+    let (_copy, [mut phone, mut other], shared) =
+        resumed_twice(&b, phone, |image| insert(image, r#"{"title":"shared"}"#));
+    set(&mut phone, shared, "title", "before it was set back");
+    sync(&mut phone, &mut laptop).unwrap();
+    drop(phone);
+    set(&mut other, shared, "body", "after");
+    for _ in 0..3 {
+        sync_again(&mut other, &mut laptop);
+    }
+    assert_eq!(title(&laptop, shared), "shared");
+    let items = other.quarantine(&ItemPage::default()).unwrap();
+    let [item] = &items[..] else {
+        panic!("{items:?}")
+    };
+    assert_eq!(item.waits_for, WaitsFor::ReissueHere);
+    assert_eq!(laptop.quarantine(&ItemPage::default()).unwrap().len(), 1);
+    let refused = laptop.reissue_item(item.id).unwrap_err();
+    assert!(
+        matches!(refused, EngineError::NotReissuable { .. }),
+        "{refused}"
+    );
+    assert_eq!(other.reissue_all().unwrap(), [item.id]);
+    assert_eq!(other.reissue_all().unwrap(), []);
+    sync(&mut other, &mut laptop).unwrap();
+    assert_eq!(title(&laptop, shared), "before it was set back");
+    assert_all_issued_again(&laptop, 2);
+    assert_equal(&laptop, &other);
+}
