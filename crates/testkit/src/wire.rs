@@ -128,12 +128,14 @@ impl Link {
         replica.commit_group()
     }
 
-    /// Why it failed, where it did.
+    /// Why it failed, where it did, as the side says it that gave it up.
     pub fn failure(&self) -> Option<&SessionFailure> {
-        self.ended.iter().flatten().find_map(|ended| match ended {
+        let failures = self.ended.iter().flatten();
+        let failures = failures.filter_map(|ended| match ended {
             Ended::Failed(failure) => Some(failure),
             Ended::Finished(_) => None,
-        })
+        });
+        failures.min_by_key(|failure| failure.by_peer)
     }
 
     /// What it did as one side saw it, where it came to its end there.

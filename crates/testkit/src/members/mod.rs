@@ -1,15 +1,19 @@
-//! Random histories of members: devices that edit, sync, restart, remove each other apart, adopt and come back.
+//! Random histories of members: devices that edit, sync, restart, remove each other apart, adopt and come back, and
+//! some that are there twice.
 //!
 //! One history is carried out on real replicas ([`run`]). Then whoever is still in brings everybody up to date, which
-//! must come to an end, and nothing but a removal may ever refuse a session. What each replica holds is compared with
-//! what [`oracle`] says of it; and everything that anybody made, the late work of removed devices too, is handed to
-//! fresh replicas in other orders, in batches, with restarts in between: each must come to what the oracle says.
+//! must come to an end, and nothing but a removal or a split feed may ever end a session early. What each replica holds
+//! is compared with what [`oracle`] says of it; and everything that anybody made, the late work of removed devices too,
+//! is handed to fresh replicas in other orders, in batches, with restarts in between: each must come to what the oracle
+//! says. Whatever a branch took away must be issued again by whoever is in, and where nobody is removed each increment
+//! counts once.
 
 pub mod oracle;
 mod orders;
 mod setup;
+mod twins;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{FieldPath, Node, RecordId, Value, parse_record};
 use driftless_engine::{
@@ -47,6 +51,10 @@ pub struct Reached {
     pub adopted: u64,
     /// Devices that were removed and are in again.
     pub returned: u64,
+    /// Envelopes that do not count because a feed went on in two ways.
+    pub split: u64,
+    /// Of these, what its device has issued again.
+    pub reissued: u64,
     /// Orders of arrival that were tried.
     pub orders: u64,
 }
@@ -60,6 +68,8 @@ impl Reached {
         self.void += other.void;
         self.adopted += other.adopted;
         self.returned += other.returned;
+        self.split += other.split;
+        self.reissued += other.reissued;
         self.orders += other.orders;
     }
 }
@@ -70,6 +80,12 @@ struct World {
     replicas: Vec<Replica>,
     records: Vec<RecordId>,
     edits: u64,
+    /// Whether nobody is removed.
+    calm: bool,
+    /// Of each record, how often somebody's increment was taken.
+    increments: BTreeMap<RecordId, i64>,
+    /// The devices that are there twice.
+    doubled: BTreeSet<usize>,
 }
 
 /// Carries out the history of a seed; what is wrong with it is a sentence.
@@ -94,7 +110,11 @@ impl World {
             devices,
             records: Vec::new(),
             edits: 0,
+            calm: false,
+            increments: BTreeMap::new(),
+            doubled: BTreeSet::new(),
         };
+        world.calm = world.dice.below(4) == 0;
         for _ in 0..2 {
             world.insert(0)?;
         }
@@ -105,13 +125,16 @@ impl World {
     }
 
     fn step(&mut self) -> Result<(), String> {
-        let device = self.dice.below(DEVICES);
-        match self.dice.below(40) {
+        let all = self.devices.len();
+        let device = self.dice.below(all);
+        match self.dice.below(41) {
             0..18 => self.edit(device),
             18..31 => {
-                let other = (device + 1 + self.dice.below(DEVICES - 1)) % DEVICES;
+                let other = (device + 1 + self.dice.below(all - 1)) % all;
                 self.sync(device, other)
             }
+            40 => self.double(),
+            31..34 if self.calm => Ok(()),
             31..34 => self.remove(),
             34..36 => self.adopt(),
             36 => self.let_back_in(),
@@ -141,8 +164,30 @@ impl World {
                 edit(replica, id, Edit::Set { path, node })
             }
         };
+        if done.is_ok() && (3..5).contains(&what) {
+            *self.increments.entry(id).or_default() += 1;
+        }
+        let replica = &mut self.replicas[device];
         match done {
             // It is not there yet, deleted, or the device knows that it was removed.
+            Err(
+                EngineError::NotFound { .. }
+                | EngineError::Deleted { .. }
+                | EngineError::NotAllowed { .. },
+            )
+            | Ok(()) => commit(replica),
+            Err(other) => Err(format!("device {device} cannot edit: {other}")),
+        }
+    }
+
+    /// Writes what nobody else has written.
+    fn name(&mut self, device: usize) -> Result<(), String> {
+        self.edits += 1;
+        let id = self.records[self.dice.below(self.records.len())];
+        let path = FieldPath::parse(FIELDS[0]).expect("it is one");
+        let node = Node::Leaf(Value::String(format!("{device}-{}", self.edits)));
+        let replica = &mut self.replicas[device];
+        match edit(replica, id, Edit::Set { path, node }) {
             Err(
                 EngineError::NotFound { .. }
                 | EngineError::Deleted { .. }
@@ -157,6 +202,8 @@ impl World {
         let replica = &mut self.replicas[device];
         let fields = parse_record(r#"{"a":"new"}"#).expect("it is one");
         match replica.insert(COLLECTION, fields) {
+            // Two runs of one device that have done the same so far make the same record.
+            Ok((id, _)) if self.records.contains(&id) => {}
             Ok((id, _)) => self.records.push(id),
             Err(EngineError::NotAllowed { .. }) => {}
             Err(other) => return Err(format!("device {device} cannot insert: {other}")),
@@ -165,6 +212,9 @@ impl World {
     }
 
     fn sync(&mut self, dialer: usize, listener: usize) -> Result<(), String> {
+        if self.devices[dialer].seed == self.devices[listener].seed {
+            return Ok(()); // a device does not call itself
+        }
         let [a, b] = self
             .replicas
             .get_disjoint_mut([dialer, listener])
@@ -172,7 +222,8 @@ impl World {
         match sync(a, b) {
             Ok(_)
             | Err(SessionFailure {
-                code: Code::DeviceRemoved,
+                // It is written down that a feed went on in two ways; the next session begins with that.
+                code: Code::DeviceRemoved | Code::Equivocation,
                 ..
             }) => Ok(()),
             Err(failure) => Err(format!("{dialer} and {listener} do not sync: {failure:?}")),
@@ -255,8 +306,9 @@ impl World {
 
     /// Everybody who is in, as the owner sees it, syncs with everybody until nothing changes.
     fn heal(&mut self) -> Result<(), String> {
-        for _ in 0..2 * DEVICES {
-            for dialer in 0..DEVICES {
+        let all = self.devices.len();
+        for _ in 0..2 * all {
+            for dialer in 0..all {
                 for listener in 0..dialer {
                     self.sync(dialer, listener)?;
                 }
@@ -278,7 +330,7 @@ impl World {
             let mut members = members.iter();
             members.any(|m| m.device == device && m.state == MemberState::Active)
         };
-        (0..DEVICES).filter(is_active).collect()
+        (0..self.devices.len()).filter(is_active).collect()
     }
 
     fn check(mut self) -> Result<Reached, String> {
@@ -292,12 +344,15 @@ impl World {
                 return Err(format!("device {n} and the owner have other digests"));
             }
         }
+        let reissued = self.check_nothing_lost(&wanted)?;
         let mut all = held;
         for device in &self.devices {
             all.add(frames(device)?);
         }
+        twins::accuse(&self.devices, &mut all)?;
         let wanted = expected(&all.records, &all.envelopes);
         let mut reached = reached(&all, &wanted);
+        reached.reissued = reissued;
         let mut digests = Vec::new();
         for order in 0..2 {
             let replica = orders::replay(&self.devices, &all, &mut self.dice)?;
@@ -394,6 +449,8 @@ fn reached(all: &Held, wanted: &Expected) -> Reached {
         void: wanted.void.len() as u64,
         adopted: adopted.count() as u64,
         returned: removed.intersection(&wanted.active).count() as u64,
+        split: wanted.split.len() as u64,
+        reissued: 0,
         orders: 0,
     }
 }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_document::{Action, Change, ChangeHash, DELETED, RecordId, Value, read_change};
 use driftless_protocol::{DeviceId, Envelope, FeedId, Hash, Record, RecordBody, Role};
 
-/// An envelope: its feed and its number.
+/// An envelope: its feed, or the branch of it that it lies on, and its number.
 pub type Name = (FeedId, u64);
 
 /// What becomes of the envelopes, and what the records read.
@@ -19,6 +19,8 @@ pub struct Expected {
     pub void: BTreeSet<Name>,
     /// Held and not applied.
     pub quarantined: BTreeSet<Name>,
+    /// Of those held and not applied, what lies on a branch of its feed or rests on what does.
+    pub split: BTreeSet<Name>,
     /// The devices that are members, and those that were removed.
     pub active: BTreeSet<DeviceId>,
     /// See `active`.
@@ -61,16 +63,18 @@ pub fn expected(records: &[Record], envelopes: &[Envelope]) -> Expected {
             expected.removed.insert(device);
         }
     }
-    let held: BTreeMap<Name, &Envelope> = envelopes.iter().map(|e| (name_of(e), e)).collect();
+    let places = Places::of(records, envelopes);
+    let held: BTreeMap<Name, &Envelope> = envelopes.iter().map(|e| (places.name(e), e)).collect();
     let changes: BTreeMap<Name, Vec<(RecordId, Change)>> = held
         .iter()
         .map(|(name, e)| (*name, changes_of(e)))
         .collect();
+    let split = resting_on_branches(&changes);
     let mut made_in = BTreeMap::new();
-    for (name, changes) in &changes {
+    for (name, changes) in changes.iter().filter(|(name, _)| !split.contains(name)) {
         made_in.extend(changes.iter().map(|(_, change)| (change.hash, *name)));
     }
-    let current = |name: &Name| is_current(&whole, &held, held[name]);
+    let current = |name: &Name| !split.contains(name) && is_current(&whole, &places, held[name]);
     let mut open: Vec<Name> = held.keys().copied().filter(current).collect();
     let admitted: BTreeSet<Name> = open.iter().copied().collect();
     let mut applied = BTreeSet::new();
@@ -87,12 +91,88 @@ pub fn expected(records: &[Record], envelopes: &[Envelope]) -> Expected {
         .filter(|n| !applied.contains(n))
         .collect();
     expected.admitted = admitted;
+    expected.split = split;
     expected.rows = rows(&expected, &changes);
     expected
 }
 
-fn name_of(envelope: &Envelope) -> Name {
-    (envelope.header().feed, envelope.header().n)
+/// Where feeds went on in two ways, and so where each envelope lies.
+pub(super) struct Places<'a> {
+    accused: BTreeSet<(FeedId, u64, Hash)>,
+    by_hash: BTreeMap<Hash, &'a Envelope>,
+}
+
+impl<'a> Places<'a> {
+    pub(super) fn of(
+        records: impl IntoIterator<Item = &'a Record>,
+        envelopes: impl IntoIterator<Item = &'a Envelope>,
+    ) -> Self {
+        let mut accused = BTreeSet::new();
+        for record in records {
+            if let RecordBody::Accuse(accuse) = record.body() {
+                for header in [&accuse.first.header, &accuse.second.header] {
+                    accused.insert((header.feed, header.n, header.prev));
+                }
+            }
+        }
+        Self {
+            accused,
+            by_hash: envelopes.into_iter().map(|e| (e.hash(), e)).collect(),
+        }
+    }
+
+    /// The first of each way that a feed is known to have gone on in.
+    pub(super) fn is_root(&self, envelope: &Envelope) -> bool {
+        let header = envelope.header();
+        self.accused.contains(&(header.feed, header.n, header.prev))
+    }
+
+    /// An envelope's feed or branch, and its number.
+    pub(super) fn name(&self, envelope: &Envelope) -> Name {
+        let header = envelope.header();
+        let root = self.back(envelope).into_iter().find(|e| self.is_root(e));
+        let feed = root.map_or(header.feed, |root| header.feed.branch(&root.hash()));
+        (feed, header.n)
+    }
+
+    /// An envelope and all before it in its feed, as each names the hash of the one before.
+    fn back<'b>(&self, envelope: &'b Envelope) -> Vec<&'b Envelope>
+    where
+        'a: 'b,
+    {
+        let mut back = vec![envelope];
+        while let Some(before) = self.by_hash.get(&back[back.len() - 1].header().prev) {
+            back.push(before);
+        }
+        back
+    }
+}
+
+/// What lies on a branch, and what rests on changes that came in nothing else.
+fn resting_on_branches(changes: &BTreeMap<Name, Vec<(RecordId, Change)>>) -> BTreeSet<Name> {
+    let on_branch = changes.keys().filter(|(feed, _)| feed.is_branch());
+    let mut split: BTreeSet<Name> = on_branch.copied().collect();
+    loop {
+        let before = split.len();
+        let made = |split: &BTreeSet<Name>, is: bool| -> BTreeSet<ChangeHash> {
+            let envelopes = changes
+                .iter()
+                .filter(|(name, _)| split.contains(name) == is);
+            envelopes
+                .flat_map(|(_, changes)| changes.iter().map(|(_, change)| change.hash))
+                .collect()
+        };
+        let (lost, whole) = (made(&split, true), made(&split, false));
+        for (name, changes) in changes {
+            let mut deps = changes.iter().flat_map(|(_, change)| &change.deps);
+            if deps.any(|dep| lost.contains(dep) && !whole.contains(dep)) {
+                split.insert(*name);
+            }
+        }
+        if split.len() == before {
+            return split;
+        }
+    }
 }
 
 fn changes_of(envelope: &Envelope) -> Vec<(RecordId, Change)> {
@@ -110,7 +190,7 @@ fn changes_of(envelope: &Envelope) -> Vec<(RecordId, Change)> {
         .collect()
 }
 
-fn is_current(whole: &Counted<'_>, held: &BTreeMap<Name, &Envelope>, envelope: &Envelope) -> bool {
+fn is_current(whole: &Counted<'_>, places: &Places<'_>, envelope: &Envelope) -> bool {
     let header = envelope.header();
     let log = whole.log;
     let author = whole
@@ -146,17 +226,17 @@ fn is_current(whole: &Counted<'_>, held: &BTreeMap<Name, &Envelope>, envelope: &
             if cut.feed == header.feed {
                 return header.n < cut.n || (header.n == cut.n && envelope.hash() == cut.hash);
             }
-            // The feeds that this one goes on from.
-            let mut at = held
-                .get(&(cut.feed, 1))
-                .and_then(|e| e.header().predecessor);
-            while let Some(before) = at {
+            // The feeds that this one goes on from, back from what the cut names.
+            let mut at = places.by_hash.get(&cut.hash).copied();
+            while let Some(named) = at {
+                let begun = *places.back(named).last().expect("itself");
+                let Some(before) = begun.header().predecessor else {
+                    return false;
+                };
                 if before.feed == header.feed {
                     return header.n <= before.n;
                 }
-                at = held
-                    .get(&(before.feed, 1))
-                    .and_then(|e| e.header().predecessor);
+                at = places.by_hash.get(&before.hash).copied();
             }
             false
         });

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use driftless_document::{ChangeHash, read_change};
 use driftless_engine::{Replica, SessionId, SessionOutput, Side, Wishes};
 use driftless_protocol::{
-    Agreed, DeviceId, Envelope, FeedId, Hello, Message, Record, encode_batch, workspace_tag,
+    Agreed, Code, DeviceId, Envelope, Hash, Hello, Message, Record, RecordBody, encode_batch,
+    workspace_tag,
 };
 use driftless_store::MemoryKv;
 
-use super::{Held, setup};
+use super::{DEVICES, Held, setup, twins};
 use crate::device::{Device, START_MS};
 use crate::histories::Dice;
 use crate::wire::start_of;
@@ -29,13 +30,13 @@ pub(super) fn replay(devices: &[Device], all: &Held, dice: &mut Dice) -> Result<
         seed: devices[0].seed,
         ..Device::new(0)
     };
-    let peer = devices[devices.len() - 1].key().device_id();
+    let peer = devices[DEVICES - 1].key().device_id();
     let mut replica = setup::begin(&device, &beginning)?;
     let mut session = greet(&mut replica, peer)?;
     let mut there = There::default();
-    there
-        .records
-        .extend(beginning.iter().map(|record| record.hash().0));
+    for record in &beginning {
+        there.add(record);
+    }
     let mut waiting = items(all, &there);
     // Some histories hand over the records first, some last, some as it comes.
     let favour = dice.below(3);
@@ -56,12 +57,19 @@ pub(super) fn replay(devices: &[Device], all: &Held, dice: &mut Dice) -> Result<
             };
             let from = if wanted.is_empty() { &ready } else { &wanted };
             let next = waiting.swap_remove(from[dice.below(from.len())]);
-            messages.push(there.hand_over(&next));
+            messages.push(there.hand_over(&next)?);
+            // It splits a feed: what follows needs a session that knows of that.
+            if matches!(next, Item::Record(record) if matches!(record.body(), RecordBody::Accuse(_)))
+            {
+                break;
+            }
         }
         if messages.is_empty() {
             return Err("something that was made needs what nobody has".into());
         }
-        say(&mut replica, session, &messages)?;
+        if say(&mut replica, session, &messages)? {
+            session = greet(&mut replica, peer)?;
+        }
         if dice.below(12) == 0 {
             drop(replica);
             if dice.below(2) == 0 {
@@ -76,11 +84,11 @@ pub(super) fn replay(devices: &[Device], all: &Held, dice: &mut Dice) -> Result<
     Ok(replica)
 }
 
-fn items<'a>(all: &'a Held, there: &There) -> Vec<Item<'a>> {
+fn items<'a>(all: &'a Held, there: &There<'_>) -> Vec<Item<'a>> {
     let records = all
         .records
         .iter()
-        .filter(|r| !there.records.contains(&r.hash().0));
+        .filter(|r| !there.hashes.contains(&r.hash()));
     let envelopes = all.envelopes.iter().map(|envelope| {
         let mut needs = BTreeSet::new();
         for (_, _, payload) in envelope.items() {
@@ -113,56 +121,62 @@ fn changes_of(envelope: &Envelope) -> Vec<ChangeHash> {
 
 /// What was handed over.
 #[derive(Default)]
-struct There {
-    records: BTreeSet<[u8; 32]>,
-    envelopes: BTreeSet<(FeedId, u64)>,
+struct There<'a> {
+    hashes: BTreeSet<Hash>,
+    records: Vec<&'a Record>,
+    envelopes: Vec<&'a Envelope>,
     changes: BTreeSet<ChangeHash>,
 }
 
-impl There {
+impl<'a> There<'a> {
+    fn add(&mut self, record: &'a Record) {
+        self.hashes.insert(record.hash());
+        self.records.push(record);
+    }
+
     fn has(&self, item: &Item<'_>) -> bool {
+        let has = |hash: &Hash| self.hashes.contains(hash);
         match item {
-            Item::Record(record) => {
-                let mut parents = record.parents().iter();
-                parents.all(|parent| self.records.contains(&parent.0))
-            }
+            Item::Record(record) => record.parents().iter().all(has),
             Item::Envelope(envelope, needs) => {
                 let header = envelope.header();
                 let before = match header.predecessor {
-                    _ if header.n > 1 => Some((header.feed, header.n - 1)),
-                    before => before.map(|before| (before.feed, before.n)),
+                    _ if header.n > 1 => Some(header.prev),
+                    before => before.map(|before| before.hash),
                 };
-                let mut heads = header.membership.iter();
-                before.is_none_or(|before| self.envelopes.contains(&before))
-                    && heads.all(|head| self.records.contains(&head.0))
+                before.is_none_or(|before| has(&before))
+                    && header.membership.iter().all(has)
                     && needs.is_subset(&self.changes)
+                    && twins::free_place(&self.records, &self.envelopes, envelope).is_some()
             }
         }
     }
 
-    fn hand_over(&mut self, item: &Item<'_>) -> Message {
-        match item {
+    fn hand_over(&mut self, item: &Item<'a>) -> Result<Message, String> {
+        Ok(match item {
             Item::Record(record) => {
-                self.records.insert(record.hash().0);
+                self.add(record);
                 Message::Membership {
                     records: vec![(*record).clone()],
                     last: true,
                 }
             }
             Item::Envelope(envelope, _) => {
-                let header = envelope.header();
-                self.envelopes.insert((header.feed, header.n));
+                let place = twins::free_place(&self.records, &self.envelopes, envelope);
+                let (feed, n) = place.ok_or("its place is taken")?;
+                self.hashes.insert(envelope.hash());
+                self.envelopes.push(envelope);
                 self.changes.extend(changes_of(envelope));
                 Message::Envelope {
-                    feed: header.feed,
-                    n: header.n,
+                    feed,
+                    n,
                     bytes: envelope.encode_wire(&Agreed {
                         membership: &[],
                         change_hash: None,
                     }),
                 }
             }
-        }
+        })
     }
 }
 
@@ -182,18 +196,35 @@ fn greet(replica: &mut Replica, peer: DeviceId) -> Result<SessionId, String> {
         role: 0,
     });
     let ask = Message::MembershipHave { prefixes: vec![] };
-    say(replica, session, &[hello, ask])?;
+    if say(replica, session, &[hello, ask])? {
+        return Err("a session does not begin".into());
+    }
     Ok(session)
 }
 
-fn say(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Result<(), String> {
+/// Says something; whether the session ended because a feed turned out to have gone on in two ways.
+fn say(replica: &mut Replica, session: SessionId, messages: &[Message]) -> Result<bool, String> {
     let frame = encode_batch(messages).map_err(|error| error.to_string())?;
     replica.handle_frame(session, &frame, START_MS);
     replica.commit_group().map_err(|error| error.to_string())?;
+    let splits = messages.iter().any(|message| match message {
+        Message::Membership { records, .. } => {
+            let mut bodies = records.iter().map(Record::body);
+            bodies.any(|body| matches!(body, RecordBody::Accuse(_)))
+        }
+        _ => false,
+    });
+    let mut ended = false;
     while let Some(output) = replica.poll_session(session) {
-        if let SessionOutput::Failed(failure) = output {
-            return Err(format!("what was made is not taken: {failure:?}"));
+        match output {
+            SessionOutput::Failed(failure) if splits && failure.code == Code::Equivocation => {
+                ended = true;
+            }
+            SessionOutput::Failed(failure) => {
+                return Err(format!("what was made is not taken: {failure:?}"));
+            }
+            _ => {}
         }
     }
-    Ok(())
+    Ok(ended)
 }

@@ -22,14 +22,26 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
         void,
         adopted,
         returned,
+        split,
+        reissued,
         orders,
     } = all;
-    if cases >= MANY && [removals, quarantined, void, adopted, returned].contains(&0) {
+    let all_there_is = [
+        removals,
+        quarantined,
+        void,
+        adopted,
+        returned,
+        split,
+        reissued,
+    ];
+    if cases >= MANY && all_there_is.contains(&0) {
         return Err(format!("something was never reached: {all:?}"));
     }
     println!(
         "| `soak members --seed {} --cases {cases}` | {} | {cases} | {} | {envelopes} envelopes, {removals} removals, \
-         {quarantined} quarantined, {void} void, {adopted} adoptions, {returned} returned, {orders} orders of arrival; \
+         {quarantined} quarantined, {void} void, {adopted} adoptions, {returned} returned, \
+         {split} on branches or resting on them, {reissued} issued again, {orders} orders of arrival; \
          no failure |",
         options.seed,
         options.commit,
