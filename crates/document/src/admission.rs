@@ -269,12 +269,12 @@ fn check_continues(record: &Record, admitted: &Admitted, seen: &Seen) -> Result<
             });
         }
     }
-    // Automerge keeps operation counters in 32 bits.
-    if change.max_op() > u64::from(u32::MAX) {
+    // Far below the 32 bits in which Automerge keeps operation counters.
+    if change.max_op() > limits::RECORD_OPERATIONS {
         return Err(Refusal::OverLimit {
-            what: "operations in its past",
+            what: "operations with those in its past",
             count: usize::try_from(change.max_op()).unwrap_or(usize::MAX),
-            limit: u32::MAX as usize,
+            limit: usize::try_from(limits::RECORD_OPERATIONS).unwrap_or(usize::MAX),
         });
     }
     if change.seq <= record.graph().last_seq(&change.actor) {

@@ -25,7 +25,7 @@ use crate::remembered::{self, Lineage};
 use crate::row::Row;
 use crate::sequence::{Sequence, Sequences};
 use crate::value::{Fields, Value};
-use crate::write::{self, Intent, WriteError};
+use crate::write::{self, Intent, Parts, WriteError};
 
 /// Offsets in text count Unicode code points; not saved by Automerge, so set on every load.
 const ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
@@ -141,19 +141,13 @@ impl Record {
     ///
     /// `heads` are the heads it must have, sorted.
     pub fn load(bytes: &[u8], heads: &[ChangeHash]) -> Result<Self, LoadError> {
-        if bytes.len() > limits::DOCUMENT_BYTES {
-            return Err(LoadError::TooLarge {
-                bytes: bytes.len(),
-                limit: limits::DOCUMENT_BYTES,
-            });
-        }
+        Self::check_saved(bytes)?;
         remembered::loaded(bytes, heads, |lineage| {
             Self::load_now(bytes, heads, lineage)
         })
     }
 
     fn load_now(bytes: &[u8], heads: &[ChangeHash], lineage: Lineage) -> Result<Self, LoadError> {
-        prescan::check_stored(bytes)?;
         let options = LoadOptions::new()
             .text_encoding(ENCODING)
             .on_partial_load(OnPartialLoad::Error)
@@ -184,6 +178,17 @@ impl Record {
             graph: Arc::new(graph),
             lineage,
         })
+    }
+
+    /// Checks that saved bytes claim no more than they can hold, as [`Record::load`] does before it reads them.
+    pub fn check_saved(bytes: &[u8]) -> Result<(), LoadError> {
+        if bytes.len() > limits::DOCUMENT_BYTES {
+            return Err(LoadError::TooLarge {
+                bytes: bytes.len(),
+                limit: limits::DOCUMENT_BYTES,
+            });
+        }
+        prescan::check_stored(bytes)
     }
 
     /// The saved document: loads with equal heads. Not canonical: compare heads, never these bytes.
@@ -375,6 +380,24 @@ impl Record {
         Self::load(&bytes, &self.graph.heads_of(&past))
     }
 
+    /// The record as some of its heads have it, where there are more than an edit should name: whatever `actor` writes there
+    /// joins these. To be asked again until there is none.
+    pub fn to_join(&self, actor: &ActorId) -> Result<Option<Self>, LoadError> {
+        let mut heads = self.heads();
+        if heads.len() <= limits::HEADS {
+            return Ok(None);
+        }
+        // The actor's next change goes on from its last.
+        if let Some(last) = self.graph.last_of(actor) {
+            let knows = |head: &ChangeHash| self.graph.past(&[*head]).contains(last);
+            let own = heads.iter().position(knows).unwrap_or(0);
+            heads.swap(0, own);
+        }
+        heads.truncate(limits::HEADS);
+        heads.sort_unstable();
+        self.at(&heads).map(Some)
+    }
+
     /// The record as it reads now.
     pub fn row(&self) -> Row {
         let mut fields = Fields::new();
@@ -435,7 +458,21 @@ impl Record {
         time: i64,
         intents: &[Intent],
     ) -> Result<Option<Vec<u8>>, WriteError> {
-        write::write(self, actor, time, intents)
+        let parts = write::write(self, actor, time, intents)?;
+        parts.map(Parts::one).transpose()
+    }
+
+    /// The same as several changes, each on top of the one before it, where one would be over a limit; none where the
+    /// intents change nothing. What is refused is a single step over a limit, an edit of more than
+    /// [`limits::EDIT_OPERATIONS`], and a record that is full.
+    pub fn write_split(
+        &self,
+        actor: ActorId,
+        time: i64,
+        intents: &[Intent],
+    ) -> Result<Vec<Vec<u8>>, WriteError> {
+        let parts = write::write(self, actor, time, intents)?;
+        parts.map_or(Ok(Vec::new()), Parts::all)
     }
 
     /// Checks a raw change, a peer's or our own, against the content rules; see [`Refusal`].
