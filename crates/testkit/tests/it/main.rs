@@ -2,6 +2,7 @@
 
 mod conflict_log;
 mod convergence;
+mod damage;
 mod history;
 mod kept_histories;
 mod laws;
