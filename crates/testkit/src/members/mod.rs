@@ -24,7 +24,7 @@ use crate::wire::sync;
 use oracle::{Expected, expected};
 
 /// Devices: an owner, two admins, two editors, and one that nobody removes.
-const DEVICES: usize = 6;
+pub(crate) const DEVICES: usize = 6;
 /// Who may remove, adopt and let back in.
 const MANAGERS: usize = 3;
 /// Who may be removed: from the second to the last but one.
@@ -64,10 +64,10 @@ impl Reached {
     }
 }
 
-struct World {
+pub(crate) struct World {
     dice: Dice,
-    devices: Vec<Device>,
-    replicas: Vec<Replica>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) replicas: Vec<Replica>,
     records: Vec<RecordId>,
     edits: u64,
 }
@@ -85,7 +85,7 @@ pub fn run(seed: u64) -> Result<Reached, String> {
 }
 
 impl World {
-    fn begin(dice: Dice) -> Result<Self, String> {
+    pub(crate) fn begin(dice: Dice) -> Result<Self, String> {
         let (devices, records) = setup::members();
         let replicas = devices.iter().map(|device| setup::begin(device, &records));
         let mut world = Self {
@@ -104,7 +104,7 @@ impl World {
         Ok(world)
     }
 
-    fn step(&mut self) -> Result<(), String> {
+    pub(crate) fn step(&mut self) -> Result<(), String> {
         let device = self.dice.below(DEVICES);
         match self.dice.below(40) {
             0..18 => self.edit(device),
@@ -153,7 +153,7 @@ impl World {
         }
     }
 
-    fn insert(&mut self, device: usize) -> Result<(), String> {
+    pub(crate) fn insert(&mut self, device: usize) -> Result<(), String> {
         let replica = &mut self.replicas[device];
         let fields = parse_record(r#"{"a":"new"}"#).expect("it is one");
         match replica.insert(COLLECTION, fields) {
@@ -164,7 +164,7 @@ impl World {
         commit(replica)
     }
 
-    fn sync(&mut self, dialer: usize, listener: usize) -> Result<(), String> {
+    pub(crate) fn sync(&mut self, dialer: usize, listener: usize) -> Result<(), String> {
         let [a, b] = self
             .replicas
             .get_disjoint_mut([dialer, listener])
@@ -254,7 +254,7 @@ impl World {
     }
 
     /// Everybody who is in, as the owner sees it, syncs with everybody until nothing changes.
-    fn heal(&mut self) -> Result<(), String> {
+    pub(crate) fn heal(&mut self) -> Result<(), String> {
         for _ in 0..2 * DEVICES {
             for dialer in 0..DEVICES {
                 for listener in 0..dialer {
