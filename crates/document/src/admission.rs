@@ -254,6 +254,14 @@ fn check_carried(
 
 fn check_continues(record: &Record, admitted: &Admitted, seen: &Seen) -> Result<(), Refusal> {
     let change = &admitted.change;
+    // Far below the 32 bits in which Automerge keeps operation counters.
+    if change.max_op() > limits::RECORD_OPERATIONS {
+        return Err(Refusal::OverLimit {
+            what: "operations with those in its past",
+            count: usize::try_from(change.max_op()).unwrap_or(usize::MAX),
+            limit: usize::try_from(limits::RECORD_OPERATIONS).unwrap_or(usize::MAX),
+        });
+    }
     let past = record.graph().continues(&change.actor, seen);
     let max_op = past.max_op.max(u64::from(!admitted.carried.is_empty()));
     let numbers = [
@@ -268,14 +276,6 @@ fn check_continues(record: &Record, admitted: &Admitted, seen: &Seen) -> Result<
                 expected,
             });
         }
-    }
-    // Far below the 32 bits in which Automerge keeps operation counters.
-    if change.max_op() > limits::RECORD_OPERATIONS {
-        return Err(Refusal::OverLimit {
-            what: "operations with those in its past",
-            count: usize::try_from(change.max_op()).unwrap_or(usize::MAX),
-            limit: usize::try_from(limits::RECORD_OPERATIONS).unwrap_or(usize::MAX),
-        });
     }
     if change.seq <= record.graph().last_seq(&change.actor) {
         return Err(Refusal::SecondOfSeq {

@@ -161,3 +161,35 @@ fn check(what: &'static str, count: usize, limit: usize) -> Result<(), WriteErro
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+
+    #[test]
+    fn an_edit_of_a_record_whose_history_is_full_is_refused() {
+        let edit = |max_op| Parts {
+            actor: ActorId([1; 16]),
+            time: 0,
+            heads: vec![ChangeHash([7; 32])],
+            past: Continues { seq: 5, max_op },
+            start_op: max_op + 1,
+            operations: vec![
+                Operation {
+                    key: "a".into(),
+                    action: Action::Put(Value::Null),
+                    pred: Vec::new(),
+                };
+                2
+            ],
+            creates: BTreeSet::new(),
+        };
+        let most = limits::RECORD_OPERATIONS;
+        assert!(edit(most - 2).one().is_ok());
+        assert_eq!(edit(most - 1).one(), Err(WriteError::RecordFull));
+        // Not the half that there would be room for: an edit is all or nothing.
+        assert_eq!(edit(most - 1).all(), Err(WriteError::RecordFull));
+        assert_eq!(edit(most).all(), Err(WriteError::RecordFull));
+    }
+}
