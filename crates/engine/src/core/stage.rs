@@ -11,6 +11,7 @@ use driftless_store::{KeyBuilder, KeyReader, Position};
 
 use super::{Core, Judgement, RefusedChange, StoredRow, TakenBack, Update, Verdict};
 use crate::error::EngineError;
+use crate::quarantine::EnvelopeId;
 use crate::space::Space;
 use crate::types::RecordKey;
 

@@ -2,11 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_engine::{
-    DigestReport, FaultRemedy, Inspected, Remains, Replica, history_codec, inspect, mend_journal,
-};
+use driftless_engine::{DigestReport, FaultRemedy, Inspected, Remains, Replica, inspect};
 use driftless_protocol::{Envelope, Hash, Record, RecordBody};
-use driftless_store::{Files as _, Frame, FrameKind, MemoryKv, Mending, Position, Visit};
+use driftless_store::{Files as _, Frame, FrameKind, MemoryKv, Position, Visit};
 
 use crate::device::Device;
 use crate::ills::Ills;
@@ -107,6 +105,8 @@ impl Folder {
     pub(super) fn opening_tells(&self, known: &Known, knows_end: bool) -> Result<(), String> {
         let copy = Self::copy_of(&self.device);
         let Ok(replica) = copy.device.try_open() else {
+            // What it did to the folder on the way is found by the repair.
+            drop(self.device.try_open());
             return Ok(());
         };
         if replica.check_store().is_err() {
@@ -216,28 +216,14 @@ impl Folder {
         );
         let looked = looked.map_err(|error| error.to_string())?;
         let looked = looked.ok_or("nobody ended it")?;
-        let remains = Remains::of(&device.kv).map_err(|error| error.to_string())?;
         if looked.survey.is_clean() {
             if !looked.report.faults.is_empty() {
                 device.kv = MemoryKv::new();
             }
             return device.try_open().map_err(|error| error.to_string());
         }
-        let files = || Box::new(device.files.clone());
-        let mended = mend_journal(files(), &remains, &mut |_| Visit::Continue);
-        let mended = mended.map_err(|error| error.to_string())?;
-        let mended = mended.ok_or("nobody ended it")?;
-        let kv = MemoryKv::new();
-        let mut parts = device.parts(mended.journal);
-        parts.kv = Box::new(kv.clone());
-        let mut replica = Replica::open(parts, &mut |_| ()).map_err(|error| error.to_string())?;
-        let noted = replica.note_lost(&remains);
-        let noted = noted.and_then(|()| replica.commit_group());
-        noted.map_err(|error| error.to_string())?;
-        let mut mending = Mending::of(files(), history_codec(), None);
-        mending.finish().map_err(|error| error.to_string())?;
-        device.kv = kv;
-        Ok(replica)
+        let repaired = device.repair(MemoryKv::new());
+        repaired.map_err(|error| error.to_string())
     }
 }
 

@@ -171,6 +171,9 @@ impl Case {
 
     fn repair(&mut self, known: &Known) -> Result<bool, String> {
         let knows_end = self.victim.remains()?.applied() == Some(known.end);
+        // Of what the store does not tell any more, nobody can say that it is gone.
+        let knows_all = self.victim.device.kv.is_same_as(&known.store);
+        let untouched = self.victim.untouched(known, knows_end);
         self.victim.opening_tells(known, knows_end)?;
         let looked = self.victim.inspect()?;
         let is_said = !looked.report.faults.is_empty() || looked.report.torn_bytes > 0;
@@ -182,9 +185,6 @@ impl Case {
             (true, true) => self.reached.stores += 1,
             (true, false) => self.reached.harmless += 1,
         }
-        // Of what the store does not tell any more, nobody can say that it is gone.
-        let knows_all = self.victim.device.kv.is_same_as(&known.store);
-        let untouched = self.victim.untouched(known, knows_end);
         let is_lost = !self.victim.tells_whose_it_is(&untouched)?;
         let mut replica = match self.victim.repair() {
             Ok(replica) => replica,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use driftless_document::ChangeHash;
 use driftless_engine::{Clock as _, EngineError, RecordKey, Replica};
 use driftless_protocol::{Code, DeviceId};
-use driftless_store::{MemoryFiles, MemoryKv};
+use driftless_store::{JournalError, MemoryFiles, MemoryKv};
 
 use super::{While, World, Wrong, checks};
 use crate::device::{Device, Hand, copy_store};
@@ -264,6 +264,11 @@ impl Place {
                 self.device.kv = MemoryKv::with_history();
                 let rebuilt = self.device.try_open();
                 rebuilt.during(|| "opening without a store".into())?
+            }
+            // It ends within what the store knows to have been acknowledged.
+            (Err(EngineError::Journal(JournalError::Damaged { .. })), Expect::Ahead(_)) => {
+                let repaired = self.device.repair(MemoryKv::with_history());
+                repaired.during(|| "repairing a journal that lost its end".into())?
             }
             (Err(error), _) => return Err(error).during(|| "opening".into()),
         };
