@@ -143,7 +143,7 @@ fn long_record(behind: u32) {
         "a record of {} changes in {STARTS} process starts, one edit made {behind} changes ago",
         STARTS * EACH
     );
-    let mut apply = |record: &mut Record| {
+    let apply = |record: &mut Record| {
         let clock = Instant::now();
         let change = receive(record, 2, &raw);
         (change, clock.elapsed())

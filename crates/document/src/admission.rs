@@ -254,6 +254,14 @@ fn check_carried(
 
 fn check_continues(record: &Record, admitted: &Admitted, seen: &Seen) -> Result<(), Refusal> {
     let change = &admitted.change;
+    // Far below the 32 bits in which Automerge keeps operation counters.
+    if change.max_op() > limits::RECORD_OPERATIONS {
+        return Err(Refusal::OverLimit {
+            what: "operations with those in its past",
+            count: usize::try_from(change.max_op()).unwrap_or(usize::MAX),
+            limit: usize::try_from(limits::RECORD_OPERATIONS).unwrap_or(usize::MAX),
+        });
+    }
     let past = record.graph().continues(&change.actor, seen);
     let max_op = past.max_op.max(u64::from(!admitted.carried.is_empty()));
     let numbers = [
@@ -268,14 +276,6 @@ fn check_continues(record: &Record, admitted: &Admitted, seen: &Seen) -> Result<
                 expected,
             });
         }
-    }
-    // Automerge keeps operation counters in 32 bits.
-    if change.max_op() > u64::from(u32::MAX) {
-        return Err(Refusal::OverLimit {
-            what: "operations in its past",
-            count: usize::try_from(change.max_op()).unwrap_or(usize::MAX),
-            limit: u32::MAX as usize,
-        });
     }
     if change.seq <= record.graph().last_seq(&change.actor) {
         return Err(Refusal::SecondOfSeq {

@@ -134,6 +134,13 @@ impl ChangeGraph {
         self.last_seq.get(actor).copied().unwrap_or(0)
     }
 
+    /// The place of an actor's last change, if it made one.
+    pub(crate) fn last_of(&self, actor: &ActorId) -> Option<usize> {
+        let seq = self.last_seq.get(actor)?;
+        let is_it = |node: &Node| node.actor == *actor && node.seq == *seq;
+        self.nodes.iter().rposition(is_it)
+    }
+
     /// The first of these hashes that is no change of this graph.
     pub(crate) fn first_missing(&self, hashes: &[ChangeHash]) -> Option<ChangeHash> {
         hashes.iter().find(|hash| !self.contains(hash)).copied()

@@ -61,7 +61,7 @@ pub use json::{
     is_canonical, matches_text, nest, node_from_json, number_text, parse_node, parse_record,
     read_json, reads_as, value_to_json,
 };
-pub use path::{DELETED, FieldPath, PathError, REVIEW};
+pub use path::{DELETED, FieldPath, JOINED, PathError, REVIEW};
 pub use policy::{Authors, CustomInput, CustomPolicy, Customs, NoAuthors, Policy, ROLES};
 pub use record::{ApplyError, LoadError, Record};
 #[cfg(feature = "remember-records")]

@@ -5,12 +5,17 @@
 
 /// Bytes of one raw change. An edit is rarely over a kilobyte; half a megabyte holds a large paste.
 pub const CHANGE_BYTES: usize = 512 * 1024;
-/// Operations of one change: bounds what a parser expands from run-length codes. Automerge takes about a microsecond
-/// for each before anything of them is refused; a hundred thousand took up to 101 of the 100 ms that an input may.
-pub const CHANGE_OPERATIONS: usize = 65_536;
+/// Operations of one change: bounds what a parser expands from run-length codes, so that judging it takes far less than a
+/// tenth of a second. What somebody does at once and is more becomes several changes, one on top of the other.
+pub const CHANGE_OPERATIONS: usize = 32_768;
 /// Operations that those of one change may replace, counted once for each: every one may settle a conflict
 /// of two. Run-length codes say millions in a few bytes.
-pub const CHANGE_REPLACED: usize = 131_072;
+pub const CHANGE_REPLACED: usize = 2 * CHANGE_OPERATIONS;
+/// Operations of one edit, in all its changes: half a million characters put in or taken out at once.
+pub const EDIT_OPERATIONS: usize = 512 * 1024;
+/// Operations that may follow one another in a record's history: two novels typed and revised in one field. Every replica
+/// that merges holds them all, and dense ones cost whoever sends them next to nothing.
+pub const RECORD_OPERATIONS: u64 = 4 * 1024 * 1024;
 /// Bytes of the keys of a change's operations, counted once for each: honest keys stand in it once or twice.
 pub const CHANGE_KEY_BYTES: usize = 2 * CHANGE_BYTES;
 /// Operations of one change that write something, beside [`CHANGE_WRITES_PER_BYTE`] for each of its bytes. What is
@@ -21,6 +26,8 @@ pub const CHANGE_WRITES: usize = 4_096;
 pub const CHANGE_WRITES_PER_BYTE: usize = 2;
 /// Hashes a change may depend on: heads of a record that many devices edited apart.
 pub const CHANGE_DEPS: usize = 1_024;
+/// Heads of a record beyond which some are joined before it is edited: far from [`CHANGE_DEPS`], which no edit could name.
+pub const HEADS: usize = 512;
 /// Actors a change may name.
 pub const CHANGE_ACTORS: usize = 4_096;
 /// The most one increment adds or takes: integers up to here are exact in JSON, and millions of the largest

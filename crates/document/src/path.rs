@@ -15,6 +15,8 @@ use crate::limits;
 pub const DELETED: &str = "$deleted";
 /// What the keys of notes on decisions begin with; the rest is the entry's id.
 pub const REVIEW: &str = "$review/";
+/// The register that is written where a change only joins heads: it says nothing, and is never shown.
+pub const JOINED: &str = "$joined";
 
 /// The path of a field: one or more segments, any text.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

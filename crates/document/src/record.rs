@@ -3,6 +3,10 @@
 //! A record is read and changed through here only. It is never half changed: [`Record::apply`] takes it, and gives
 //! it back only when the change reads back byte for byte.
 
+mod error;
+
+pub use error::{ApplyError, LoadError};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, OnceLock};
 
@@ -25,7 +29,7 @@ use crate::remembered::{self, Lineage};
 use crate::row::Row;
 use crate::sequence::{Sequence, Sequences};
 use crate::value::{Fields, Value};
-use crate::write::{self, Intent, WriteError};
+use crate::write::{self, Intent, Parts, WriteError};
 
 /// Offsets in text count Unicode code points; not saved by Automerge, so set on every load.
 const ENCODING: TextEncoding = TextEncoding::UnicodeCodePoint;
@@ -59,65 +63,6 @@ struct Object {
     genesis: ChangeHash,
 }
 
-/// Why stored bytes are not a record.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum LoadError {
-    /// The bytes are more than a record may take.
-    #[error("a stored record of {bytes} bytes is over the limit of {limit}")]
-    TooLarge {
-        /// Its bytes.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// They claim to hold more than so many bytes may.
-    #[error("a stored record claims {count} {what}, the limit for its length is {limit}")]
-    OverLimit {
-        /// What was counted.
-        what: &'static str,
-        /// How many.
-        count: usize,
-        /// The limit.
-        limit: usize,
-    },
-    /// Automerge does not read them.
-    #[error("a stored record does not load: {reason}")]
-    Malformed {
-        /// What the parser says.
-        reason: String,
-    },
-    /// The document is whole, but of other changes than expected.
-    #[error("a stored record has other heads than its row says")]
-    OtherHeads,
-    /// The record was asked for as it was at a change that it does not have.
-    #[error("the record has no change {hash}")]
-    NoSuchChange {
-        /// The change.
-        hash: ChangeHash,
-    },
-}
-
-/// Why an admitted change could not be applied: always our fault.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ApplyError {
-    /// Automerge refused or panicked.
-    #[error("the admitted change {hash} does not apply: {reason}")]
-    Fails {
-        /// The change.
-        hash: ChangeHash,
-        /// What happened.
-        reason: String,
-    },
-    /// It was applied, but reads back otherwise.
-    #[error("the admitted change {hash} does not read back as it was")]
-    ReadsBackOtherwise {
-        /// The change.
-        hash: ChangeHash,
-    },
-}
-
 impl Default for Record {
     fn default() -> Self {
         Self::new()
@@ -141,19 +86,13 @@ impl Record {
     ///
     /// `heads` are the heads it must have, sorted.
     pub fn load(bytes: &[u8], heads: &[ChangeHash]) -> Result<Self, LoadError> {
-        if bytes.len() > limits::DOCUMENT_BYTES {
-            return Err(LoadError::TooLarge {
-                bytes: bytes.len(),
-                limit: limits::DOCUMENT_BYTES,
-            });
-        }
+        Self::check_saved(bytes)?;
         remembered::loaded(bytes, heads, |lineage| {
             Self::load_now(bytes, heads, lineage)
         })
     }
 
     fn load_now(bytes: &[u8], heads: &[ChangeHash], lineage: Lineage) -> Result<Self, LoadError> {
-        prescan::check_stored(bytes)?;
         let options = LoadOptions::new()
             .text_encoding(ENCODING)
             .on_partial_load(OnPartialLoad::Error)
@@ -184,6 +123,17 @@ impl Record {
             graph: Arc::new(graph),
             lineage,
         })
+    }
+
+    /// Checks that saved bytes claim no more than they can hold, as [`Record::load`] does before it reads them.
+    pub fn check_saved(bytes: &[u8]) -> Result<(), LoadError> {
+        if bytes.len() > limits::DOCUMENT_BYTES {
+            return Err(LoadError::TooLarge {
+                bytes: bytes.len(),
+                limit: limits::DOCUMENT_BYTES,
+            });
+        }
+        prescan::check_stored(bytes)
     }
 
     /// The saved document: loads with equal heads. Not canonical: compare heads, never these bytes.
@@ -375,6 +325,24 @@ impl Record {
         Self::load(&bytes, &self.graph.heads_of(&past))
     }
 
+    /// The record as some of its heads have it, where there are more than an edit should name: whatever `actor` writes there
+    /// joins these. To be asked again until there is none.
+    pub fn to_join(&self, actor: &ActorId) -> Result<Option<Self>, LoadError> {
+        let mut heads = self.heads();
+        if heads.len() <= limits::HEADS {
+            return Ok(None);
+        }
+        // The actor's next change goes on from its last.
+        if let Some(last) = self.graph.last_of(actor) {
+            let knows = |head: &ChangeHash| self.graph.past(&[*head]).contains(last);
+            let own = heads.iter().position(knows).unwrap_or(0);
+            heads.swap(0, own);
+        }
+        heads.truncate(limits::HEADS);
+        heads.sort_unstable();
+        self.at(&heads).map(Some)
+    }
+
     /// The record as it reads now.
     pub fn row(&self) -> Row {
         let mut fields = Fields::new();
@@ -435,7 +403,21 @@ impl Record {
         time: i64,
         intents: &[Intent],
     ) -> Result<Option<Vec<u8>>, WriteError> {
-        write::write(self, actor, time, intents)
+        let parts = write::write(self, actor, time, intents)?;
+        parts.map(Parts::one).transpose()
+    }
+
+    /// The same as several changes, each on top of the one before it, where one would be over a limit; none where the
+    /// intents change nothing. What is refused is a single step over a limit, an edit of more than
+    /// [`limits::EDIT_OPERATIONS`], and a record that is full.
+    pub fn write_split(
+        &self,
+        actor: ActorId,
+        time: i64,
+        intents: &[Intent],
+    ) -> Result<Vec<Vec<u8>>, WriteError> {
+        let parts = write::write(self, actor, time, intents)?;
+        parts.map_or(Ok(Vec::new()), Parts::all)
     }
 
     /// Checks a raw change, a peer's or our own, against the content rules; see [`Refusal`].

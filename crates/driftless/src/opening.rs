@@ -16,11 +16,11 @@
 
 use std::path::Path;
 
-use driftless_engine::{EngineError, Parts, Replayed, Replica};
+use driftless_engine::{EngineError, Parts, Remains, Replayed, Replica};
 use driftless_protocol::DeviceKey;
 use driftless_store::{
-    DiskFiles, FolderError, Journal, Kv, RewritableKv, StoreFolder, Trust, check_seal, mark_open,
-    write_seal,
+    DiskFiles, FolderError, Journal, Kv, Position, RewritableKv, StoreFolder, Trust, check_seal,
+    mark_open, write_seal,
 };
 
 use crate::actor::guarded;
@@ -30,6 +30,7 @@ use crate::live_store::LiveStore;
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::repair::RepairReport;
+use crate::scratch::StoreCopy;
 
 /// What opening a database found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -238,9 +239,35 @@ impl<'a> Attempt<'a> {
     }
 
     fn journal(&mut self) -> Result<Journal, Error> {
-        let (journal, opening) = Journal::open(Box::new(self.folder.journal_files()?))?;
+        let files = Box::new(self.folder.journal_files()?);
+        let (journal, opening) = Journal::open_asking(files, &mut || self.acknowledged_to())?;
         self.torn_bytes += opening.torn_bytes;
         Ok(journal)
+    }
+
+    /// Up to where the store knows that the journal was acknowledged, asked where the journal's end is broken.
+    fn acknowledged_to(&self) -> Option<Position> {
+        let path = self.folder.live_store();
+        let engine = self.folder.live_engine();
+        match check_seal(path) {
+            Trust::Missing => return None,
+            // Of a machine that went down it is expected, and its store may say anything.
+            Trust::Unclean { same_boot } if !same_boot && !engine.outlives_power_loss(path) => {
+                return None;
+            }
+            _ => {}
+        }
+        // A copy: a journal that is damaged is no reason to change the store.
+        let copy = match StoreCopy::of(path) {
+            Ok(copy) => copy?,
+            Err(error) => {
+                tracing::warn!(%error, "the store cannot be asked how far the journal went");
+                return None;
+            }
+        };
+        let cache = self.options.cache_bytes;
+        let remains = guarded(|| Remains::of(&*engine.open(copy.path(), cache).ok()?).ok());
+        remains.flatten()?.applied()
     }
 
     fn done(

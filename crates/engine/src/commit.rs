@@ -1,11 +1,11 @@
 //! Local writes: an intent becomes one change, some changes one envelope.
 
 use driftless_document::{
-    ActorId, Admission, DELETED, Fields, Intent, RecordId, Row, Value, Version,
+    ActorId, Admission, DELETED, Fields, Intent, JOINED, RecordId, Row, Value, Version,
 };
 use driftless_protocol::{
-    Body, Envelope, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload, Meta, Payload,
-    Predecessor, Record as MemberRecord, RecordBody, Role, commitment,
+    Body, Envelope, EnvelopeError, FeedId, Group, Hash, HeaderDraft, Item, ItemPayload, Meta,
+    Payload, Predecessor, Record as MemberRecord, RecordBody, Role, commitment,
 };
 
 use crate::core::{Judgement, StoredRow, Update};
@@ -274,7 +274,8 @@ impl Replica {
         });
     }
 
-    /// One change on one record, admitted and applied to a copy of it; none where nothing would change.
+    /// What the intents change in one record, admitted and applied to it: one change, or several where one would be over
+    /// a limit; none where nothing would change.
     fn prepare(
         &self,
         key: &RecordKey,
@@ -283,28 +284,30 @@ impl Replica {
         time: i64,
     ) -> Result<Option<Update>, EngineError> {
         let mut update = self.core.update_of(key.clone())?;
-        let written = update.record.write(ActorId(feed.0), time, intents);
-        let raw = match written {
-            Ok(Some(raw)) => raw,
+        let actor = ActorId(feed.0);
+        while let Some(some) = update.record.to_join(&actor)? {
+            let join = Intent::Settle {
+                key: JOINED.into(),
+                value: Some(Value::Null),
+            };
+            if let Some(raw) = some.write(actor, time, &[join])? {
+                update = take_in(update, raw, feed)?;
+            }
+        }
+        let written = update.record.write_split(actor, time, intents);
+        let parts = match written {
+            Ok(parts) if !parts.is_empty() => parts,
             nothing => {
-                self.core.give_back(update);
+                if update.changes.is_empty() {
+                    self.core.give_back(update);
+                }
                 nothing?;
                 return Ok(None);
             }
         };
-        let record = std::mem::take(&mut update.record);
-        let admitted = match record.admit(&raw, feed.device_prefix()) {
-            Ok(Admission::Admitted(admitted)) => admitted,
-            Ok(_) => {
-                return Err(EngineError::store_damaged(
-                    "a record has a change that this process is about to make",
-                ));
-            }
-            Err(refusal) => return Err(EngineError::OwnChangeRefused(refusal)),
-        };
-        let (record, change) = record.apply(admitted)?;
-        update.record = record;
-        update.changes.push((change, raw));
+        for raw in parts {
+            update = take_in(update, raw, feed)?;
+        }
         Ok(Some(update))
     }
 
@@ -360,10 +363,7 @@ impl Replica {
             predecessor: incarnation.predecessor.filter(|_| incarnation.last == 0),
             membership: self.core.log.heads(),
         };
-        Envelope::seal(&self.key, draft, body, payload).map_err(|error| EngineError::Peer {
-            code: driftless_protocol::Code::ChangeRefused,
-            detail: error.to_string(),
-        })
+        Envelope::seal(&self.key, draft, body, payload).map_err(of_seal)
     }
 
     /// The feed of this process: begun with its first commit, after the one this folder last wrote to.
@@ -438,6 +438,40 @@ impl Replica {
         let now = u64::try_from(self.now()).unwrap_or(0);
         let id = uuid::Builder::from_unix_timestamp_millis(now, &random).into_uuid();
         RecordId(id.into_bytes())
+    }
+}
+
+/// Admits an own change to the record and applies it.
+fn take_in(mut update: Update, raw: Vec<u8>, feed: FeedId) -> Result<Update, EngineError> {
+    let admitted = match update.record.admit(&raw, feed.device_prefix()) {
+        Ok(Admission::Admitted(admitted)) => admitted,
+        Ok(_) => {
+            return Err(EngineError::store_damaged(
+                "a record has a change that this process is about to make",
+            ));
+        }
+        Err(refusal) => return Err(EngineError::OwnChangeRefused(refusal)),
+    };
+    let (record, change) = update.record.apply(admitted)?;
+    update.record = record;
+    update.changes.push((change, raw));
+    Ok(update)
+}
+
+/// What it means that no envelope could be made.
+fn of_seal(error: EnvelopeError) -> EngineError {
+    let too_much = |what, count, limit| EngineError::TooMuch { what, count, limit };
+    match error {
+        EnvelopeError::TooLarge { length } => {
+            too_much("bytes", length, driftless_protocol::limits::ENVELOPE)
+        }
+        EnvelopeError::TooManyItems { items } => {
+            too_much("records", items, driftless_protocol::limits::ITEMS)
+        }
+        error => EngineError::Peer {
+            code: driftless_protocol::Code::ChangeRefused,
+            detail: error.to_string(),
+        },
     }
 }
 

@@ -36,6 +36,7 @@ impl Replica {
         }
         self.core.waiting.is_due = false;
         self.admit_waiting_records()?;
+        self.forget_what_is_nobodys()?;
         loop {
             let mut is_done = true;
             for position in self.core.waiting_next() {
@@ -56,6 +57,27 @@ impl Replica {
                 return Ok(());
             }
         }
+    }
+
+    /// What was read out of a damaged file and waits may be other than it was: once its author is known, the signature tells.
+    fn forget_what_is_nobodys(&mut self) -> Result<(), EngineError> {
+        if !std::mem::take(&mut self.core.waiting.is_in_doubt) {
+            return Ok(());
+        }
+        let authors = self.core.authors();
+        let waiting: Vec<_> = self.core.waiting.envelopes.clone().into_iter().collect();
+        for (name, position) in waiting {
+            let Some((author, _)) = authors.get(&name.0.device_prefix()) else {
+                continue;
+            };
+            let frame = self.journal.read(position)?;
+            let is_theirs = Envelope::decode(&frame.bytes)
+                .is_ok_and(|envelope| envelope.verify(author).is_ok());
+            if !is_theirs {
+                self.core.forget_waiting(&name);
+            }
+        }
+        Ok(())
     }
 
     fn admit_waiting_records(&mut self) -> Result<(), EngineError> {
@@ -92,9 +114,11 @@ impl Replica {
     }
 
     /// How many envelopes and membership records are here and wait for what is missing.
+    ///
+    /// What no known device made is not counted: it may be nothing but what a damaged file happens to read as.
     pub fn waiting(&self) -> (u64, u64) {
-        let waiting = &self.core.waiting;
-        (waiting.envelopes.len() as u64, waiting.records.len() as u64)
+        let records = self.core.waiting.records.len() as u64;
+        (self.core.waiting_envelopes(), records)
     }
 
     /// Notes up to which number feeds were held before something was lost, by what the store said.
@@ -120,6 +144,7 @@ impl Core {
         before: &BTreeMap<FeedId, u64>,
     ) -> Result<Vec<MissingRun>, EngineError> {
         let mut upto = self.lost()?;
+        let authors = self.authors();
         let mut reach = |feed: FeedId, n: u64| {
             let last = upto.entry(feed).or_insert(0);
             *last = (*last).max(n);
@@ -128,6 +153,9 @@ impl Core {
             reach(*feed, *n);
         }
         for ((feed, n, _), position) in &self.waiting.envelopes {
+            if !authors.contains_key(&feed.device_prefix()) {
+                continue;
+            }
             reach(*feed, n - 1);
             if *n == 1
                 && let Ok(envelope) = Envelope::decode(&journal.read(*position)?.bytes)
@@ -139,7 +167,7 @@ impl Core {
         let mut runs: Vec<MissingRun> = Vec::new();
         for (feed, last) in upto {
             let held = self.feeds.get(&feed).map_or(0, |feed| feed.last);
-            let device = self.author_of(&feed);
+            let device = authors.get(&feed.device_prefix()).cloned();
             for n in (held + 1..=last).filter(|n| !self.waiting.has(&feed, *n)) {
                 match runs.last_mut() {
                     Some(run) if run.feed == feed && run.last + 1 == n => run.last = n,
@@ -155,11 +183,20 @@ impl Core {
         Ok(runs)
     }
 
-    fn author_of(&self, feed: &FeedId) -> Option<(DeviceId, String)> {
+    /// How many envelopes of known devices wait.
+    pub(crate) fn waiting_envelopes(&self) -> u64 {
+        let authors = self.authors();
+        let names = self.waiting.envelopes.keys();
+        let known = names.filter(|(feed, ..)| authors.contains_key(&feed.device_prefix()));
+        known.count() as u64
+    }
+
+    /// Every device that was ever let in, and its name, by what its feeds begin with.
+    fn authors(&self) -> BTreeMap<[u8; 8], (DeviceId, String)> {
         let resolved = self.log.resolved().into_iter();
         resolved
-            .map(|(member, _)| (member.device, member.name.clone()))
-            .find(|(device, _)| feed.belongs_to(device))
+            .map(|(member, _)| (member.device.prefix(), (member.device, member.name.clone())))
+            .collect()
     }
 
     /// Up to which number feeds were held before something was lost.

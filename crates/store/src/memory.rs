@@ -50,6 +50,31 @@ impl MemoryKv {
         store
     }
 
+    /// Returns another store with the content this one has now, damage included.
+    #[must_use]
+    pub fn duplicate(&self) -> MemoryKv {
+        let store = MemoryKv::default();
+        store.become_like(self);
+        store
+    }
+
+    /// Takes on the content another store has now, damage included.
+    pub fn become_like(&self, other: &MemoryKv) {
+        let entries = other.state().entries.clone();
+        self.write().entries = entries;
+    }
+
+    /// Says whether it holds the same bytes as another.
+    pub fn is_same_as(&self, other: &MemoryKv) -> bool {
+        let entries = other.state().entries.clone();
+        self.state().entries == entries
+    }
+
+    /// Returns all keys, of values that are damaged too, in ascending order.
+    pub fn stored_keys(&self) -> Vec<Vec<u8>> {
+        self.state().entries.keys().cloned().collect()
+    }
+
     /// Goes back to the last flush and the first `kept` batches after it, as a power loss may; returns how many batches were lost.
     ///
     /// Without history nothing is lost.

@@ -32,7 +32,7 @@
 //! ```
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fmt,
     fs::{self, File},
@@ -191,14 +191,21 @@ pub fn mark_open(store: &Path) -> Result<(), SealError> {
 
 /// Seals a store that was closed, durably, and removes its mark.
 ///
-/// Reads and syncs every file of the store: about a second for each gigabyte. No engine may have it open.
+/// Reads and syncs every file of the store, and every folder that has one: about a second for each gigabyte. No engine may
+/// have it open.
 pub fn write_seal(store: &Path) -> Result<(), SealError> {
     let boot = boot_id().unwrap_or_default();
     let mut files = BTreeMap::new();
+    let mut folders = BTreeSet::from([store.to_owned()]);
     let found = list_files(store)?;
     for (name, path) in found {
         let file = hash_file(&path, Sync::Yes).map_err(io_at(store))?;
         files.insert(name, file);
+        folders.insert(parent(&path).to_owned());
+    }
+    // The sync of a file covers its bytes, not its name.
+    for folder in folders {
+        sync_folder(&folder).map_err(io_at(&folder))?;
     }
     write_beside(&seal_path(store), &encode_seal(&boot, &files))
         .and_then(|()| remove_if_there(&mark_path(store)))

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use driftless_engine::{
-    Clock, EngineError, JoinOutput, Joiner, Millis, Parts, Replica, SessionFailure, SessionOutput,
-    Side, Wishes, history_codec,
+    Clock, EngineError, JoinOutput, Joiner, Millis, Parts, Remains, Replica, SessionFailure,
+    SessionOutput, Side, Wishes, history_codec, mend_journal,
 };
 use driftless_protocol::{DeviceKey, InviteLink, Randomness};
 use driftless_store::{
-    Batch, Frame, Journal, JournalError, Kv, KvError, MemoryFiles, MemoryKv, Position, Visit,
+    Batch, Frame, Journal, JournalError, Kv, KvError, MemoryFiles, MemoryKv, Mending, Position,
+    Visit,
 };
 
 use crate::ills::Ills;
@@ -153,12 +154,30 @@ impl Device {
 
     /// The same, or why it does not open.
     pub fn try_open(&self) -> Result<Replica, EngineError> {
-        let (journal, _) = self.journal()?;
+        let (journal, _) = Journal::open_asking(self.ills.on(&self.files), &mut || {
+            Remains::of(&self.kv).ok()?.applied()
+        })?;
         Replica::open(self.parts(journal), &mut |_| ())
     }
 
-    fn journal(&self) -> Result<(Journal, driftless_store::Opening), JournalError> {
-        Journal::open(self.ills.on(&self.files))
+    /// Mends the journal, in the order in which a database does, and derives everything again in `kv`, an empty store.
+    ///
+    /// # Panics
+    ///
+    /// Where mending says that somebody ended it.
+    pub fn repair(&mut self, kv: MemoryKv) -> Result<Replica, EngineError> {
+        let files = || Box::new(self.files.clone());
+        let remains = Remains::of(&self.kv)?;
+        let mended = mend_journal(files(), &remains, &mut |_| Visit::Continue)?;
+        let mended = mended.expect("nobody ends it");
+        let mut parts = self.parts(mended.journal);
+        parts.kv = Box::new(kv.clone());
+        let mut replica = Replica::open(parts, &mut |_| ())?;
+        replica.note_lost(&remains)?;
+        replica.commit_group()?;
+        Mending::of(files(), history_codec(), None).finish()?;
+        self.kv = kv;
+        Ok(replica)
     }
 
     /// The frames of the journal as it is on disk, packed or not.

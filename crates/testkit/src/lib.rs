@@ -9,10 +9,12 @@
 //!   and checks. [`world::simulate`] lets everything fail instead, at random, in a time of its own. [`device`], its
 //!   disk's [`ills`] and [`wire`] are what a world is made of.
 //! * [`members`] are random histories of devices that are removed, adopted and let back in, against an oracle of theirs.
+//! * [`damage`] does harm to a device's journal and store after a random history, and repairs it.
 //! * [`mutations`] are altered inputs of every kind that comes from outside, and what must hold of each.
 //! * [`targets`] are the bodies of the fuzz targets, and their kept inputs.
 //! * [`shrink`] makes a failing plan or schedule smaller.
 
+pub mod damage;
 pub mod device;
 pub mod differential;
 pub mod histories;

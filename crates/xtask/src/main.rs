@@ -23,7 +23,7 @@ fn main() -> ExitCode {
         _ => {
             eprintln!(
                 "usage: cargo xtask tidy | golden --check | golden --write\n       \
-                 cargo xtask soak [convergence|conflicts|members|mutations|parsers|world] [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak [convergence|conflicts|members|mutations|parsers|repair|world] [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak devices [--minutes N | --steps N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak power --engine sled|redb [--images N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak kill --engine sled|redb [--kills N] [--seed S] [--commit ID]\n       \

@@ -34,15 +34,13 @@ impl Writer<'_> {
     ) -> Result<(), WriteError> {
         let place = self.place(path, FieldType::Text)?;
         self.delete_at(&place, at, delete)?;
-        self.insert_characters(&place, at, insert);
-        Ok(())
+        self.insert_characters(&place, at, insert)
     }
 
     pub(super) fn append_text(&mut self, path: &str, text: &str) -> Result<(), WriteError> {
         let place = self.place(path, FieldType::Text)?;
         let end = self.open(&place.key).visible.len();
-        self.insert_characters(&place, end, text);
-        Ok(())
+        self.insert_characters(&place, end, text)
     }
 
     pub(super) fn replace_text(&mut self, path: &str, text: &str) -> Result<(), WriteError> {
@@ -57,7 +55,7 @@ impl Writer<'_> {
         // From the end, so that what is done does not move what is still to be done.
         for edit in diff::edits(&old, &new).into_iter().rev() {
             self.delete_at(&place, edit.at, edit.delete)?;
-            self.insert_characters(&place, edit.at, &edit.insert);
+            self.insert_characters(&place, edit.at, &edit.insert)?;
         }
         Ok(())
     }
@@ -74,10 +72,7 @@ impl Writer<'_> {
             .try_for_each(|value| check_element(path, value))?;
         let at = at.unwrap_or_else(|| self.open(&place.key).visible.len());
         self.check_place(&place, at, 0)?;
-        for (n, value) in values.iter().enumerate() {
-            self.insert_one(&place, at + n, value.clone(), '\0');
-        }
-        Ok(())
+        self.insert_all(&place, at, values)
     }
 
     pub(super) fn put_element(
@@ -129,9 +124,7 @@ impl Writer<'_> {
         for (old, new) in diff::changed(&old, &new).into_iter().rev() {
             let same = old.len().min(new.len());
             self.delete_at(&place, old.start + same, old.len() - same)?;
-            for (n, value) in values[new.start + same..new.end].iter().enumerate() {
-                self.insert_one(&place, old.start + same + n, value.clone(), '\0');
-            }
+            self.insert_all(&place, old.start + same, &values[new.start + same..new.end])?;
             for (element, value) in visible[old].iter().zip(&values[new]).rev() {
                 self.operate_on(&place.key, *element, Some(value));
             }
@@ -221,24 +214,58 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn insert_characters(&mut self, place: &Place<'_>, at: usize, text: &str) {
-        for (n, character) in text.chars().enumerate() {
-            self.insert_one(place, at + n, Value::String(character.into()), character);
-        }
+    fn insert_characters(
+        &mut self,
+        place: &Place<'_>,
+        at: usize,
+        text: &str,
+    ) -> Result<(), WriteError> {
+        self.check_room(text.chars().count())?;
+        let characters = text.chars().map(|c| (Value::String(c.into()), c));
+        self.insert_run(place, at, characters);
+        Ok(())
     }
 
-    fn insert_one(&mut self, place: &Place<'_>, at: usize, value: Value, character: char) {
+    fn insert_all(
+        &mut self,
+        place: &Place<'_>,
+        at: usize,
+        values: &[Value],
+    ) -> Result<(), WriteError> {
+        self.check_room(values.len())?;
+        let values = values.iter().map(|value| (value.clone(), '\0'));
+        self.insert_run(place, at, values);
+        Ok(())
+    }
+
+    /// Puts elements in, each behind the one before it.
+    fn insert_run(
+        &mut self,
+        place: &Place<'_>,
+        at: usize,
+        values: impl Iterator<Item = (Value, char)>,
+    ) {
+        let mut values = values.peekable();
+        if values.peek().is_none() {
+            return;
+        }
         self.clear_above(place.path);
         self.create(&place.key);
-        let id = self.next_id();
+        let before = at.checked_sub(1);
         let elements = self.open(&place.key);
-        let before = at
-            .checked_sub(1)
-            .and_then(|before| elements.visible.get(before));
-        let after = before.map(|(element, _)| *element);
-        elements.visible.insert(at, (id, character));
-        elements.own.insert(id, vec![id]);
-        self.push(&place.key, Action::Insert { after, value }, Vec::new());
+        let before = before.and_then(|before| elements.visible.get(before));
+        let mut after = before.map(|(element, _)| *element);
+        let mut visible = Vec::new();
+        for (value, character) in values {
+            let id = self.push(&place.key, Action::Insert { after, value }, Vec::new());
+            visible.push((id, character));
+            after = Some(id);
+        }
+        let elements = self.open(&place.key);
+        elements
+            .own
+            .extend(visible.iter().map(|(id, _)| (*id, vec![*id])));
+        elements.visible.splice(at..at, visible);
     }
 
     /// Gives an element a value, or removes it.

@@ -228,4 +228,10 @@ pub enum WriteError {
         /// The limit.
         limit: usize,
     },
+    /// The record's history has as many operations as one may.
+    #[error(
+        "the record's history has {limit} operations, which is the most one can have",
+        limit = limits::RECORD_OPERATIONS
+    )]
+    RecordFull,
 }

@@ -9,37 +9,35 @@
 mod diff;
 mod elements;
 mod intent;
+mod parts;
 mod typed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use intent::{Intent, WriteError};
+pub(crate) use parts::Parts;
 
 use self::elements::Elements;
-use crate::admission::Refusal;
-use crate::change::{Action, Change, Operation};
-use crate::chunks;
+use crate::change::{Action, Operation};
 use crate::field::{FieldKey, FieldType, element_of};
-use crate::genesis::{self, Genesis};
+use crate::genesis;
 use crate::ids::{ActorId, ChangeHash, OpId};
 use crate::limits;
 use crate::path::{self, DELETED, Register};
-use crate::prescan;
 use crate::record::Record;
 use crate::value::Value;
 
-/// The bytes of the change that does what `intents` say, one after the other, at the record's heads.
+/// What `intents` do, one after the other, at the record's heads; none where that is nothing.
 pub(crate) fn write(
     record: &Record,
     actor: ActorId,
     time: i64,
     intents: &[Intent],
-) -> Result<Option<Vec<u8>>, WriteError> {
+) -> Result<Option<Parts>, WriteError> {
     let heads = record.heads();
     let past = record
         .graph()
         .continues(&actor, &record.graph().seen(&heads));
-    // A genesis change has one operation, so the counter differs only where there is nothing else.
     let makes_something = intents.iter().any(Intent::makes_object);
     let max_op = past.max_op.max(u64::from(makes_something));
     let mut writer = Writer {
@@ -59,10 +57,15 @@ pub(crate) fn write(
     if writer.operations.is_empty() {
         return Ok(None);
     }
-    if writer.creates.is_empty() {
-        writer.renumber(past.max_op + 1);
-    }
-    writer.encode(past.seq + 1, time).map(Some)
+    Ok(Some(Parts {
+        actor,
+        time,
+        heads: writer.heads,
+        past,
+        start_op: writer.start_op,
+        operations: writer.operations,
+        creates: writer.creates,
+    }))
 }
 
 struct Writer<'a> {
@@ -83,6 +86,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     fn intend(&mut self, intent: &Intent) -> Result<(), WriteError> {
+        self.check_room(0)?;
         match intent {
             Intent::Put { key, value } => self.put(key, value),
             Intent::Remove { key } => self.remove(key),
@@ -103,6 +107,19 @@ impl Writer<'_> {
             Intent::AddMember { path, member } => self.member(path, member, true),
             Intent::RemoveMember { path, member } => self.member(path, member, false),
         }
+    }
+
+    /// Whether so many operations more are no more than an edit may do.
+    fn check_room(&self, more: usize) -> Result<(), WriteError> {
+        let count = self.operations.len().saturating_add(more);
+        if count > limits::EDIT_OPERATIONS {
+            return Err(WriteError::TooMuch {
+                what: "operations",
+                count,
+                limit: limits::EDIT_OPERATIONS,
+            });
+        }
+        Ok(())
     }
 
     fn put(&mut self, key: &str, value: &Value) -> Result<(), WriteError> {
@@ -246,53 +263,6 @@ impl Writer<'_> {
     fn create(&mut self, key: &str) {
         if self.record.place_of_genesis(key).is_none() {
             self.creates.insert(key.to_owned());
-        }
-    }
-
-    /// Counts the operations from another number: nothing was created after all.
-    fn renumber(&mut self, start_op: u64) {
-        let by = self.start_op - start_op;
-        if by == 0 {
-            return;
-        }
-        // Only where the record has no change: all that is replaced is the change's own.
-        for replaced in self.operations.iter_mut().flat_map(|o| &mut o.pred) {
-            replaced.counter -= by;
-        }
-        self.start_op = start_op;
-    }
-
-    fn encode(self, seq: u64, time: i64) -> Result<Vec<u8>, WriteError> {
-        let created = self.creates.iter().filter_map(|key| Genesis::of(key));
-        let mut deps = self.heads;
-        deps.extend(created.map(|genesis| genesis.hash));
-        deps.sort_unstable();
-        if deps.len() > limits::CHANGE_DEPS {
-            return Err(WriteError::TooMuch {
-                what: "dependencies",
-                count: deps.len(),
-                limit: limits::CHANGE_DEPS,
-            });
-        }
-        let change = Change {
-            hash: ChangeHash([0; 32]), // not part of the encoding: it is computed from it
-            actor: self.actor,
-            seq,
-            start_op: self.start_op,
-            deps,
-            time,
-            creates: self.creates.into_iter().collect(),
-            operations: self.operations,
-        };
-        let encoded = change.encode();
-        let raw = chunks::join(&change.creates, encoded.raw_bytes());
-        let too_much = |what, count, limit| Err(WriteError::TooMuch { what, count, limit });
-        if raw.len() > limits::CHANGE_BYTES {
-            return too_much("bytes", raw.len(), limits::CHANGE_BYTES);
-        }
-        match prescan::check(encoded.raw_bytes()) {
-            Err(Refusal::OverLimit { what, count, limit }) => too_much(what, count, limit),
-            _ => Ok(raw),
         }
     }
 

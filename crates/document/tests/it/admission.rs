@@ -363,4 +363,11 @@ fn counts_are_bounded() {
         c.operations = vec![operation; limits::CHANGE_OPERATIONS + 1];
     });
     assert_eq!(operations, over("operations", limits::CHANGE_OPERATIONS));
+    // Whatever its past is: a change is judged by what it claims first.
+    let most = usize::try_from(limits::RECORD_OPERATIONS).unwrap();
+    let history = refused(|c| {
+        c.operations.truncate(1);
+        c.start_op = std::num::NonZeroU64::new(limits::RECORD_OPERATIONS + 1).unwrap();
+    });
+    assert_eq!(history, over("operations with those in its past", most));
 }

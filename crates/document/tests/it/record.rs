@@ -264,7 +264,7 @@ fn an_edit_that_replaces_more_than_one_change_may_is_not_written() {
     };
     let mut record = Record::new();
     let mut sides = Vec::new();
-    for n in 0..41 {
+    for n in 0..14 {
         let raw = record.write(actor(n), 1, &all(n.into())).unwrap().unwrap();
         sides.push(raw);
     }
@@ -273,7 +273,7 @@ fn an_edit_that_replaces_more_than_one_change_may_is_not_written() {
     }
     let expected = WriteError::TooMuch {
         what: "replaced operations",
-        count: 41 * 5_000,
+        count: 14 * 5_000,
         limit: limits::CHANGE_REPLACED,
     };
     let failure = record.write(actor(99), 1, &all(99));

@@ -71,6 +71,8 @@ cases! {
         "Write the field as in address.city, with a \\ before a dot that belongs to a name.";
     TOO_LARGE = "too_large", Quota, Usage, false,
         "Write it in smaller parts; nothing was written.";
+    RECORD_FULL = "record_full", Quota, Usage, false,
+        "Go on in a new record with what this one holds; nothing was written.";
     NOT_FOUND = "not_found", Validation, NotFound, false,
         "Check the name; a listing shows what there is.";
     AMBIGUOUS = "ambiguous", Validation, Usage, false,

@@ -82,6 +82,7 @@ fn of_write(error: &WriteError) -> &'static cases::Case {
         | W::CannotUnset { .. } => &cases::OTHER_TYPE,
         W::OutOfRange { .. } => &cases::OUT_OF_RANGE,
         W::TooMuch { .. } => &cases::TOO_LARGE,
+        W::RecordFull => &cases::RECORD_FULL,
         W::NotAField { .. }
         | W::NotFinite { .. }
         | W::NotCanonical { .. }

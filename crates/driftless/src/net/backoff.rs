@@ -30,12 +30,14 @@ impl Backoff {
 
     /// Notes a failure and says how long to wait; `random` is any number, evenly drawn.
     ///
-    /// What the other side asked for is honoured, up to [`RETRY_AFTER_LONGEST`].
+    /// What the other side asked for is honoured, up to [`RETRY_AFTER_LONGEST`], and waited beyond by a part of half of
+    /// it: those who were asked the same together do not come back together.
     pub(crate) fn after_failure(&mut self, random: u64, retry_after: Option<Duration>) -> Duration {
         let ceiling = ceiling(self.failures);
         self.failures = self.failures.saturating_add(1);
         let asked = retry_after.unwrap_or(Duration::ZERO);
-        part(ceiling, random).max(asked.min(RETRY_AFTER_LONGEST))
+        let asked = asked.min(RETRY_AFTER_LONGEST);
+        asked + part(ceiling.max(asked / 2), random)
     }
 
     /// Notes a refusal that only a person can lift: the wait is the longest there is.
@@ -90,6 +92,115 @@ mod tests {
         assert_eq!(backoff.after_refusal(), BACKOFF_LONGEST);
     }
 
+    /// Devices that lost one hub together.
+    const CLIENTS: u16 = 10_000;
+
+    /// Numbers evenly drawn (`SplitMix64`), the same in every run.
+    fn draws() -> impl FnMut() -> u64 {
+        let mut state = 1_u64;
+        move || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = state;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^ (z >> 31)
+        }
+    }
+
+    /// When each of them reaches the hub again, in seconds after it has come back, having been away for so long; it
+    /// asks each for a wait before. In order.
+    fn returns(away: f64, asked: Option<Duration>) -> Vec<f64> {
+        let mut random = draws();
+        let client = |_| {
+            let (mut backoff, mut at) = (Backoff::default(), 0.0);
+            loop {
+                at += backoff.after_failure(random(), asked).as_secs_f64();
+                if at >= away {
+                    break at - away;
+                }
+            }
+        };
+        let mut returns: Vec<f64> = (0..CLIENTS).map(client).collect();
+        returns.sort_by(f64::total_cmp);
+        returns
+    }
+
+    /// The most that come back within `seconds`, wherever these begin.
+    fn most_within(returns: &[f64], seconds: f64) -> u32 {
+        let within =
+            |from: usize| returns.partition_point(|at| *at < returns[from] + seconds) - from;
+        let most = (0..returns.len()).map(within).max().unwrap_or(0);
+        u32::try_from(most).unwrap_or(u32::MAX)
+    }
+
+    /// The busiest second has at most so many times the mean of the time in which 99 of 100 come back.
+    const TIMES_THE_MEAN: f64 = 5.0;
+
+    #[test]
+    fn ten_thousand_devices_that_lost_one_hub_come_back_spread_over_the_window() {
+        for away in [1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 3_600.0] {
+            let returns = returns(away, None);
+            let window = returns[returns.len() * 99 / 100];
+            let mean = f64::from(CLIENTS) / window;
+            let busiest = f64::from(most_within(&returns, 1.0));
+            assert!(
+                busiest <= TIMES_THE_MEAN * mean,
+                "away {away} s: {busiest} in a second, {mean} in the mean"
+            );
+            // The longer it was gone the longer they take, up to the longest wait.
+            let longest = BACKOFF_LONGEST.as_secs_f64();
+            assert!(
+                window >= (2.0 * away).min(longest / 2.0),
+                "away {away} s: back within {window} s"
+            );
+            assert!(returns[returns.len() - 1] <= longest);
+        }
+        // A hub that was gone for a moment has them back within the first wait, evenly.
+        let returns = returns(0.0, None);
+        assert!(returns[returns.len() - 1] <= BACKOFF_FIRST.as_secs_f64());
+        assert!(most_within(&returns, 0.1) <= 2_500);
+    }
+
+    #[test]
+    fn ten_thousand_devices_get_into_a_hub_that_takes_few_at_a_time() {
+        /// Let in each second; the others fail, and wait longer.
+        const A_SECOND: u32 = 256;
+        let mut random = draws();
+        let mut clients = vec![Backoff::default(); usize::from(CLIENTS)];
+        let mut queue = std::collections::BTreeSet::new();
+        for (n, client) in clients.iter_mut().enumerate() {
+            queue.insert((client.after_failure(random(), None), n));
+        }
+        let mut asked = std::collections::BTreeMap::<u64, [u32; 2]>::new();
+        let mut last = 0;
+        while let Some((at, n)) = queue.pop_first() {
+            let [tries, let_in] = asked.entry(at.as_secs()).or_default();
+            *tries += 1;
+            if *let_in < A_SECOND {
+                *let_in += 1;
+                last = at.as_secs();
+                clients[n].reset();
+            } else {
+                queue.insert((at + clients[n].after_failure(random(), None), n));
+            }
+        }
+        // All are in, in at most a few times what it takes the hub to let in so many one after the other.
+        assert!(clients.iter().all(|client| client.failures() == 0));
+        let least = u64::from(u32::from(CLIENTS) / A_SECOND);
+        assert!(last <= 8 * least, "the last after {last} s, of {least}");
+        let tries: u32 = asked.values().map(|[tries, _]| tries).sum();
+        assert!(tries < 12 * 10_000, "{tries} attempts");
+    }
+
+    #[test]
+    fn ten_thousand_devices_that_were_asked_to_wait_do_not_come_back_together() {
+        let asked = Duration::from_secs(30);
+        let returns = returns(0.0, Some(asked));
+        assert!(returns.iter().all(|at| (30.0..=45.0).contains(at)));
+        let busiest = most_within(&returns, 1.0);
+        assert!(busiest <= 10_000 / 15 * 5 / 4, "{busiest} in a second");
+    }
+
     /// What happens to a connection.
     #[derive(Clone, Debug)]
     enum Event {
@@ -137,7 +248,7 @@ mod tests {
                         let doubled = 500_u64.saturating_mul(1 << failures.min(20)).min(300_000);
                         let wait = wait.expect("a failure is waited out");
                         prop_assert!(wait >= asked);
-                        prop_assert!(wait <= asked.max(Duration::from_millis(doubled)));
+                        prop_assert!(wait <= asked + Duration::from_millis(doubled).max(asked / 2));
                         failures += 1;
                     }
                 }

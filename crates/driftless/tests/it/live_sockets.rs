@@ -145,6 +145,7 @@ async fn a_device_that_asks_to_be_left_alone_for_a_while_is() {
     );
     let begun = begun.duration_since(std::time::UNIX_EPOCH).unwrap();
     let wait = status.next_attempt_ms.unwrap() - i64::try_from(begun.as_millis()).unwrap();
-    assert!((120_000..150_000).contains(&wait), "{wait} ms");
+    // Up to half as long again, so that not all who were told so come back at once.
+    assert!((120_000..190_000).contains(&wait), "{wait} ms");
     connection.stop().await;
 }

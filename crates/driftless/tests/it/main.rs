@@ -18,6 +18,7 @@ mod packing;
 mod quarantine;
 mod records;
 mod refusals;
+mod remedies;
 mod sockets;
 mod stores;
 mod support;

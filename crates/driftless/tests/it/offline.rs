@@ -15,7 +15,13 @@ use serde_json::json;
 use crate::support::{OFFLINE, note, open_conflicts, retitle, scratch, title, two, until};
 
 /// Modules that are about sockets of the operating system.
-const ABOUT_SOCKETS: [&str; 4] = ["sockets::", "refusals::", "live_sockets::", "offline::"];
+const ABOUT_SOCKETS: [&str; 5] = [
+    "sockets::",
+    "refusals::",
+    "remedies::",
+    "live_sockets::",
+    "offline::",
+];
 
 #[test]
 fn every_story_that_is_not_about_sockets_comes_true_without_a_network() {

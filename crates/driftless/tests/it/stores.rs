@@ -201,18 +201,51 @@ async fn a_journal_that_lost_its_end_is_said_to_have_lost_acknowledged_writes() 
     let dir = folder.path().join("d");
     filled(&dir).await;
     let segment = first_segment(&dir);
-    let length = fs::metadata(&segment).unwrap().len();
-    let file = fs::File::options().write(true).open(&segment).unwrap();
-    file.set_len(length - 5).unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    let last = bytes.windows(4).rposition(|four| four == b"DGRP").unwrap();
+    bytes.truncate(last);
+    fs::write(&segment, bytes).unwrap();
     let database = opened(&dir).await;
     let opening = database.opening().clone();
     assert!(opening.journal_lost_writes);
-    assert!(opening.torn_bytes > 0);
+    assert_eq!(opening.torn_bytes, 0);
     let told = opening.rebuilt.unwrap();
     assert!(told.contains("acknowledged writes are gone"), "{told}");
     assert!(!told.contains("nothing is lost"), "{told}");
     assert!(database.verify().await.unwrap().problems.is_empty());
     database.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn an_acknowledged_end_of_the_journal_that_is_broken_is_not_cut() {
+    for engine in [StoreEngine::Sled, StoreEngine::Redb] {
+        let folder = scratch();
+        let dir = folder.path().join("d");
+        let database = Database::create(&dir, options("d").with_engine(engine))
+            .await
+            .unwrap();
+        for n in 0..5 {
+            note(&database, &format!("note {n}")).await;
+        }
+        let digest = database.digest().await.unwrap();
+        database.close().await.unwrap();
+        let segment = first_segment(&dir);
+        let whole = fs::read(&segment).unwrap();
+        let length = whole.len();
+        let mut flipped = whole.clone();
+        flipped[length - 1] ^= 1;
+        for broken in [flipped, whole[..length - 5].to_vec()] {
+            fs::write(&segment, &broken).unwrap();
+            let error = Database::open(&dir, options("d")).await.unwrap_err();
+            assert_eq!(error.code(), "journal_damaged", "{error}");
+            assert_eq!(fs::read(&segment).unwrap(), broken);
+        }
+        fs::write(&segment, &whole).unwrap();
+        let database = opened(&dir).await;
+        assert_eq!(database.opening().rebuilt, None);
+        assert_eq!(database.digest().await.unwrap(), digest);
+        database.close().await.unwrap();
+    }
 }
 
 #[tokio::test(flavor = "current_thread")]

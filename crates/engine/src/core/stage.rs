@@ -11,6 +11,7 @@ use driftless_store::{KeyBuilder, KeyReader, Position};
 
 use super::{Core, Judgement, RefusedChange, StoredRow, TakenBack, Update, Verdict};
 use crate::error::EngineError;
+use crate::quarantine::EnvelopeId;
 use crate::space::Space;
 use crate::types::RecordKey;
 
@@ -99,14 +100,7 @@ impl Core {
     ) -> Result<(), EngineError> {
         let header = envelope.header();
         let id = self.id_of(envelope)?;
-        let packed_in = (position < self.packed_before).then_some(position.segment);
-        if let Some(segment) = packed_in {
-            self.list_packed_envelope(id.feed, id.n, segment);
-        } else {
-            let key = self.keys.numbered(Space::Envelope, &id.feed, id.n);
-            let place = EnvelopePlace::of(envelope, position);
-            self.base.put(key, place.encode());
-        }
+        let packed_in = self.list_envelope(envelope, &id, position);
         self.end_waiting(envelope);
         let before = self.before(header, &id.feed)?;
         let hash = envelope.hash();
@@ -161,6 +155,24 @@ impl Core {
             self.stage_take_backs(envelope)?;
         }
         Ok(())
+    }
+
+    /// Notes where an envelope lies; gives the segment if that is packed.
+    fn list_envelope(
+        &mut self,
+        envelope: &Envelope,
+        id: &EnvelopeId,
+        position: Position,
+    ) -> Option<u32> {
+        let packed_in = (position < self.packed_before).then_some(position.segment);
+        if let Some(segment) = packed_in {
+            self.list_packed_envelope(id.feed, id.n, segment);
+        } else {
+            let key = self.keys.numbered(Space::Envelope, &id.feed, id.n);
+            let place = EnvelopePlace::of(envelope, position);
+            self.base.put(key, place.encode());
+        }
+        packed_in
     }
 
     fn stage_void(

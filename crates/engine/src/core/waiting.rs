@@ -25,6 +25,8 @@ pub(crate) struct Waiting {
     pub(crate) records: BTreeMap<Hash, Position>,
     /// Whether something came that may end the waiting.
     pub(crate) is_due: bool,
+    /// Whether a membership record came, which may say who signed what waits.
+    pub(crate) is_in_doubt: bool,
 }
 
 impl Waiting {
@@ -95,10 +97,8 @@ impl Core {
         self.waiting.is_due = true;
         let (feed, n) = (envelope.header().feed, envelope.header().n);
         let ended: Vec<_> = self.waiting.named(&feed, n).collect();
-        for name in ended {
-            self.waiting.envelopes.remove(&name);
-            self.base
-                .delete(self.keys.waiting(&name.0, name.1, &name.2));
+        for name in &ended {
+            self.forget_waiting(name);
         }
     }
 
@@ -108,9 +108,17 @@ impl Core {
             return;
         }
         self.waiting.is_due = true;
+        self.waiting.is_in_doubt = true;
         if self.waiting.records.remove(hash).is_some() {
             self.base.delete(self.keys.waiting_record(hash));
         }
+    }
+
+    /// What waits under this name turned out to be nobody's.
+    pub(crate) fn forget_waiting(&mut self, name: &(FeedId, u64, Hash)) {
+        self.waiting.envelopes.remove(name);
+        let key = self.keys.waiting(&name.0, name.1, &name.2);
+        self.base.delete(key);
     }
 
     /// The envelopes that wait and may be next of their feeds.

@@ -122,7 +122,7 @@ fn tell_missing(
     report: &mut VerifyReport,
 ) -> Result<(), EngineError> {
     report.missing = derived.missing(&mended.journal, &remains.feeds)?;
-    report.waiting = derived.waiting.envelopes.len() as u64;
+    report.waiting = derived.waiting_envelopes();
     report.faults.extend(report.missing.iter().map(missing));
     Ok(())
 }

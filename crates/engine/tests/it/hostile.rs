@@ -1,9 +1,11 @@
 //! What a peer may send and what it costs: its own session, nothing else.
 
-use driftless_engine::{Replica, SessionOutput, SessionStart, Side, Wishes};
-use driftless_protocol::{Code, Message, encode_batch};
+use driftless_document::{ActorId, Record};
+use driftless_engine::{ItemPage, Replica, SessionOutput, SessionStart, Side, Wishes};
+use driftless_protocol::{Code, Hash, Message, encode_batch};
 use proptest::prelude::*;
 
+use crate::forger::{introduce, put};
 use crate::support::{Device, assert_equal, hello, insert, set, sync, two};
 
 pub(crate) fn first_failure(
@@ -197,4 +199,37 @@ fn cases() -> u32 {
         .ok()
         .and_then(|n| n.parse().ok());
     wanted.unwrap_or(200)
+}
+
+#[test]
+fn what_names_membership_records_that_are_not_here_does_not_wait_here() {
+    let (_, mut laptop, phone, _) = two();
+    let before = laptop.digest().unwrap();
+    for times in 0..3 {
+        let (session, mut forger) = introduce(&mut laptop, phone.key());
+        forger.membership = vec![Hash([0xC3; 32])];
+        let mut record = Record::new();
+        let actor = ActorId(forger.feed.0);
+        let envelopes = (1..=40_u64).map(|n| {
+            let raw = put(&mut record, actor, "a", n.cast_signed());
+            forger.sign([7; 16], (n, n), raw)
+        });
+        let envelopes: Vec<_> = envelopes.collect();
+        let frame = encode_batch(&forger.send(envelopes)).unwrap();
+        laptop.handle_frame(session, &frame, 0);
+        laptop.commit_group().unwrap();
+        let mut failures = Vec::new();
+        while let Some(output) = laptop.poll_session(session) {
+            if let SessionOutput::Failed(why) = output {
+                failures.push(why.code);
+            }
+        }
+        // The first of them ends the session; its sender has them all, and offers them again once the records are here.
+        assert_eq!(failures, [Code::MissingPast], "time {times}");
+        laptop.end_session(session).unwrap();
+        laptop.commit_group().unwrap();
+        assert_eq!(laptop.digest().unwrap(), before);
+        let page = ItemPage::default();
+        assert!(laptop.quarantine(&page).unwrap().is_empty());
+    }
 }

@@ -13,6 +13,7 @@ mod fields;
 mod forger;
 mod history;
 mod hostile;
+mod large;
 mod live;
 mod membership;
 mod packing;

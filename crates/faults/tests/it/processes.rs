@@ -57,7 +57,7 @@ fn a_folder_that_was_spoilt_is_whole_mended_or_told_and_never_wrong() {
 }
 
 #[test]
-fn a_sync_covers_every_byte_and_name_of_the_journal_before_a_commit_is_acknowledged() {
+fn syncs_cover_the_journal_before_a_commit_is_acknowledged_and_the_store_before_it_is_closed() {
     for engine in ["sled", "redb"] {
         let alone = ["images", "--engine", engine, "--images", "1", "--alone"];
         let output = faults(&alone);

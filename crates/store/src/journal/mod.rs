@@ -218,12 +218,23 @@ impl Journal {
         files: Box<dyn Files>,
         limits: SegmentLimits,
     ) -> Result<(Journal, Opening), JournalError> {
-        open::open(Journal::empty(files, limits), false)
+        open::open(Journal::empty(files, limits), false, &mut || None)
+    }
+
+    /// Like [`Journal::open`], but a torn end is cut only after `acknowledged_to` was asked up to where somebody else, who
+    /// is never ahead of what was made durable here, knows of it: what is broken before that is [`JournalError::Damaged`].
+    pub fn open_asking(
+        files: Box<dyn Files>,
+        acknowledged_to: &mut dyn FnMut() -> Option<Position>,
+    ) -> Result<(Journal, Opening), JournalError> {
+        let journal = Journal::empty(files, SegmentLimits::default());
+        open::open(journal, false, acknowledged_to)
     }
 
     /// Like [`Journal::open`], for whoever is repairing it and has not finished.
     pub fn open_in_repair(files: Box<dyn Files>) -> Result<(Journal, Opening), JournalError> {
-        open::open(Journal::empty(files, SegmentLimits::default()), true)
+        let journal = Journal::empty(files, SegmentLimits::default());
+        open::open(journal, true, &mut || None)
     }
 
     /// Forgets what is staged and opens the journal again: the way out after a failed commit.

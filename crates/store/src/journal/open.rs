@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | last segment no longer than its header, header unreadable | crash while it was created | the header is written anew |
 //! | last group unreadable, no later one | crash or failed sync while it was written; never acknowledged | cut |
+//! | either, and somebody knows that more was acknowledged | it had been durable | `Damaged` |
 //! | a group unreadable, a later one (or a later segment) there | it had been durable | `Damaged` |
 //! | a segment missing or not continuing the one before | it had been durable | `Damaged` |
 //! | a segment and its packed form | crash while it was packed | a pack that is whole counts and the segment goes; else the pack goes |
@@ -60,6 +61,7 @@ struct Tail {
 pub(super) fn open(
     mut journal: Journal,
     in_repair: bool,
+    acknowledged_to: &mut dyn FnMut() -> Option<Position>,
 ) -> Result<(Journal, Opening), JournalError> {
     let names = journal.files.list()?;
     if !in_repair && names.iter().any(|name| name == UNFINISHED_REPAIR) {
@@ -101,7 +103,7 @@ pub(super) fn open(
                 return Err(missing(number));
             }
             let bytes = read_segment(&*journal.files, number)?;
-            load_segment(&mut journal, number, &bytes, false)?;
+            load_segment(&mut journal, number, &bytes, None)?;
         }
     }
     if mended.last() == Some(&last) {
@@ -113,7 +115,7 @@ pub(super) fn open(
         return Err(missing(last.saturating_add(1)));
     }
     let bytes = read_segment(&*journal.files, last)?;
-    let tail = load_segment(&mut journal, last, &bytes, true)?;
+    let tail = load_segment(&mut journal, last, &bytes, Some(acknowledged_to))?;
     settle(&mut journal, last, &tail, &leftovers)?;
     let opening = Opening {
         segments: last,
@@ -228,15 +230,28 @@ pub(super) fn read_whole(
     Ok(bytes)
 }
 
+/// Takes in a loose segment. Only of the last one may the end be torn: `last` says up to where it was not.
 fn load_segment(
     journal: &mut Journal,
     number: u32,
     bytes: &[u8],
-    is_last: bool,
+    last: Option<&mut dyn FnMut() -> Option<Position>>,
 ) -> Result<Tail, JournalError> {
+    let is_last = last.is_some();
+    let was_acknowledged = |offset| {
+        let end = Position {
+            segment: number,
+            offset,
+        };
+        let known = last.and_then(|acknowledged_to| acknowledged_to());
+        known.is_some_and(|known| known > end)
+    };
     let header = match SegmentHeader::decode(bytes, number) {
         Ok(header) => header,
         Err(Unreadable::Bad(_)) if is_last && bytes.len() <= SEGMENT_HEADER_BYTES as usize => {
+            if was_acknowledged(SEGMENT_HEADER_BYTES) {
+                return Err(Unreadable::Bad(Damage::SegmentHeader).at(number, 0));
+            }
             return renew_header(journal, number, bytes);
         }
         Err(fault) => return Err(fault.at(number, 0)),
@@ -263,7 +278,7 @@ fn load_segment(
         salt: header.salt,
         offset: end,
     };
-    if torn && holds_later_group(bytes, place, journal.last) {
+    if torn && (holds_later_group(bytes, place, journal.last) || was_acknowledged(end)) {
         return Err(Unreadable::Bad(Damage::Group).at(number, end));
     }
     let segment = Segment::loose(header.salt, end);

@@ -28,7 +28,7 @@ use crate::wire::sync;
 use oracle::{Expected, expected};
 
 /// Devices: an owner, two admins, two editors, and one that nobody removes.
-const DEVICES: usize = 6;
+pub(crate) const DEVICES: usize = 6;
 /// Who may remove, adopt and let back in.
 const MANAGERS: usize = 3;
 /// Who may be removed: from the second to the last but one.
@@ -74,12 +74,14 @@ impl Reached {
     }
 }
 
-struct World {
+pub(crate) struct World {
     dice: Dice,
-    devices: Vec<Device>,
-    replicas: Vec<Replica>,
+    pub(crate) devices: Vec<Device>,
+    pub(crate) replicas: Vec<Replica>,
     records: Vec<RecordId>,
     edits: u64,
+    /// Whether devices may come to be there twice.
+    doubles: bool,
     /// Whether nobody is removed.
     calm: bool,
     /// Of each record, how often somebody's increment was taken.
@@ -92,7 +94,7 @@ struct World {
 pub fn run(seed: u64) -> Result<Reached, String> {
     let mut dice = Dice(seed);
     let steps = 20 + dice.below(60);
-    let mut world = World::begin(dice)?;
+    let mut world = World::begin(dice, true)?;
     for _ in 0..steps {
         world.step()?;
     }
@@ -101,7 +103,8 @@ pub fn run(seed: u64) -> Result<Reached, String> {
 }
 
 impl World {
-    fn begin(dice: Dice) -> Result<Self, String> {
+    /// The members, with two records that all have; `doubles` says whether devices may come to be there twice.
+    pub(crate) fn begin(dice: Dice, doubles: bool) -> Result<Self, String> {
         let (devices, records) = setup::members();
         let replicas = devices.iter().map(|device| setup::begin(device, &records));
         let mut world = Self {
@@ -110,11 +113,12 @@ impl World {
             devices,
             records: Vec::new(),
             edits: 0,
+            doubles,
             calm: false,
             increments: BTreeMap::new(),
             doubled: BTreeSet::new(),
         };
-        world.calm = world.dice.below(4) == 0;
+        world.calm = doubles && world.dice.below(4) == 0;
         for _ in 0..2 {
             world.insert(0)?;
         }
@@ -124,10 +128,10 @@ impl World {
         Ok(world)
     }
 
-    fn step(&mut self) -> Result<(), String> {
+    pub(crate) fn step(&mut self) -> Result<(), String> {
         let all = self.devices.len();
         let device = self.dice.below(all);
-        match self.dice.below(41) {
+        match self.dice.below(if self.doubles { 41 } else { 40 }) {
             0..18 => self.edit(device),
             18..31 => {
                 let other = (device + 1 + self.dice.below(all - 1)) % all;
@@ -198,7 +202,7 @@ impl World {
         }
     }
 
-    fn insert(&mut self, device: usize) -> Result<(), String> {
+    pub(crate) fn insert(&mut self, device: usize) -> Result<(), String> {
         let replica = &mut self.replicas[device];
         let fields = parse_record(r#"{"a":"new"}"#).expect("it is one");
         match replica.insert(COLLECTION, fields) {
@@ -211,7 +215,7 @@ impl World {
         commit(replica)
     }
 
-    fn sync(&mut self, dialer: usize, listener: usize) -> Result<(), String> {
+    pub(crate) fn sync(&mut self, dialer: usize, listener: usize) -> Result<(), String> {
         if self.devices[dialer].seed == self.devices[listener].seed {
             return Ok(()); // a device does not call itself
         }
@@ -305,7 +309,7 @@ impl World {
     }
 
     /// Everybody who is in, as the owner sees it, syncs with everybody until nothing changes.
-    fn heal(&mut self) -> Result<(), String> {
+    pub(crate) fn heal(&mut self) -> Result<(), String> {
         let all = self.devices.len();
         for _ in 0..2 * all {
             for dialer in 0..all {

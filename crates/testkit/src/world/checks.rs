@@ -200,6 +200,20 @@ pub(super) fn typed(read: Result<Vec<String>, EngineError>) -> Result<(), Wrong>
     }
 }
 
+/// S11: what is read of a store that was damaged is what it was; of a value that is gone it may be nothing.
+pub(super) fn right<T: PartialEq + Debug>(
+    is_gone: bool,
+    was: Option<&T>,
+    found: Option<&T>,
+) -> Result<(), Wrong> {
+    if was == found || (is_gone && found.is_none()) {
+        return Ok(());
+    }
+    wrong(format!(
+        "S11: a damaged store reads as {found:?}, and had {was:?}"
+    ))
+}
+
 /// S12: an envelope that is held is one that its device made.
 pub(super) fn authored<T: Ord + Debug>(
     held: &BTreeSet<T>,
@@ -372,6 +386,11 @@ mod tests {
             name: "x".into(),
         };
         assert!(said(typed(Err(other))).starts_with("S11"));
+        assert!(right(false, Some(&1), Some(&1)).is_ok());
+        assert!(right(true, Some(&1), None).is_ok());
+        for (is_gone, found) in [(false, None), (false, Some(&2)), (true, Some(&2))] {
+            assert!(said(right(is_gone, Some(&1), found)).starts_with("S11"));
+        }
     }
 
     #[test]

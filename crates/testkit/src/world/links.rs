@@ -199,7 +199,8 @@ impl World {
     pub(super) fn lacking(&self, n: usize, other: usize) -> BTreeSet<ChangeHash> {
         let ours = &self.places[n].there;
         let theirs = self.places[other].there.iter().copied();
-        theirs.filter(|change| !ours.contains(change)).collect()
+        let of_members = theirs.filter(|change| !self.of_leaver.contains(change));
+        of_members.filter(|change| !ours.contains(change)).collect()
     }
 
     fn arrive(&mut self, at: usize, side: usize) -> Result<(), Wrong> {

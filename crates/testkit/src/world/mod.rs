@@ -33,13 +33,17 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use driftless_document::ChangeHash;
 use driftless_engine::{EngineError, EnvelopeId, RecordKey};
 use driftless_store::JournalError;
 
 use crate::schedule::{Schedule, Step, pick, pick_two};
 use links::Open;
 use place::Place;
-pub use sim::{Mischief, Odds, SimCanary, SimFailure, SimOutcome, simulate, simulate_with};
+pub use sim::{
+    Mischief, Odds, SimCanary, SimFailure, SimOutcome, make_smaller, simulate, simulate_where,
+    simulate_with,
+};
 
 /// Something broken on purpose, by the world and not by what it tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -172,6 +176,9 @@ struct World {
     taken_back: BTreeSet<EnvelopeId>,
     /// Whether there may be envelopes that nobody here applies.
     strange: bool,
+    /// Whether a member was removed, and what it made: that counts or not, as the membership log says.
+    removes: bool,
+    of_leaver: BTreeSet<ChangeHash>,
     frames: u64,
     rests: u64,
     openings: u64,
@@ -211,6 +218,8 @@ impl World {
             refused: Vec::new(),
             taken_back: BTreeSet::new(),
             strange: false,
+            removes: false,
+            of_leaver: BTreeSet::new(),
             frames: 0,
             rests: 0,
             openings: 0,

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use driftless_document::ChangeHash;
 use driftless_engine::{Clock as _, EngineError, RecordKey, Replica};
-use driftless_protocol::DeviceId;
-use driftless_store::{MemoryFiles, MemoryKv};
+use driftless_protocol::{Code, DeviceId};
+use driftless_store::{JournalError, MemoryFiles, MemoryKv};
 
 use super::{While, World, Wrong, checks};
 use crate::device::{Device, Hand, copy_store};
@@ -57,21 +57,45 @@ pub(super) enum Expect {
 pub(super) fn begin(devices: usize) -> Result<Vec<Place>, Wrong> {
     let mut places: Vec<Place> = Vec::new();
     for number in 0..devices {
-        let device = Device {
-            kv: MemoryKv::with_history(),
-            ..Device::new(u8::try_from(number).unwrap_or(0))
-        };
-        let name = format!("device {number}");
-        let replica = match places.last_mut().map(Place::live).transpose()? {
-            None => device.create(&name),
+        let number = u8::try_from(number).unwrap_or(0);
+        let place = match places.last_mut() {
+            None => {
+                let device = Place::device(number);
+                let replica = device.create(&name_of(number));
+                Place::of(device, replica)
+            }
             Some(host) => {
-                let link = host.invite("ws://127.0.0.1:1", 1, HOUR_MS)?;
-                host.commit_group()?;
-                let joined = device.join(host, &link, &name);
-                joined.map_err(|failure| Wrong::new(format!("joining failed: {failure:?}")))?
+                let joined = host.let_in(number)?;
+                joined.ok_or_else(|| Wrong::new("a member may let nobody in"))?
             }
         };
-        places.push(Place {
+        places.push(place);
+    }
+    Ok(places)
+}
+
+/// Whether something was not done because a member of a newer version wrote membership records.
+pub(super) fn is_too_new(error: &EngineError) -> bool {
+    let EngineError::Peer { code, .. } = error else {
+        return false;
+    };
+    *code == Code::MembershipTooNew
+}
+
+fn name_of(number: u8) -> String {
+    format!("device {number}")
+}
+
+impl Place {
+    fn device(number: u8) -> Device {
+        Device {
+            kv: MemoryKv::with_history(),
+            ..Device::new(number)
+        }
+    }
+
+    fn of(device: Device, replica: Replica) -> Self {
+        Self {
             device_id: device.key().device_id(),
             device,
             replica: Some(replica),
@@ -81,12 +105,29 @@ pub(super) fn begin(devices: usize) -> Result<Vec<Place>, Wrong> {
             last_group: 0,
             shrinks: false,
             backups: Vec::new(),
-        });
+        }
     }
-    Ok(places)
-}
 
-impl Place {
+    /// A device of a number that nobody has, let in by this one; it has nothing yet. None where this one lets nobody
+    /// in, since there are membership records that it does not understand.
+    pub(super) fn let_in(&mut self, number: u8) -> Result<Option<Self>, Wrong> {
+        let device = Self::device(number);
+        device.clock.set(self.now());
+        let host = self.live()?;
+        let link = match host.invite("ws://127.0.0.1:1", 1, HOUR_MS) {
+            Err(error) if is_too_new(&error) => return Ok(None),
+            link => link?,
+        };
+        host.commit_group()?;
+        let joined = device.join(host, &link, &name_of(number));
+        let joined =
+            joined.map_err(|failure| Wrong::new(format!("joining failed: {failure:?}")))?;
+        Ok(Some(Self {
+            shrinks: self.shrinks,
+            ..Self::of(device, joined)
+        }))
+    }
+
     /// The running process.
     pub(super) fn live(&mut self) -> Result<&mut Replica, Wrong> {
         let gone = || Wrong::new("no process runs here");
@@ -136,6 +177,17 @@ impl Place {
             self.there.insert(event.change);
         }
         Ok(())
+    }
+
+    /// Whether what was found on this folder has what was acknowledged; in order, unless changes can go and come.
+    pub(super) fn has(&self, found: &[ChangeHash]) -> Result<(), Wrong> {
+        if !self.shrinks {
+            return checks::kept(&self.durable, found);
+        }
+        let found: BTreeSet<_> = found.iter().copied().collect();
+        let kept = self.durable.iter().filter(|change| found.contains(change));
+        let kept: Vec<_> = kept.copied().collect();
+        checks::kept(&self.durable, &kept)
     }
 
     fn changes(&self) -> Result<Vec<ChangeHash>, Wrong> {
@@ -212,6 +264,11 @@ impl Place {
                 self.device.kv = MemoryKv::with_history();
                 let rebuilt = self.device.try_open();
                 rebuilt.during(|| "opening without a store".into())?
+            }
+            // It ends within what the store knows to have been acknowledged.
+            (Err(EngineError::Journal(JournalError::Damaged { .. })), Expect::Ahead(_)) => {
+                let repaired = self.device.repair(MemoryKv::with_history());
+                repaired.during(|| "repairing a journal that lost its end".into())?
             }
             (Err(error), _) => return Err(error).during(|| "opening".into()),
         };

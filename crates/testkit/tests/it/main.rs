@@ -2,6 +2,7 @@
 
 mod conflict_log;
 mod convergence;
+mod damage;
 mod history;
 mod honest;
 mod kept_histories;

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use driftless_testkit::world::{Mischief, SimCanary, simulate, simulate_with};
+use driftless_testkit::world::{
+    Mischief, SimCanary, make_smaller, simulate, simulate_where, simulate_with,
+};
 
 /// Worlds of each run.
 const CASES: u64 = 120;
 /// Of fewer than these it is not asked what they reached.
 const FEW: u64 = 100;
+/// Worlds of one kind.
+const FEW_CASES: u64 = 16;
 /// What their seeds begin at.
 const FIRST_SEED: u64 = 5_000_000;
 /// Worlds within which each canary has to be found.
@@ -40,6 +44,25 @@ fn whatever_breaks_all_agree_once_it_is_healed() {
 }
 
 #[test]
+fn a_member_that_is_removed_on_the_way_counts_alike_everywhere() {
+    let often = [Mischief::Leaver, Mischief::Remove];
+    let mut befell = BTreeMap::<String, u64>::new();
+    for seed in 0..FEW_CASES {
+        match simulate_where(seed, &often) {
+            Ok(outcome) => {
+                for (what, count) in outcome.befell {
+                    *befell.entry(what).or_default() += count;
+                }
+            }
+            Err(failure) => panic!("{failure}\nmade smaller:\n{}", make_smaller(&failure, None)),
+        }
+    }
+    for what in ["Removed", "Adopted"] {
+        assert!(befell.contains_key(what), "{what} of {befell:?}");
+    }
+}
+
+#[test]
 fn the_same_seed_is_the_same_world() {
     for seed in 0..20 {
         let once = simulate(seed);
@@ -65,5 +88,42 @@ fn what_is_broken_on_purpose_is_found() {
         });
         println!("{canary:?} is found by world {found:?}");
         assert!(found.is_some(), "{canary:?} is not found");
+    }
+}
+
+#[test]
+fn a_world_that_fails_is_made_smaller_and_tells_its_story() {
+    // What fails whatever happens, and what fails where one thing happens.
+    let stories = [
+        (SimCanary::ForgottenTimer, None, "L2"),
+        (SimCanary::AnySignature, Some(Mischief::Forger), "S12"),
+    ];
+    for (canary, cause, said) in stories {
+        let mut failures = (0..CANARY_CASES).filter_map(|seed| {
+            let failed = simulate_with(seed, Some(canary)).err();
+            failed
+                .filter(|failure| failure.what.contains(said) && failure.odds.happening().len() > 3)
+        });
+        let failure = failures
+            .next()
+            .expect("a world fails in which much happens");
+        let small = make_smaller(&failure, Some(canary));
+        assert!(small.what.contains(said), "{small}");
+        assert_eq!(small.seed, failure.seed);
+        let left = small.odds.happening();
+        assert!(left.len() <= 1, "{small}");
+        assert!(cause.is_none() || left.first() == cause.as_ref(), "{small}");
+        assert!(small.odds.devices <= failure.odds.devices);
+        assert!(small.odds.ticks <= failure.odds.ticks);
+        assert_eq!(
+            (small.odds.devices, small.odds.extra_links),
+            (2, 0),
+            "{small}"
+        );
+        assert!(!small.story.is_empty(), "{small}");
+        let told = small.to_string();
+        assert!(told.contains(&small.story[0]), "{told}");
+        // Smaller it does not become.
+        assert_eq!(make_smaller(&small, Some(canary)).odds, small.odds);
     }
 }

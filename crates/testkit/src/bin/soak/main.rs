@@ -6,6 +6,7 @@
 //! * `soak conflicts`, likewise, holds the conflict log of random histories against the oracle.
 //! * `soak members`, likewise, carries out random histories of devices that are removed, adopted and let back in; a
 //!   failure is named by its seed.
+//! * `soak repair`, likewise, damages a device's journal and store after a random history, and repairs it.
 //! * `soak world`, likewise, carries out simulated worlds, `--threads N` of them at once; a failure tells its seed, odds and last events, and
 //!   `soak world --cases 1 --seed SEED` is the same run again.
 //! * `soak mutations` brings in altered inputs of every kind, or of one `--class NAME`, `soak parsers` altered texts, keys and steps.
@@ -19,6 +20,7 @@ mod members;
 mod mutations;
 mod options;
 mod parsers;
+mod repair;
 mod world;
 
 use std::path::Path;
@@ -29,18 +31,19 @@ use driftless_testkit::targets::Target;
 use options::Options;
 
 const USAGE: &str = "\
-usage: soak [convergence|conflicts|members|mutations|parsers|world] [--minutes N | --cases N] [--seed S] [--commit ID] [--ledger FILE]
+usage: soak [convergence|conflicts|members|mutations|parsers|repair|world] [--minutes N | --cases N] [--seed S] [--commit ID] [--ledger FILE]
        soak mutations --class stored_values ...
        soak world [--threads N] ...
        soak replay [TARGET] FILE...";
 
 /// What can be soaked, and what of a long run of all it gets, in hundredths.
-const HARNESSES: [(&str, u32, Soak); 6] = [
+const HARNESSES: [(&str, u32, Soak); 7] = [
     ("mutations", 30, mutations::soak),
     ("world", 25, world::soak),
-    ("convergence", 20, convergence::soak),
+    ("convergence", 15, convergence::soak),
     ("conflicts", 10, conflicts::soak),
     ("members", 10, members::soak),
+    ("repair", 5, repair::soak),
     ("parsers", 5, parsers::soak),
 ];
 

@@ -2,14 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use driftless_testkit::world::simulate;
+use driftless_testkit::world::{make_smaller, simulate};
 
 use crate::options::{Options, cpu_text};
 
 pub(crate) fn soak(options: &Options) -> Result<(), String> {
     let (mut changes, mut frames, mut events, mut device_ms) = (0_u64, 0_u64, 0_u64, 0_u64);
     let mut befell = BTreeMap::<String, u64>::new();
-    let carry_out = |seed| simulate(seed).map_err(|failure| failure.to_string());
+    let carry_out = |seed| {
+        simulate(seed).map_err(|failure| {
+            let smaller = make_smaller(&failure, None);
+            format!("{failure}\n\nmade smaller:\n{smaller}")
+        })
+    };
     let cases = options.each_at_once("worlds", carry_out, |outcome| {
         changes += outcome.world.changes as u64;
         frames += outcome.world.frames;

@@ -1,11 +1,14 @@
-//! Disks that give back something else than was written, while nobody has the folder open.
+//! Disks that give back something else than was written, to the next process or to one that runs.
 
-use driftless_engine::{EngineError, Replica};
-use driftless_store::Kv as _;
+use driftless_document::Row;
+use driftless_engine::{EngineError, RecordKey, Replica};
+use driftless_store::{Kv as _, MemoryKv};
 
 use super::super::{Wrong, checks};
 use super::Simulation;
+use super::hosts::Restart;
 use crate::device::{Device, copy_store};
+use crate::schedule::COLLECTIONS;
 
 impl Simulation {
     /// A bit of the journal flips in a copy of a folder: what opens it says so, or has what was acknowledged. What is
@@ -25,12 +28,12 @@ impl Simulation {
         let bit = self.dice.faults.below(content.len() * 8);
         content[bit / 8] ^= 1 << (bit % 8);
         sick.files.set_content(name, &content);
-        let (durable, tail) = {
-            let place = &self.world.places[n];
-            (&place.durable, place.last_group)
-        };
+        let place = &self.world.places[n];
         hosts_know(n, &sick, |found| {
-            checks::kept_but_for_tail(durable, found, tail)
+            if place.shrinks {
+                return Ok(());
+            }
+            checks::kept_but_for_tail(&place.durable, found, place.last_group)
         })
     }
 
@@ -41,17 +44,77 @@ impl Simulation {
         }
         self.drain(n)?;
         let sick = self.sick(n)?;
-        let keys = sick.keys();
+        self.spoil_some(&sick.keys(), &sick.kv);
+        let place = &self.world.places[n];
+        hosts_know(n, &sick, |found| place.has(found))
+    }
+
+    /// A value of the store flips a bit or is gone under a process that runs: what that reads is right or an error, what
+    /// opens the folder then says so or nothing is wrong, and from its journal the store is derived again.
+    pub(super) fn spoil_open_store(&mut self, n: usize) -> Result<(), Wrong> {
+        if self.hosts[n].armed.is_some() || !self.settle(n)? {
+            return Ok(());
+        }
+        self.drain(n)?;
+        self.leave(n);
+        let rows = self.rows_of(n)?;
+        let (keys, kv) = {
+            let device = &self.world.places[n].device;
+            (device.keys(), device.kv.clone())
+        };
+        let is_gone = self.spoil_some(&keys, &kv);
+        let place = &mut self.world.places[n];
+        for (key, row) in rows {
+            match place.seen()?.get(&key.collection, key.record) {
+                Ok(found) => checks::right(is_gone, row.as_ref(), found.as_ref())?,
+                Err(error) => checks::typed(Err(error))?,
+            }
+        }
+        if !is_gone {
+            let fields = driftless_document::parse_record(r#"{"f0":"on a sick disk"}"#);
+            let fields = fields.map_err(|error| Wrong::new(error.to_string()))?;
+            let replica = place.live()?;
+            let written = replica.insert(COLLECTIONS[0], fields).map(|_| ());
+            let committed = written.and_then(|()| replica.commit_group());
+            if let Err(error) = committed {
+                checks::typed(Err(error))?;
+            }
+            self.hosts[n].acted = true;
+        }
+        let place = &self.world.places[n];
+        let sick = Device {
+            kv,
+            ..place.device.copy()
+        };
+        hosts_know(n, &sick, |found| place.has(found))?;
+        self.restart(n, Restart::LoseStore)
+    }
+
+    /// The rows of all records there are at a device.
+    fn rows_of(&self, n: usize) -> Result<Vec<(RecordKey, Option<Row>)>, Wrong> {
+        let mut rows = Vec::new();
+        for collection in COLLECTIONS {
+            for record in self.world.keys_of(n, collection)? {
+                let row = self.world.places[n].seen()?.get(collection, record)?;
+                let collection = collection.to_owned();
+                rows.push((RecordKey { collection, record }, row));
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Flips a bit of some value, or loses it; true where it is gone.
+    fn spoil_some(&mut self, keys: &[Vec<u8>], kv: &MemoryKv) -> bool {
         let key = &keys[self.dice.faults.below(keys.len())];
-        let value = sick.kv.get(key);
+        let value = kv.get(key);
         let length = value.ok().flatten().map_or(0, |value| value.len());
         if self.fault(2) == 0 || length == 0 {
-            sick.kv.lose_key(key);
+            kv.lose_key(key);
+            true
         } else {
-            sick.kv.flip_bit(key, self.dice.faults.below(length * 8));
+            kv.flip_bit(key, self.dice.faults.below(length * 8));
+            false
         }
-        let durable = &self.world.places[n].durable;
-        hosts_know(n, &sick, |found| checks::kept(durable, found))
     }
 
     /// A copy of a folder, to be damaged.

@@ -28,6 +28,8 @@ pub(super) struct Host {
     pub(super) noted: usize,
     /// Whether a person has written there since.
     pub(super) acted: bool,
+    /// Whether it was put back to a backup: it may have forgotten who was let in since.
+    pub(super) restored: bool,
 }
 
 /// What makes a commit fail.
@@ -229,18 +231,24 @@ impl Simulation {
     /// own disk, is its own.
     pub(super) fn note_durable(&mut self, n: usize) -> Result<(), Wrong> {
         let place = &self.world.places[n];
-        let from = self.hosts[n].noted.min(place.durable.len());
+        let known = if place.shrinks {
+            0
+        } else {
+            self.hosts[n].noted
+        };
+        let from = known.min(place.durable.len());
         let ever = self.ever.entry(place.device.seed).or_default();
         ever.extend(&place.durable[from..]);
         let replica = place.seen()?;
         let news = replica.changes_since(from as u64, usize::MAX)?;
         let own = self.hosts[n].acted || from == 0;
         let villain = self.villain.as_ref().map(|v| v.device_id);
+        let leaver = self.leaver.as_ref().map(|leaver| leaver.0.device_id);
         let mut foreign = BTreeSet::new();
         for event in news {
             if event.device == replica.device() && own {
                 self.made.insert(event.change);
-            } else if Some(event.device) != villain {
+            } else if ![villain, leaver].contains(&Some(event.device)) {
                 foreign.insert(event.change);
             }
         }
@@ -281,6 +289,7 @@ impl Simulation {
         }?;
         self.hosts[n].armed = None;
         self.hosts[n].noted = 0;
+        self.hosts[n].restored |= how == Restart::Restore;
         self.note_durable(n)?;
         let away = if self.calm {
             self.now

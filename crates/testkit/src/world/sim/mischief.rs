@@ -13,6 +13,8 @@ const HOUR_MS: Millis = 60 * 60 * 1_000;
 const YEAR_MS: Millis = 365 * 24 * HOUR_MS;
 /// Of so many ticks, what a device says of itself is held against what is true at one.
 const CLAIMS_ONE_IN: usize = 6;
+/// What the keys of devices that are let in on the way come from; those of the beginning have small numbers.
+const FIRST_NEWCOMER: u8 = 50;
 
 impl Simulation {
     pub(super) fn tick(&mut self) -> Result<(), Wrong> {
@@ -89,6 +91,10 @@ impl Simulation {
             Mischief::Babbler => self.babble(n),
             Mischief::Forger => self.forge(n),
             Mischief::Newer => self.newer(n),
+            Mischief::Newcomer => self.let_in(n),
+            Mischief::SpoilOpenStore => self.spoil_open_store(n),
+            Mischief::Leaver => self.meet_leaver(n),
+            Mischief::Remove => self.remove_leaver(),
         }
     }
 
@@ -175,6 +181,30 @@ impl Simulation {
         let first = self.soon(self.odds.between_acts);
         self.at(first, Event::Act { host: new });
         self.drain(n)
+    }
+
+    /// A device lets another one in, which keeps a connection to it.
+    fn let_in(&mut self, n: usize) -> Result<(), Wrong> {
+        if self.world.places.len() == PLACES || self.hosts[n].armed.is_some() || !self.settle(n)? {
+            return Ok(());
+        }
+        self.newcomers += 1;
+        let number = FIRST_NEWCOMER + self.newcomers;
+        let Some(newcomer) = self.world.places[n].let_in(number)? else {
+            return Ok(());
+        };
+        self.world.places.push(newcomer);
+        let new = self.world.places.len() - 1;
+        self.world.places[new].back_up()?;
+        self.hosts.push(Host {
+            skew: self.hosts[n].skew,
+            ..Host::default()
+        });
+        self.note_durable(new)?;
+        self.keep(new, n);
+        let first = self.soon(self.odds.between_acts);
+        self.at(first, Event::Act { host: new });
+        self.after(n)
     }
 
     /// Two do not hear each other for a while, or one of them does not.

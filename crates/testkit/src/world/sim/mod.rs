@@ -16,9 +16,11 @@ mod calm;
 mod claims;
 mod damage;
 mod hosts;
+mod leaver;
 mod mischief;
 mod net;
 mod odds;
+mod smaller;
 mod villain;
 mod villainy;
 
@@ -33,8 +35,10 @@ use super::{Outcome, World, Wrong};
 use crate::device::START_MS;
 use crate::histories::Dice;
 use hosts::{Host, Keeper};
+use leaver::Leaver;
 use net::{Tape, Wire};
 pub use odds::{Mischief, Odds};
+pub use smaller::make_smaller;
 use villain::Villain;
 
 /// Lines of the story of a run that are told when it fails.
@@ -175,6 +179,9 @@ struct Simulation {
     blocked: BTreeMap<(usize, usize), i64>,
     tapes: VecDeque<Tape>,
     villain: Option<Villain>,
+    leaver: Option<Leaver>,
+    /// Devices that were let in on the way.
+    newcomers: u8,
     /// Whether there may be envelopes that nobody here applies.
     strange: bool,
     /// What each device, by its seed, ever had durably on some folder.
@@ -196,13 +203,18 @@ pub fn simulate(seed: u64) -> Result<SimOutcome, Box<SimFailure>> {
     simulate_with(seed, None)
 }
 
+/// The same, where some things happen often, whatever the seed says of them.
+pub fn simulate_where(seed: u64, often: &[Mischief]) -> Result<SimOutcome, Box<SimFailure>> {
+    let odds = Odds::draw(&mut DiceOf::of(seed).hosts);
+    let odds = often
+        .iter()
+        .fold(odds, |odds, mischief| odds.with(*mischief));
+    once(seed, &odds, None, false).or_else(|_| once(seed, &odds, None, true))
+}
+
 /// The same, with something broken on purpose; a panic of what is tested is a failure like any other. A run that
 /// fails is carried out again to tell its story.
 pub fn simulate_with(seed: u64, canary: Option<SimCanary>) -> Result<SimOutcome, Box<SimFailure>> {
-    once(seed, canary, false).or_else(|_| once(seed, canary, true))
-}
-
-fn once(seed: u64, canary: Option<SimCanary>, tell: bool) -> Result<SimOutcome, Box<SimFailure>> {
     let odds = Odds::draw(&mut DiceOf::of(seed).hosts);
     // What is broken can only be found where it is done.
     let odds = match canary {
@@ -210,6 +222,16 @@ fn once(seed: u64, canary: Option<SimCanary>, tell: bool) -> Result<SimOutcome, 
         Some(SimCanary::TalkedToStranger) => odds.with(Mischief::Stranger),
         _ => odds,
     };
+    once(seed, &odds, canary, false).or_else(|_| once(seed, &odds, canary, true))
+}
+
+/// One run: a function of its seed and odds.
+fn once(
+    seed: u64,
+    odds: &Odds,
+    canary: Option<SimCanary>,
+    tell: bool,
+) -> Result<SimOutcome, Box<SimFailure>> {
     let failed = |at_ms, what: String, story: Vec<String>| {
         Box::new(SimFailure {
             seed,
@@ -242,6 +264,11 @@ fn once(seed: u64, canary: Option<SimCanary>, tell: bool) -> Result<SimOutcome, 
 impl Simulation {
     fn new(seed: u64, odds: Odds, canary: Option<SimCanary>, tell: bool) -> Result<Self, Wrong> {
         let mut world = World::new(odds.devices, None)?;
+        let leaver = if odds.of(Mischief::Leaver) > 0 {
+            Some(Leaver::join(&mut world)?)
+        } else {
+            None
+        };
         let villain = if odds.has_villain() {
             Some(Villain::join(&mut world)?)
         } else {
@@ -262,6 +289,8 @@ impl Simulation {
             blocked: BTreeMap::new(),
             tapes: VecDeque::new(),
             villain,
+            leaver,
+            newcomers: 0,
             strange: false,
             ever: BTreeMap::new(),
             taken_apart: TakenApart::new(),

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use driftless_engine::{SessionFailure, Wishes};
-use driftless_protocol::DeviceId;
+use driftless_protocol::{Code, DeviceId};
 
 use super::super::{Wrong, checks};
 use super::{Event, SimCanary, Simulation};
@@ -272,10 +272,15 @@ impl Simulation {
             return Ok(());
         };
         let (hosts, spoilt) = (wire.hosts, wire.spoilt);
-        if let (Ended::Failed(failure), false) = (ended, spoilt) {
-            return Err(unspoilt(hosts, failure));
-        }
         let at = wire.arrives[1 - side].max(self.now) + 1;
+        if let (Ended::Failed(failure), false) = (ended, spoilt) {
+            // Who was let in since the backup of the other is unknown there, once: then it comes with the proof.
+            let forgotten = hosts.iter().any(|n| self.hosts[*n].restored) && self.newcomers > 0;
+            if !(forgotten && failure.code == Code::UnknownDevice) {
+                return Err(unspoilt(hosts, failure));
+            }
+            self.count("Forgotten by a restored device");
+        }
         self.at(
             at,
             Event::Notice {

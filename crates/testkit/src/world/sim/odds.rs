@@ -61,11 +61,19 @@ pub enum Mischief {
     Forger,
     /// A member of a newer version writes what nobody here understands.
     Newer,
+    /// A device that nobody knew is let in, and has everything to catch up with.
+    Newcomer,
+    /// A value of a store is damaged or gone while a process has it open.
+    SpoilOpenStore,
+    /// A member that is none of the devices writes, and meets one of them.
+    Leaver,
+    /// The owner removes that member; later, adopts what comes of it.
+    Remove,
 }
 
 impl Mischief {
     /// All there are.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 31] = [
         Self::Kill,
         Self::Power,
         Self::Reopen,
@@ -93,6 +101,10 @@ impl Mischief {
         Self::Babbler,
         Self::Forger,
         Self::Newer,
+        Self::Newcomer,
+        Self::SpoilOpenStore,
+        Self::Leaver,
+        Self::Remove,
     ];
 
     /// Whether it is done by a member that is none of the devices.
@@ -179,10 +191,15 @@ impl Odds {
         at.map_or(0, |at| self.mischief[at])
     }
 
+    /// What can happen at all.
+    pub fn happening(&self) -> Vec<Mischief> {
+        let all = Mischief::ALL.into_iter();
+        all.filter(|mischief| self.of(*mischief) > 0).collect()
+    }
+
     /// Whether anything comes from a member that is none of the devices.
     pub(super) fn has_villain(&self) -> bool {
-        let mut hostile = Mischief::ALL.into_iter().filter(|m| m.is_hostile());
-        hostile.any(|mischief| self.of(mischief) > 0)
+        self.happening().into_iter().any(Mischief::is_hostile)
     }
 }
 
@@ -203,10 +220,8 @@ impl fmt::Display for Odds {
             self.crash,
             self.group
         )?;
-        for mischief in Mischief::ALL {
-            if self.of(mischief) > 0 {
-                write!(formatter, ", {mischief:?} {}", self.of(mischief))?;
-            }
+        for mischief in self.happening() {
+            write!(formatter, ", {mischief:?} {}", self.of(mischief))?;
         }
         Ok(())
     }

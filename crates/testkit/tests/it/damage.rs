@@ -1,0 +1,27 @@
+//! A device's journal and store are damaged anywhere: it is said, it is mended, and nothing that is whole is lost.
+
+use driftless_testkit::damage::{Reached, run};
+
+/// Cases of the ordinary tests; many more run by `cargo xtask soak repair`.
+const CASES: u64 = 60;
+
+#[test]
+fn whatever_is_damaged_is_said_and_mended_without_losing_what_is_whole() {
+    let mut all = Reached::default();
+    for seed in 0..CASES {
+        let reached = run(seed).unwrap_or_else(|why| panic!("case {seed}: {why}"));
+        all.add(&reached);
+    }
+    let Reached {
+        journals,
+        stores,
+        harmless,
+        gone,
+        waited,
+        lost,
+        ..
+    } = all;
+    for reached in [journals, stores, harmless, gone, waited, lost] {
+        assert!(reached > 0, "the cases reach all there is: {all:?}");
+    }
+}
