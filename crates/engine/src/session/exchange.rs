@@ -89,7 +89,11 @@ impl Replica {
                 session.membership.received |= last;
                 Ok(())
             }
-            Message::Cursor { entries, last, .. } => Self::on_cursor(session, entries, last),
+            Message::Cursor { entries, last, .. } => {
+                Self::on_cursor(session, entries, last)?;
+                // At once: envelopes that follow may rest on the other side of a feed that went on in two ways.
+                self.compare_cursors(session)
+            }
             Message::Position { entries } => {
                 if session.positions.received.is_some() {
                     return Err((Code::UnexpectedMessage, "positions twice".into()));

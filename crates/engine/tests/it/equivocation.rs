@@ -267,3 +267,25 @@ fn a_machine_that_was_set_back_writes_again_what_it_had_written_when_a_person_sa
     assert_all_issued_again(&laptop, 2);
     assert_equal(&laptop, &other);
 }
+
+#[test]
+fn what_rests_on_one_side_is_not_judged_by_who_holds_the_longer_other_one() {
+    let (_a, mut laptop, b, phone) = two();
+    let (_copy, [mut phone, mut other], shared) = resumed_twice(&b, phone, |image| {
+        insert(image, r#"{"title":"shared","body":"b"}"#)
+    });
+    set(&mut phone, shared, "title", "of one");
+    sync(&mut phone, &mut laptop).unwrap();
+    set(&mut laptop, shared, "body", "of the laptop, on top of it");
+    for n in 0..3 {
+        set(&mut other, shared, "title", &format!("of the other {n}"));
+    }
+    // Only the other one sees that they differ; the laptop sends its cursor and what it wrote in one frame.
+    let failure = sync(&mut laptop, &mut other).unwrap_err();
+    assert_eq!(failure.code, Code::Equivocation, "{}", failure.detail);
+    settle(&mut laptop, [&mut phone, &mut other]);
+    let body = text(&other, shared, "body");
+    let written = "of the laptop, on top of it";
+    assert_eq!(body, Some(Value::String(written.into())));
+    assert_all_issued_again(&laptop, 5);
+}
