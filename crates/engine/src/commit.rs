@@ -373,20 +373,21 @@ impl Replica {
             Some(feed) => (feed.last, feed.head) == (own.last, own.head),
             None => own.last == 0,
         };
-        if let Some(incarnation) = self.incarnation.filter(is_current) {
-            return incarnation;
+        let is_split = |feed: &FeedId| self.core.log.forks().concern(feed);
+        if let Some(own) = self.incarnation
+            && is_current(&own)
+            && !is_split(&own.feed)
+        {
+            return own;
         }
-        let mut random = [0; 8];
-        self.randomness.fill(&mut random);
-        let mut salt_key = [0; 32];
-        self.randomness.fill(&mut salt_key);
         let own = self.core.state.own_feed;
-        if let Some(branch) = own.filter(FeedId::is_branch) {
-            // The same memory image elsewhere may draw the same; what it wrote since is another branch.
-            let of_branch = blake3::keyed_hash(&salt_key, &branch.0);
-            random.copy_from_slice(&of_branch.as_bytes()[..8]);
-            salt_key = *of_branch.as_bytes();
-        }
+        let (feed, salt_key) = loop {
+            let (feed, salt_key) = self.draw_feed(own);
+            // The same memory image elsewhere may have drawn the same, and what it wrote is here.
+            if self.core.feeds.get(&feed).is_none() && !self.core.log.forks().concern(&feed) {
+                break (feed, salt_key);
+            }
+        };
         // What lies on a branch does not count: a feed goes on from where it left.
         let own = own.map(|own| self.core.common_of(own));
         let predecessor = own.filter(|own| !own.is_branch()).and_then(|id| {
@@ -398,7 +399,7 @@ impl Replica {
             })
         });
         let incarnation = Incarnation {
-            feed: FeedId::new(&self.device(), random),
+            feed,
             last: 0,
             head: Hash::ZERO,
             predecessor,
@@ -406,6 +407,21 @@ impl Replica {
         };
         self.incarnation = Some(incarnation);
         incarnation
+    }
+
+    /// A name for a feed, and the key of its salts.
+    fn draw_feed(&mut self, own: Option<FeedId>) -> (FeedId, [u8; 32]) {
+        let mut random = [0; 8];
+        self.randomness.fill(&mut random);
+        let mut salt_key = [0; 32];
+        self.randomness.fill(&mut salt_key);
+        if let Some(branch) = own.filter(FeedId::is_branch) {
+            // The same memory image elsewhere may draw the same; what it wrote since is another branch.
+            let of_branch = blake3::keyed_hash(&salt_key, &branch.0);
+            random.copy_from_slice(&of_branch.as_bytes()[..8]);
+            salt_key = *of_branch.as_bytes();
+        }
+        (FeedId::new(&self.device(), random), salt_key)
     }
 
     /// Joins the heads of the membership log where they are more than an envelope may name.

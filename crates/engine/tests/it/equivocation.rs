@@ -289,3 +289,57 @@ fn what_rests_on_one_side_is_not_judged_by_who_holds_the_longer_other_one() {
     assert_eq!(body, Some(Value::String(written.into())));
     assert_all_issued_again(&laptop, 5);
 }
+
+#[test]
+fn a_run_that_got_the_others_feed_before_it_wrote_goes_on_in_another_one() {
+    let (_a, mut laptop, b, mut phone) = two();
+    let shared = insert(&mut laptop, r#"{"title":"shared","body":"b"}"#);
+    sync(&mut phone, &mut laptop).unwrap();
+    let (_copy, [mut phone, mut other], ()) = resumed_twice(&b, phone, |_| ());
+    set(&mut phone, shared, "title", "of one");
+    sync(&mut phone, &mut laptop).unwrap();
+    sync(&mut other, &mut laptop).unwrap();
+    // It draws what the other one has drawn.
+    set(&mut other, shared, "body", "of the other");
+    insert(&mut other, r#"{"title":"two"}"#);
+    settle(&mut laptop, [&mut phone, &mut other]);
+    for replica in [&laptop, &phone, &other] {
+        assert_eq!(title(replica, shared), "of one");
+        let body = text(replica, shared, "body");
+        assert_eq!(body, Some(Value::String("of the other".into())));
+        assert_eq!(all_items(replica), [], "nothing went on in two ways");
+    }
+}
+
+#[test]
+fn a_third_run_that_knows_that_its_feed_was_split_adds_no_branch_to_it() {
+    let (_a, mut laptop, b, phone) = two();
+    let mut third = b.copy();
+    third.processes = Arc::new(AtomicU64::new(b.processes.load(Ordering::Relaxed)));
+    third.clock = Hand::at(b.clock.now());
+    let mut third = third.open();
+    let so_far = |image: &mut Replica| insert(image, r#"{"title":"shared","body":"b"}"#);
+    let (_copy, [mut phone, mut other], shared) = resumed_twice(&b, phone, so_far);
+    assert_eq!(so_far(&mut third), shared);
+    set(&mut phone, shared, "title", "of one");
+    set(&mut other, shared, "body", "of the other");
+    sync(&mut phone, &mut laptop).unwrap();
+    sync_again(&mut other, &mut laptop);
+    sync_again(&mut third, &mut laptop);
+    set(&mut third, shared, "state", "of the third");
+    settle(&mut laptop, [&mut phone, &mut other]);
+    sync_again(&mut third, &mut laptop);
+    settle(&mut laptop, [&mut phone, &mut other]);
+    for replica in [&laptop, &phone, &other, &third] {
+        for (field, value) in [
+            ("title", "one"),
+            ("body", "the other"),
+            ("state", "the third"),
+        ] {
+            let read = text(replica, shared, field);
+            let wanted = Value::String(format!("of {value}"));
+            assert_eq!(read, Some(wanted), "{field}");
+        }
+        assert_all_issued_again(replica, 2);
+    }
+}
