@@ -128,14 +128,26 @@ impl Link {
         replica.commit_group()
     }
 
-    /// Why it failed, where it did, as the side says it that gave it up.
-    pub fn failure(&self) -> Option<&SessionFailure> {
-        let failures = self.ended.iter().flatten();
-        let failures = failures.filter_map(|ended| match ended {
+    fn failures(&self) -> impl Iterator<Item = &SessionFailure> {
+        self.ended.iter().flatten().filter_map(|ended| match ended {
             Ended::Failed(failure) => Some(failure),
             Ended::Finished(_) => None,
-        });
-        failures.min_by_key(|failure| failure.by_peer)
+        })
+    }
+
+    /// Why it failed, where it did: as the dialer says it, if it knows.
+    pub fn failure(&self) -> Option<&SessionFailure> {
+        self.failures().next()
+    }
+
+    /// The same, with what the side that gave it up says of it.
+    pub fn explained_failure(&self) -> Option<SessionFailure> {
+        let by = self.failures().find(|failure| !failure.by_peer);
+        let mut failure = self.failure()?.clone();
+        if let Some(by) = by {
+            failure.detail.clone_from(&by.detail);
+        }
+        Some(failure)
     }
 
     /// What it did as one side saw it, where it came to its end there.
@@ -206,8 +218,8 @@ pub fn sync_until(
     link.close(DIALER, dialer).expect("the dialer commits");
     link.close(LISTENER, listener)
         .expect("the listener commits");
-    if let Some(failure) = link.failure() {
-        return Err(failure.clone());
+    if let Some(failure) = link.explained_failure() {
+        return Err(failure);
     }
     if link.summary(DIALER).is_some() {
         dialer.reissue().expect("the dialer issues again");
