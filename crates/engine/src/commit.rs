@@ -228,7 +228,7 @@ impl Replica {
             return Ok(0);
         }
         for update in &updates {
-            if let Err(count) = update.check_size() {
+            if let Err(count) = update.check_size(limits::RECORD_BYTES) {
                 return Err(EngineError::TooMuch {
                     what: "bytes in one record",
                     count,

@@ -8,8 +8,11 @@ pub const LIMITS_VERSION: u32 = 1;
 pub const IMPORT_BLOCK_RECORDS: usize = 256;
 /// Bytes of one import block's values, for the same reason.
 pub const IMPORT_BLOCK_BYTES: usize = 256 * 1024;
-/// Bytes of a record's row with the changes that are new to it: it is one value of the store.
+/// Bytes of a record's row with the changes that a device writes to it.
 pub const RECORD_BYTES: usize = 16 * 1024 * 1024;
+/// The same where changes of other devices come: what several wrote apart is more than one may write, and to refuse it
+/// would depend on whose came first. The row is one value of the store, which has 64 MiB at most.
+pub const MERGED_RECORD_BYTES: usize = 60 * 1024 * 1024;
 /// Bytes of a setting's name: it is part of a key.
 pub const SETTING_NAME_BYTES: usize = 200;
 /// Bytes of a setting's value: settings are small.

@@ -227,7 +227,7 @@ impl Replica {
             let (record, change) = current.apply(admitted)?;
             update.record = record;
             update.changes.push((change, raw));
-            if let Err(bytes) = update.check_size() {
+            if let Err(bytes) = update.check_size(limits::RECORD_BYTES) {
                 again
                     .left_out
                     .insert(format!("{}: it would have {bytes} bytes", key.record));

@@ -29,11 +29,11 @@ pub(crate) struct Update {
 }
 
 impl Update {
-    /// Whether the record stays within what the store keeps as one value; the error has its bytes at most.
-    pub(crate) fn check_size(&self) -> Result<(), usize> {
+    /// Whether the record's row stays within so many bytes; the error has its bytes at most.
+    pub(crate) fn check_size(&self, limit: usize) -> Result<(), usize> {
         let new: usize = self.changes.iter().map(|(_, raw)| raw.len()).sum();
         let bytes = self.row_bytes + new;
-        if bytes > limits::RECORD_BYTES {
+        if bytes > limit {
             return Err(bytes);
         }
         Ok(())
@@ -216,7 +216,7 @@ impl Core {
             }
         }
         for update in updates.values() {
-            if let Err(bytes) = update.check_size() {
+            if let Err(bytes) = update.check_size(limits::MERGED_RECORD_BYTES) {
                 return Ok(refused(format!("a record of it would have {bytes} bytes")));
             }
         }

@@ -169,3 +169,27 @@ fn a_record_as_large_as_one_may_be_takes_no_more_and_what_it_has_goes_everywhere
     sync(&mut laptop, &mut phone).unwrap();
     assert_equal(&laptop, &phone);
 }
+
+/// Bytes of a long value: it fits one change.
+const VALUE: usize = 400_000;
+
+#[test]
+fn what_two_devices_add_apart_may_be_more_than_one_may_write() {
+    let (_a, mut laptop, _b, mut phone) = two();
+    let id = insert(&mut laptop, "{}");
+    sync(&mut laptop, &mut phone).unwrap();
+    for (replica, side) in [(&mut laptop, "l"), (&mut phone, "p")] {
+        // Together a little more than one device may make of a record.
+        for n in 0..=limits::RECORD_BYTES / 2 / VALUE {
+            let value = Value::String("v".repeat(VALUE));
+            let edit = set(&format!("{side}{n}"), value);
+            replica.edit("notes", id, &[edit]).unwrap();
+            replica.commit_group().unwrap();
+        }
+    }
+    sync(&mut laptop, &mut phone).unwrap();
+    assert_equal(&laptop, &phone);
+    for replica in [&laptop, &phone] {
+        assert_eq!(replica.status().unwrap().quarantined, 0);
+    }
+}
