@@ -1,7 +1,7 @@
 //! Random damage to one device's journal and store after a random history, and its repair.
 //!
 //! One case ([`run`]): six devices live together ([`members`](crate::members)), one of them packs, sets settings and is
-//! closed. Then files of its journal and values of its store are harmed ([`harm`]). What must hold:
+//! closed. Then files of its journal and values of its store are harmed (`harm.rs`). What must hold:
 //!
 //! 1. opening the folder, and looking at it, either says that something is wrong, or all is as it was;
 //! 2. a repair keeps every envelope and membership record whose bytes were not touched, without anybody's help, and says
