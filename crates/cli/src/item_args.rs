@@ -26,10 +26,10 @@ pub(crate) enum QuarantineAction {
     Retry(ItemName),
     /// Let an item count that a removed device had not sent
     #[command(after_help = help::QUARANTINE_ADOPT)]
-    Adopt(QuarantineAdopt),
+    Adopt(ItemOrAll),
     /// Write again what another run of this device wrote, where that run is gone
     #[command(after_help = help::QUARANTINE_REISSUE)]
-    Reissue(QuarantineReissue),
+    Reissue(ItemOrAll),
     /// Print everything there is of an item, as JSON
     #[command(after_help = help::QUARANTINE_EXPORT)]
     Export(ItemName),
@@ -39,7 +39,7 @@ pub(crate) enum QuarantineAction {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct QuarantineAdopt {
+pub(crate) struct ItemOrAll {
     /// The item: its id, or the beginning of its id, a colon and its number
     #[arg(
         value_name = "ID",
@@ -47,21 +47,7 @@ pub(crate) struct QuarantineAdopt {
         conflicts_with = "all"
     )]
     pub(crate) item: Option<String>,
-    /// Every item that can be adopted
-    #[arg(long)]
-    pub(crate) all: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct QuarantineReissue {
-    /// The item: its id, or the beginning of its id, a colon and its number
-    #[arg(
-        value_name = "ID",
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
-    pub(crate) item: Option<String>,
-    /// Every such item
+    /// Every item with which this can be done
     #[arg(long)]
     pub(crate) all: bool,
 }

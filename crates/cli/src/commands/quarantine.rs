@@ -8,9 +8,7 @@ use serde_json::json;
 use crate::commands::outbox;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::item_args::{
-    Page, Quarantine, QuarantineAction, QuarantineAdopt, QuarantineList, QuarantineReissue,
-};
+use crate::item_args::{ItemOrAll, Page, Quarantine, QuarantineAction, QuarantineList};
 use crate::output::{Output, clean, count};
 use crate::table::Table;
 use crate::time_text;
@@ -124,11 +122,7 @@ async fn retry(database: &Database, output: &mut Output, name: &str) -> Result<(
     }
 }
 
-async fn adopt(
-    database: &Database,
-    output: &mut Output,
-    named: QuarantineAdopt,
-) -> Result<(), Failure> {
+async fn adopt(database: &Database, output: &mut Output, named: ItemOrAll) -> Result<(), Failure> {
     let adopted = match named.item {
         Some(name) => {
             let item = database.quarantine().get(&name).await?;
@@ -159,7 +153,7 @@ async fn adopt(
 async fn reissue(
     database: &Database,
     output: &mut Output,
-    named: QuarantineReissue,
+    named: ItemOrAll,
 ) -> Result<(), Failure> {
     let reissued = match named.item {
         Some(name) => {
