@@ -25,6 +25,7 @@ mod kv;
 mod limits;
 mod live;
 mod memory;
+mod patience;
 mod redb_kv;
 mod rewrite;
 mod seal;

@@ -1,5 +1,7 @@
 //! Every limit of this crate, with its unit and its reason.
 
+use std::time::Duration;
+
 /// Bytes a journal segment may reach before the next one is begun: small enough to read whole into memory.
 pub const SEGMENT_BYTES: u32 = 4 * 1024 * 1024;
 
@@ -60,3 +62,7 @@ pub(crate) const SMALL_FILE_BYTES_MAX: u64 = 256;
 
 /// Tries to lock sled's file while one of its threads still holds it, 10 ms apart: two seconds.
 pub(crate) const SLED_LOCK_TRIES: u32 = 200;
+
+/// Time in which sled must have handed to the disk what it holds: a slow card takes some seconds for a full cache, and a thread
+/// that sled forgot waits for ever.
+pub(crate) const FLUSH_PATIENCE: Duration = Duration::from_secs(120);

@@ -5,6 +5,7 @@
 //! * It writes large values, and leaves of large values, to files below `blobs/` that it never syncs: no stored value
 //!   is over 6 KiB and no key over 480 bytes, and a file in `blobs/` is an error.
 //! * Its own flusher thread runs at its own times: it is off, and we flush.
+//! * Where an error of its log meets a thread that waits for it, it may wake that no more: a flush has its time.
 //! * It syncs little, and panics on some damaged files: the panic is caught, and a store that does not open is rebuilt.
 //!
 //! One tree. Its keys, and what a stored value is (see `sealed.rs`):
@@ -34,8 +35,11 @@ use std::{
 use crate::{
     files::folder_bytes,
     kv::{Batch, EngineFailure, Kv, KvError, Snapshot, Visitor, prefix_end},
-    limits::{KEY_BYTES_MAX, SLED_LOCK_TRIES, STORED_VALUE_BYTES_MAX, VALUE_BYTES_MAX},
+    limits::{
+        FLUSH_PATIENCE, KEY_BYTES_MAX, SLED_LOCK_TRIES, STORED_VALUE_BYTES_MAX, VALUE_BYTES_MAX,
+    },
     live::{Difference, LiveBytes},
+    patience::within,
     sealed::{HEADER_BYTES, Head, Shape, seal, unseal},
     visit::Visit,
 };
@@ -99,6 +103,13 @@ impl SledKv {
             writes.push((LIVE.to_vec(), None));
         }
         Ok((writes, difference))
+    }
+
+    fn flush_log(&self) -> Result<(), KvError> {
+        let tree = self.tree.clone();
+        within(FLUSH_PATIENCE, move || {
+            tree.flush().map(|_| ()).map_err(from_sled)
+        })
     }
 
     fn snapshot(&self) -> TreeSnapshot<'_> {
@@ -211,14 +222,14 @@ impl Kv for SledKv {
                 .apply_batch(sled_batch(writes))
                 .map_err(from_sled)?;
             // What is dead can be used again only after that.
-            self.tree.flush().map_err(from_sled)?;
+            self.flush_log()?;
         }
         self.live.applied(difference);
         Ok(())
     }
 
     fn flush(&self) -> Result<(), KvError> {
-        self.tree.flush().map_err(from_sled)?;
+        self.flush_log()?;
         check_no_blobs(&self.folder)
     }
 
