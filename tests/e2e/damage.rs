@@ -158,3 +158,26 @@ fn a_repair_fetches_what_is_missing_at_once() {
     assert_eq!(phone.fields("notes", &new)["title"], "after it");
     assert_eq!(laptop.digest(), phone.digest());
 }
+
+#[test]
+fn a_folder_that_does_not_name_its_store_is_said_not_to_and_repaired() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    laptop.insert("notes", &["title=a"]);
+    let digest = laptop.digest();
+    let current = laptop.dir.join("CURRENT");
+    for harm in ["junk", ""] {
+        fs::write(&current, harm).unwrap();
+        let (report, _) = faults(&laptop);
+        assert_eq!(report["faults"][0]["file"], "CURRENT", "{report}");
+        assert_eq!(report["faults"][0]["remedy"], "rebuild", "{report}");
+        laptop.json(["repair"]);
+        assert_eq!(whole(&laptop)["problems"], json!([]));
+        assert_eq!(laptop.digest(), digest);
+    }
+    fs::remove_file(&current).unwrap();
+    let (report, _) = faults(&laptop);
+    assert_eq!(report["faults"][0]["file"], "CURRENT", "{report}");
+    laptop.json(["repair"]);
+    assert_eq!(laptop.digest(), digest);
+}

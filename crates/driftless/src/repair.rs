@@ -160,7 +160,10 @@ impl Found {
             }
         };
         let files = folder.journal_files()?;
-        let mut faults = Vec::new();
+        let misnamed = folder.misnamed().into_iter();
+        let mut faults: Vec<_> = misnamed
+            .map(|why| Fault::of_store("CURRENT", why))
+            .collect();
         let store = Store::of(folder, options, &mut faults)?;
         let kv = store.as_ref().map(|store| &store.kv);
         let remains = kv.and_then(|kv| guarded(|| Remains::of(kv).ok()).flatten());

@@ -140,6 +140,8 @@ pub struct StoreFolder {
     dir: PathBuf,
     live: PathBuf,
     current: Current,
+    /// Why `CURRENT` did not say which store is live.
+    misnamed: Option<String>,
     anchor: Anchor,
     /// Holds the lock as long as it is open.
     _lock: File,
@@ -191,20 +193,27 @@ impl StoreFolder {
     /// not say.
     pub fn open_to_rebuild(dir: &Path) -> Result<StoreFolder, FolderError> {
         let (lock, has_current) = hold(dir)?;
-        let current = match read_current(dir) {
-            Ok(current) => current,
+        let (current, misnamed) = match read_current(dir) {
+            Ok(current) => (current, None),
             Err(FolderError::Io { path, source }) if has_current => {
                 return Err(FolderError::Io { path, source });
             }
-            Err(_) => {
+            Err(why) => {
                 let numbers = store_entries(dir)?.into_iter().map(|(number, ..)| number);
-                Current {
+                let current = Current {
                     number: numbers.max().unwrap_or(0),
                     engine: StoreEngine::default(),
-                }
+                };
+                (current, Some(why.to_string()))
             }
         };
-        Self::held(dir, current, lock)
+        let folder = Self::held(dir, current, lock)?;
+        Ok(StoreFolder { misnamed, ..folder })
+    }
+
+    /// Why `CURRENT` does not say which store is live, where the folder was opened all the same: a sentence.
+    pub fn misnamed(&self) -> Option<&str> {
+        self.misnamed.as_deref()
     }
 
     fn held(dir: &Path, current: Current, lock: File) -> Result<StoreFolder, FolderError> {
@@ -212,6 +221,7 @@ impl StoreFolder {
             dir: dir.to_owned(),
             live: dir.join(store_name(current.number)),
             current,
+            misnamed: None,
             anchor: Anchor::of(dir).map_err(io_at(dir))?,
             _lock: lock,
         })
