@@ -254,6 +254,7 @@ impl Replica {
             self.after_judging();
             if split {
                 self.end_split();
+                self.name_news()?;
             }
             self.admit_waiting()?;
             let end = self.journal.commit()?;
@@ -298,9 +299,10 @@ impl Replica {
             .journal
             .append(crate::core::ENVELOPE_FRAME, &envelope.encode())?;
         self.staged = true;
+        let id = self.core.id_of(envelope)?;
         self.note_news(News::Envelope(Outgoing {
-            feed: envelope.header().feed,
-            n: envelope.header().n,
+            feed: id.feed,
+            n: id.n,
             position,
             items: envelope.items().len() as u64,
         }));

@@ -9,10 +9,11 @@
 //! prove what it holds ends this session, and nothing else.
 
 use driftless_protocol::{
-    Accuse, Code, CursorMark, FeedId, Hash, Message, RecordBody, SignedHeader,
+    Accuse, Code, CursorMark, Envelope, FeedId, Hash, Message, RecordBody, SignedHeader,
 };
 
 use super::greet::stop_of;
+use super::live::News;
 use super::{Session, Stage, Stop};
 use crate::error::EngineError;
 use crate::limits;
@@ -239,5 +240,24 @@ impl Replica {
             }
         }
         self.sessions = sessions;
+    }
+
+    /// What the sessions that stay open are to hear of may lie on a branch now.
+    pub(crate) fn name_news(&mut self) -> Result<(), EngineError> {
+        let (core, journal) = (&self.core, &self.journal);
+        let open = self.sessions.values_mut().filter(|s| !s.closed);
+        let waiting = open.flat_map(Session::unsent);
+        let staged = self.news.iter_mut().map(|heard| &mut heard.news);
+        for news in waiting.chain(staged) {
+            if let News::Envelope(outgoing) = news {
+                let frame = journal.read(outgoing.position)?;
+                let envelope = Envelope::decode(&frame.bytes);
+                let envelope = envelope.map_err(|error| EngineError::JournalDamaged {
+                    reason: error.to_string(),
+                })?;
+                outgoing.feed = core.id_of(&envelope)?.feed;
+            }
+        }
+        Ok(())
     }
 }

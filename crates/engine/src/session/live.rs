@@ -76,6 +76,11 @@ impl Session {
         queue.len().saturating_sub(backlog) <= limits::LIVE_QUEUE
     }
 
+    /// What waits to be sent.
+    pub(super) fn unsent(&mut self) -> impl Iterator<Item = &mut News> {
+        self.plan.iter_mut().flatten().chain(&mut self.fresh)
+    }
+
     /// What is to be sent next.
     pub(super) fn next_news(&mut self) -> Option<News> {
         let news = self.plan.as_mut()?.pop_front()?;

@@ -24,5 +24,6 @@ mod reading;
 mod refused;
 mod removal;
 mod rules;
+mod split_live;
 mod support;
 mod trace;

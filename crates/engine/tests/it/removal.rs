@@ -11,19 +11,7 @@ use driftless_testkit::device::START_MS;
 use driftless_testkit::wire::{DIALER, LISTENER, Link};
 
 use crate::forger::{greet, introduce, put, talk};
-use crate::support::{Device, assert_equal, insert, set, sync, text, two};
-
-/// A laptop that owns the workspace, a phone and a tablet, all level.
-fn three() -> ([Device; 3], [Replica; 3]) {
-    let (a, mut laptop, b, mut phone) = two();
-    let c = Device::new(3);
-    let link = laptop.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
-    laptop.commit_group().unwrap();
-    let mut tablet = c.join(&mut laptop, &link, "tablet").unwrap();
-    sync(&mut tablet, &mut laptop).unwrap();
-    sync(&mut phone, &mut laptop).unwrap();
-    ([a, b, c], [laptop, phone, tablet])
-}
+use crate::support::{Device, assert_equal, insert, set, sync, text, three};
 
 fn remove(replica: &mut Replica, name: &str) {
     let device = replica.find_member(name).unwrap();

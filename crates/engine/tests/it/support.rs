@@ -44,6 +44,18 @@ pub(crate) fn two() -> (Device, Replica, Device, Replica) {
     (a, laptop, b, phone)
 }
 
+/// A laptop that owns the workspace, a phone and a tablet, all level.
+pub(crate) fn three() -> ([Device; 3], [Replica; 3]) {
+    let (a, mut laptop, b, mut phone) = two();
+    let c = Device::new(3);
+    let link = laptop.invite("ws://127.0.0.1:1", 1, 60_000).unwrap();
+    laptop.commit_group().unwrap();
+    let mut tablet = c.join(&mut laptop, &link, "tablet").unwrap();
+    sync(&mut tablet, &mut laptop).unwrap();
+    sync(&mut phone, &mut laptop).unwrap();
+    ([a, b, c], [laptop, phone, tablet])
+}
+
 /// Two devices whose edits overlap.
 pub(crate) struct Log {
     _devices: (Device, Device),

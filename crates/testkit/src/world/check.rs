@@ -6,6 +6,7 @@ use driftless_document::{ChangeHash, Row};
 use driftless_engine::{
     ConflictFilter, ConflictView, DigestReport, EngineError, RecordKey, SyncState,
 };
+use driftless_protocol::Code;
 use driftless_store::{Batch, Kv as _, MemoryKv};
 
 use super::judge;
@@ -51,7 +52,9 @@ impl World {
                 }
             }
         }
-        let excused = self.excused_at(0)?;
+        let mut excused = self.excused_at(0)?;
+        let is_split = |code| code == Code::Equivocation;
+        excused.extend(judge::held_back(&self.places[0], is_split)?);
         for (n, place) in self.places.iter().enumerate() {
             let there: BTreeSet<_> = place.durable.iter().copied().collect();
             let lost = held.difference(&there);
@@ -79,12 +82,12 @@ impl World {
         }
         for n in 0..self.places.len() {
             let place = &self.places[n];
-            let refusals = self.removes || !self.refused.is_empty();
+            let refusals = self.removes || self.splits || !self.refused.is_empty();
             check_alone(place, refusals, self.strange).during(|| format!("device {n}"))?;
         }
         let unseen = self.canary == Some(Canary::UnseenChange);
-        // What of a removed member counts is held against an oracle elsewhere (`crate::members`).
-        if !self.removes {
+        // What is there and has no effect is held against an oracle elsewhere (`crate::members`).
+        if self.places[0].seen()?.void()?.is_empty() {
             judge::check(&self.places[0], unseen)?;
         }
         for n in 0..self.places.len() {

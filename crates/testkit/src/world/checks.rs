@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Debug;
 
 use driftless_document::{Change, ChangeHash, Record};
-use driftless_engine::{EngineError, SyncState};
+use driftless_engine::{EngineError, EnvelopeId, SyncState, WaitsFor};
 use driftless_protocol::Message;
 
 use super::Wrong;
@@ -71,6 +71,23 @@ pub(super) fn kept(acknowledged: &[ChangeHash], found: &[ChangeHash]) -> Result<
         "S2: {} changes had been acknowledged here; of the {} found on opening the first {same} are these",
         acknowledged.len(),
         found.len()
+    ))
+}
+
+/// S2: the same, where what counts may change, and the order with it.
+pub(super) fn kept_in_some_order<'a>(
+    acknowledged: impl Iterator<Item = &'a ChangeHash>,
+    found: &[ChangeHash],
+) -> Result<(), Wrong> {
+    let found: BTreeSet<_> = found.iter().collect();
+    let lost = acknowledged
+        .filter(|change| !found.contains(change))
+        .count();
+    if lost == 0 {
+        return Ok(());
+    }
+    wrong(format!(
+        "S2: {lost} changes had been acknowledged here and are not found on opening"
     ))
 }
 
@@ -225,6 +242,17 @@ pub(super) fn authored<T: Ord + Debug>(
             "S12: {forged:?} is held, and its device never made it"
         )),
     }
+}
+
+/// S12: what an honest device wrote where its feed was split is written again in the end, or waits for a person to say
+/// that the run is gone which wrote it.
+pub(super) fn issued_again(id: &EnvelopeId, waits_for: &WaitsFor) -> Result<(), Wrong> {
+    if matches!(waits_for, WaitsFor::Reissued | WaitsFor::ReissueHere) {
+        return Ok(());
+    }
+    wrong(format!(
+        "S12: {id} lies on a branch and waits for {waits_for:?}"
+    ))
 }
 
 /// L1: so much time, in milliseconds, is enough.
@@ -398,6 +426,22 @@ mod tests {
         let made = BTreeSet::from([1, 2]);
         assert!(authored(&BTreeSet::from([1]), &made).is_ok());
         assert!(said(authored(&BTreeSet::from([1, 3]), &made)).starts_with("S12"));
+    }
+
+    #[test]
+    fn what_is_lost_is_found_in_any_order() {
+        let acknowledged = hashes([1, 2]);
+        let lost = |found| said(kept_in_some_order(acknowledged.iter(), &hashes(found)));
+        assert_eq!(lost([2, 1]), "nothing");
+        assert!(lost([2, 3]).starts_with("S2: 1 changes"));
+    }
+
+    #[test]
+    fn what_nobody_wrote_again_is_found() {
+        let feed = driftless_protocol::FeedId([1; 16]);
+        let id = EnvelopeId { feed, n: 1 };
+        assert!(issued_again(&id, &WaitsFor::Reissued).is_ok());
+        assert!(said(issued_again(&id, &WaitsFor::Reissue)).starts_with("S12"));
     }
 
     #[test]

@@ -4,9 +4,11 @@ use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use driftless_document::{Change, Record, RecordId, Refusal, Status, read_change};
+use driftless_document::{
+    Change, ChangeHash, Record, RecordId, Refusal, Status, change_hash, read_change,
+};
 use driftless_engine::{ConflictFilter, EnvelopeId, ItemPage, RecordKey};
-use driftless_protocol::Envelope;
+use driftless_protocol::{Code, Envelope};
 use driftless_store::{Frame, FrameKind};
 
 use super::place::Place;
@@ -25,17 +27,8 @@ pub(super) fn check(place: &Place, unseen: bool) -> Result<(), Wrong> {
     let replica = place.seen()?;
     let all = replica.conflicts(&ConflictFilter::default())?;
     let mut judged = 0;
-    let applied: BTreeSet<_> = place.durable.iter().copied().collect();
     for (key, (record, mut changes)) in records_in(&applied_of(place, unseen)?) {
-        if !place.shrinks {
-            checks::loads(&record.save(), &record.heads())?;
-        }
-        if place.shrinks {
-            changes.retain(|change| applied.contains(&change.hash));
-        }
-        if changes.is_empty() {
-            continue; // all of it was taken back
-        }
+        checks::loads(&record.save(), &record.heads())?;
         if changes.len() > CHANGES {
             judged += all.iter().filter(|view| view.key == key).count();
             continue;
@@ -123,13 +116,46 @@ fn quarantined_at(place: &Place) -> Result<BTreeSet<EnvelopeId>, Wrong> {
     Ok(quarantined.into_iter().map(|item| item.id).collect())
 }
 
-/// Those of them that are applied there.
+/// The changes that are quarantined at a place for some reasons and apply nowhere.
+pub(super) fn held_back(
+    place: &Place,
+    counts: impl Fn(Code) -> bool,
+) -> Result<BTreeSet<ChangeHash>, Wrong> {
+    let all = ItemPage {
+        settled: true,
+        ..ItemPage::default()
+    };
+    let items = place.seen()?.quarantine(&all)?.into_iter();
+    let items = items.filter(|item| counts(item.code));
+    let numbered: BTreeSet<_> = items
+        .map(|item| (item.id.feed.device_prefix(), item.id.n))
+        .collect();
+    let mut held_back = BTreeSet::new();
+    if numbered.is_empty() {
+        return Ok(held_back);
+    }
+    for envelope in envelopes_of(place, false)? {
+        let header = envelope.header();
+        if numbered.contains(&(header.feed.device_prefix(), header.n)) {
+            let named = raw_of(&envelope).into_iter();
+            held_back.extend(named.filter_map(|(_, raw)| change_hash(raw)));
+        }
+    }
+    Ok(held_back)
+}
+
+/// Those of them that are applied there: all, where nothing can be taken back or stop counting, that is not quarantined.
 fn applied_of(place: &Place, unseen: bool) -> Result<Vec<Envelope>, Wrong> {
     let quarantined = quarantined_at(place)?;
     let mut envelopes = envelopes_of(place, unseen)?;
-    if !place.shrinks {
-        envelopes.retain(|envelope| !quarantined.contains(&id_of(envelope)));
-    }
+    envelopes.retain(|envelope| {
+        if !place.shrinks {
+            return !quarantined.contains(&id_of(envelope));
+        }
+        let named = raw_of(envelope).into_iter();
+        let mut named = named.filter_map(|(_, raw)| change_hash(raw));
+        named.any(|change| place.there.contains(&change))
+    });
     Ok(envelopes)
 }
 
@@ -170,7 +196,13 @@ pub(super) fn applied_parts(
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Rc::new(Parts::of(&frame.bytes)?)),
         };
-        if !quarantined.contains(&parts.id) {
+        let counts = if place.shrinks {
+            let mut changes = parts.changes.iter().flatten();
+            changes.any(|change| place.there.contains(&change.hash))
+        } else {
+            !quarantined.contains(&parts.id)
+        };
+        if counts {
             found.push(parts.clone());
         }
     }

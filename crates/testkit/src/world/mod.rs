@@ -179,6 +179,8 @@ struct World {
     /// Whether a member was removed, and what it made: that counts or not, as the membership log says.
     removes: bool,
     of_leaver: BTreeSet<ChangeHash>,
+    /// Whether a feed may have gone on in two ways: what lies on a branch of one does not count.
+    splits: bool,
     frames: u64,
     rests: u64,
     openings: u64,
@@ -220,6 +222,7 @@ impl World {
             strange: false,
             removes: false,
             of_leaver: BTreeSet::new(),
+            splits: false,
             frames: 0,
             rests: 0,
             openings: 0,

@@ -7,7 +7,7 @@ use driftless_engine::{Clock as _, EngineError, RecordKey, Replica};
 use driftless_protocol::{Code, DeviceId};
 use driftless_store::{JournalError, MemoryFiles, MemoryKv};
 
-use super::{While, World, Wrong, checks};
+use super::{While, World, Wrong, checks, judge};
 use crate::device::{Device, Hand, copy_store};
 use crate::schedule::Jump;
 
@@ -184,10 +184,7 @@ impl Place {
         if !self.shrinks {
             return checks::kept(&self.durable, found);
         }
-        let found: BTreeSet<_> = found.iter().copied().collect();
-        let kept = self.durable.iter().filter(|change| found.contains(change));
-        let kept: Vec<_> = kept.copied().collect();
-        checks::kept(&self.durable, &kept)
+        checks::kept_in_some_order(self.durable.iter(), found)
     }
 
     fn changes(&self) -> Result<Vec<ChangeHash>, Wrong> {
@@ -277,7 +274,15 @@ impl Place {
             .during(|| "reading the store as a whole".into())?;
         self.replica = Some(replica);
         let found = self.changes()?;
-        if !self.shrinks {
+        if self.shrinks {
+            // What the last process wrote down of members, or of a feed that was split, may count only now.
+            let excused = judge::held_back(self, |_| true)?;
+            let held_to = self
+                .durable
+                .iter()
+                .filter(|change| !excused.contains(change));
+            checks::kept_in_some_order(held_to, &found)?;
+        } else {
             checks::kept(&self.durable, &found)?;
         }
         // What nobody acknowledged may be there all the same.

@@ -43,12 +43,11 @@ fn whatever_breaks_all_agree_once_it_is_healed() {
     assert!(cases() < FEW || never.is_empty(), "{never:?} of {befell:?}");
 }
 
-#[test]
-fn a_member_that_is_removed_on_the_way_counts_alike_everywhere() {
-    let often = [Mischief::Leaver, Mischief::Remove];
+/// How often what befell somebody in some worlds where some things happen often; none may fail.
+fn befell_where(often: &[Mischief]) -> BTreeMap<String, u64> {
     let mut befell = BTreeMap::<String, u64>::new();
     for seed in 0..FEW_CASES {
-        match simulate_where(seed, &often) {
+        match simulate_where(seed, often) {
             Ok(outcome) => {
                 for (what, count) in outcome.befell {
                     *befell.entry(what).or_default() += count;
@@ -57,9 +56,28 @@ fn a_member_that_is_removed_on_the_way_counts_alike_everywhere() {
             Err(failure) => panic!("{failure}\nmade smaller:\n{}", make_smaller(&failure, None)),
         }
     }
+    befell
+}
+
+#[test]
+fn a_member_that_is_removed_on_the_way_counts_alike_everywhere() {
+    let befell = befell_where(&[Mischief::Leaver, Mischief::Remove]);
     for what in ["Removed", "Adopted"] {
         assert!(befell.contains_key(what), "{what} of {befell:?}");
     }
+}
+
+#[test]
+fn a_member_that_signs_two_envelopes_with_one_number_is_found_out_and_counts_nowhere() {
+    let befell = befell_where(&[Mischief::Equivocator]);
+    // What others wrote on top of one of them.
+    assert!(befell.contains_key("Issued again"), "{befell:?}");
+}
+
+#[test]
+fn what_two_runs_of_one_memory_image_wrote_is_written_again() {
+    let befell = befell_where(&[Mischief::Twin]);
+    assert!(befell.contains_key("Issued again"), "{befell:?}");
 }
 
 #[test]

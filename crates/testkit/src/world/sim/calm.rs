@@ -92,6 +92,7 @@ impl Simulation {
             checks::equal_logs(&log(0)?, &log(1)?)?;
         }
         self.check_passed_on()?;
+        self.check_issued_again()?;
         let mut world = std::mem::replace(&mut self.world, super::super::World::empty());
         world.heal()?;
         world.check()

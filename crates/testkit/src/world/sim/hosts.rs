@@ -291,6 +291,7 @@ impl Simulation {
         self.hosts[n].noted = 0;
         self.hosts[n].restored |= how == Restart::Restore;
         self.note_durable(n)?;
+        self.reissue(n)?;
         let away = if self.calm {
             self.now
         } else {

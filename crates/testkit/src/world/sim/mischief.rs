@@ -95,6 +95,8 @@ impl Simulation {
             Mischief::SpoilOpenStore => self.spoil_open_store(n),
             Mischief::Leaver => self.meet_leaver(n),
             Mischief::Remove => self.remove_leaver(),
+            Mischief::Equivocator => self.equivocate(n),
+            Mischief::Twin => self.twin(n),
         }
     }
 
@@ -169,6 +171,11 @@ impl Simulation {
         }
         let with_store = self.fault(2) == 0;
         self.world.copy_folder(n, with_store)?;
+        self.begin_copy(n)
+    }
+
+    /// The process that was begun last, on a folder like that of another, becomes one more host.
+    pub(super) fn begin_copy(&mut self, n: usize) -> Result<(), Wrong> {
         let new = self.world.places.len() - 1;
         self.hosts.push(Host {
             skew: self.hosts[n].skew,

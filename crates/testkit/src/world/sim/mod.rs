@@ -21,6 +21,7 @@ mod mischief;
 mod net;
 mod odds;
 mod smaller;
+mod twice;
 mod villain;
 mod villainy;
 

@@ -115,12 +115,15 @@ impl Simulation {
             let was_level = wire.link.caught_up[side];
             let replica = self.world.places[n].live()?;
             wire.link.drain(side, replica);
-            let is_level = wire.link.caught_up[side];
+            let is_level = wire.link.caught_up[side] && !was_level;
             let (keeper, ended) = (wire.keeper, wire.link.ended[side].clone());
-            if let (true, false, Some(keeper)) = (is_level, was_level, keeper) {
+            if let (true, Some(keeper)) = (is_level, keeper) {
                 self.keepers[keeper].failures = 0;
             }
             self.post(id, 1 - side)?;
+            if is_level || ended.is_some() {
+                self.reissue(n)?;
+            }
             if let Some(ended) = ended {
                 self.side_ended(id, side, &ended)?;
             }
@@ -273,7 +276,11 @@ impl Simulation {
         };
         let (hosts, spoilt) = (wire.hosts, wire.spoilt);
         let at = wire.arrives[1 - side].max(self.now) + 1;
-        if let (Ended::Failed(failure), false) = (ended, spoilt) {
+        let of_split =
+            |failure: &SessionFailure| self.world.splits && failure.code == Code::Equivocation;
+        if let (Ended::Failed(failure), false) = (ended, spoilt)
+            && !of_split(failure)
+        {
             // Who was let in since the backup of the other is unknown there, once: then it comes with the proof.
             let forgotten = hosts.iter().any(|n| self.hosts[*n].restored) && self.newcomers > 0;
             if !(forgotten && failure.code == Code::UnknownDevice) {

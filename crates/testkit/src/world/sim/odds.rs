@@ -69,11 +69,15 @@ pub enum Mischief {
     Leaver,
     /// The owner removes that member; later, adopts what comes of it.
     Remove,
+    /// A member signs two envelopes with one number, for two devices.
+    Equivocator,
+    /// A device's memory image is resumed twice.
+    Twin,
 }
 
 impl Mischief {
     /// All there are.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::Kill,
         Self::Power,
         Self::Reopen,
@@ -105,13 +109,15 @@ impl Mischief {
         Self::SpoilOpenStore,
         Self::Leaver,
         Self::Remove,
+        Self::Equivocator,
+        Self::Twin,
     ];
 
     /// Whether it is done by a member that is none of the devices.
     pub(super) fn is_hostile(self) -> bool {
         matches!(
             self,
-            Self::Spoiler | Self::Babbler | Self::Forger | Self::Newer
+            Self::Spoiler | Self::Babbler | Self::Forger | Self::Newer | Self::Equivocator
         )
     }
 }

@@ -35,6 +35,8 @@ pub(super) struct Villain {
 pub(super) struct Draft {
     pub(super) feed: FeedId,
     pub(super) n: u64,
+    /// The hash of the header before it.
+    pub(super) prev: Hash,
     pub(super) record: [u8; 16],
     pub(super) seqs: (u64, u64),
     pub(super) meta: Meta,
@@ -52,6 +54,7 @@ impl Draft {
         Self {
             feed,
             n: 1,
+            prev: Hash::ZERO,
             record: random_bytes(dice),
             seqs: (1, 1),
             meta: Meta::changes(TIME),
@@ -60,8 +63,8 @@ impl Draft {
         }
     }
 
-    /// Its wire form, signed with some key.
-    pub(super) fn sign(self, villain: &Villain, key: &DeviceKey) -> Result<Vec<u8>, Wrong> {
+    /// The envelope that it is, signed with some key.
+    pub(super) fn sign(self, villain: &Villain, key: &DeviceKey) -> Result<Envelope, Wrong> {
         let salt = [3; 16];
         let item = Item {
             record: self.record,
@@ -88,21 +91,21 @@ impl Draft {
             workspace: villain.workspace,
             feed: self.feed,
             n: self.n,
-            prev: if self.n > 1 {
-                Hash([7; 32])
-            } else {
-                Hash::ZERO
-            },
+            prev: self.prev,
             predecessor: None,
             membership: villain.heads.clone(),
         };
         let envelope = Envelope::seal(key, draft, body, payload);
-        let envelope = envelope.map_err(|error| Wrong(format!("a forged envelope: {error}")))?;
-        Ok(envelope.encode_wire(&Agreed {
-            membership: &[],
-            change_hash: None,
-        }))
+        envelope.map_err(|error| Wrong(format!("a forged envelope: {error}")))
     }
+}
+
+/// What goes over the wire where nothing is agreed.
+pub(super) fn wire_of(envelope: &Envelope) -> Vec<u8> {
+    envelope.encode_wire(&Agreed {
+        membership: &[],
+        change_hash: None,
+    })
 }
 
 /// The wire form of the first envelope of a feed whose body is of a version, or of a kind, that nobody knows yet.
@@ -160,10 +163,7 @@ pub(super) fn unknown(
     let whole = [&header, &signature.as_bytes()[..], &[0], &body, &payloads].concat();
     let envelope = Envelope::decode(&whole);
     let envelope = envelope.map_err(|error| Wrong(format!("an unknown envelope: {error}")))?;
-    Ok(envelope.encode_wire(&Agreed {
-        membership: &[],
-        change_hash: None,
-    }))
+    Ok(wire_of(&envelope))
 }
 
 /// The change that begins a record with a number.

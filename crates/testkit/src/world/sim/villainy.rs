@@ -3,12 +3,12 @@
 use driftless_document::ActorId;
 use driftless_engine::{SessionId, SessionOutput, Side, Wishes};
 use driftless_protocol::{
-    Ack, Chunk, Code, CursorMark, DeviceId, DeviceKey, FeedId, HeldRun, Message, Meta, Record,
-    RecordBody, Refusal, RunSet, decode_batch,
+    Ack, Chunk, Code, CursorMark, DeviceId, DeviceKey, FeedId, Hash, HeldRun, Message, Meta,
+    Record, RecordBody, Refusal, RunSet, decode_batch,
 };
 
 use super::super::{Wrong, checks};
-use super::villain::{Draft, change_of, frame, hello, random_bytes, unknown};
+use super::villain::{Draft, change_of, frame, hello, random_bytes, unknown, wire_of};
 use super::{SimCanary, Simulation};
 use crate::device::Device;
 use crate::histories::Dice;
@@ -204,7 +204,7 @@ impl Simulation {
                 let at = dice.below(draft.raw.len());
                 draft.raw[at] ^= 1 << dice.below(8);
             }
-            3 => draft.n = 5,
+            3 => (draft.n, draft.prev) = (5, Hash([7; 32])),
             4 => {}
             _ => named = others,
         }
@@ -214,7 +214,7 @@ impl Simulation {
             key = other;
         }
         let number = draft.n;
-        let bytes = draft.sign(villain, &key)?;
+        let bytes = wire_of(&draft.sign(villain, &key)?);
         self.strange = true;
         self.send_envelopes(n, vec![(named, number, bytes)], 0, Vec::new())
     }
@@ -245,7 +245,7 @@ impl Simulation {
             records.push(record.map_err(|error| Wrong::new(error.to_string()))?);
         }
         let bytes = match kind {
-            0 | 1 => draft.sign(villain, &key)?,
+            0 | 1 => wire_of(&draft.sign(villain, &key)?),
             kind => unknown(villain, feed, kind == 2, dice)?,
         };
         self.strange = true;
@@ -254,7 +254,7 @@ impl Simulation {
     }
 
     /// The villain begins a session, lacks nothing, and has but these envelopes.
-    fn send_envelopes(
+    pub(super) fn send_envelopes(
         &mut self,
         n: usize,
         envelopes: Vec<(FeedId, u64, Vec<u8>)>,
@@ -322,7 +322,7 @@ fn out_of_place(
         head: random_bytes(dice),
         held: RunSet::up_to(number),
     };
-    Ok(match dice.below(14) {
+    Ok(match dice.below(15) {
         0 => hello(&workspace, hash, 0),
         1 => Message::MembershipHave {
             prefixes: vec![random_bytes(dice)],
@@ -376,6 +376,7 @@ fn out_of_place(
         },
         11 => Message::Bye,
         12 => Message::Credit { bytes: u32::MAX },
+        13 => Message::AskHeader { feed, n: number },
         _ => Message::Ahead {
             envelopes: u64::MAX,
             records: u64::MAX,

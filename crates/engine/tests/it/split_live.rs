@@ -1,0 +1,57 @@
+//! A feed that went on in two ways, and sessions that stay open meanwhile.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use driftless_engine::{Replica, Wishes};
+use driftless_protocol::Code;
+use driftless_testkit::device::Hand;
+use driftless_testkit::wire::{DIALER, LISTENER, Link, sync};
+
+use crate::support::{assert_equal, insert, three};
+
+const NOW: i64 = 1_790_000_000_000;
+
+/// Carries frames of one session until nobody has any.
+fn run(link: &mut Link, dialer: &mut Replica, listener: &mut Replica) {
+    while {
+        dialer.take_awakened();
+        listener.take_awakened();
+        let drained = [link.drain(DIALER, dialer), link.drain(LISTENER, listener)];
+        drained != [false, false] || link.is_busy()
+    } {
+        link.deliver(LISTENER, listener, NOW).unwrap();
+        link.deliver(DIALER, dialer, NOW).unwrap();
+    }
+}
+
+#[test]
+fn a_branch_reaches_those_who_listen_under_its_own_name() {
+    let ([_a, b, _c], [mut laptop, phone, mut tablet]) = three();
+    phone.close().unwrap();
+    let mut copy = b.copy();
+    copy.processes = Arc::new(AtomicU64::new(b.processes.load(Ordering::Relaxed)));
+    copy.clock = Hand::at(NOW + 1_000);
+    let (mut phone, mut other) = (b.open(), copy.open());
+    insert(&mut phone, r#"{"title":"one"}"#);
+    insert(&mut other, r#"{"title":"two"}"#);
+    sync(&mut phone, &mut laptop).unwrap();
+    insert(&mut phone, r#"{"title":"three"}"#);
+
+    // That they parted is written down; there is more to come of one of them.
+    let found = sync(&mut other, &mut laptop).unwrap_err();
+    assert_eq!(found.code, Code::Equivocation);
+    sync(&mut other, &mut laptop).unwrap();
+    let live = Wishes {
+        live: true,
+        ..Wishes::default()
+    };
+    let mut link = Link::open(&mut tablet, &mut laptop, [7; 32], [live; 2]);
+    run(&mut link, &mut tablet, &mut laptop);
+    assert_eq!(link.caught_up, [true, true]);
+
+    sync(&mut phone, &mut laptop).unwrap();
+    run(&mut link, &mut tablet, &mut laptop);
+    assert_eq!(link.ended, [None, None], "the session goes on");
+    assert_equal(&laptop, &tablet);
+}
