@@ -55,6 +55,8 @@ pub struct Reached {
     pub split: u64,
     /// Of these, what its device has issued again.
     pub reissued: u64,
+    /// Envelopes that issue again what another one that counts issues again as well.
+    pub duplicates: u64,
     /// Orders of arrival that were tried.
     pub orders: u64,
 }
@@ -70,6 +72,7 @@ impl Reached {
         self.returned += other.returned;
         self.split += other.split;
         self.reissued += other.reissued;
+        self.duplicates += other.duplicates;
         self.orders += other.orders;
     }
 }
@@ -455,6 +458,7 @@ fn reached(all: &Held, wanted: &Expected) -> Reached {
         returned: removed.intersection(&wanted.active).count() as u64,
         split: wanted.split.len() as u64,
         reissued: 0,
+        duplicates: wanted.duplicates.len() as u64,
         orders: 0,
     }
 }
@@ -486,6 +490,13 @@ fn agrees(what: &str, replica: &Replica, wanted: &Expected) -> Result<(), String
     let void = names(replica.void().map_err(|e| e.to_string())?);
     if void != wanted.void {
         return failed(format!("void {void:?}, not {:?}", wanted.void));
+    }
+    let twice = names(replica.duplicates().map_err(|e| e.to_string())?);
+    if twice != wanted.duplicates {
+        return failed(format!(
+            "issued twice {twice:?}, not {:?}",
+            wanted.duplicates
+        ));
     }
     for (id, (deleted, fields)) in &wanted.rows {
         let row = replica.get(COLLECTION, *id).map_err(|e| e.to_string())?;

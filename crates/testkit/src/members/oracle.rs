@@ -17,6 +17,8 @@ pub struct Expected {
     pub admitted: BTreeSet<Name>,
     /// Applied for the sake of others, and void.
     pub void: BTreeSet<Name>,
+    /// Applied, and void: they issue again what another one that counts issues again as well.
+    pub duplicates: BTreeSet<Name>,
     /// Held and not applied.
     pub quarantined: BTreeSet<Name>,
     /// Of those held and not applied, what lies on a branch of its feed or rests on what does.
@@ -90,6 +92,7 @@ pub fn expected(records: &[Record], envelopes: &[Envelope]) -> Expected {
         .copied()
         .filter(|n| !applied.contains(n))
         .collect();
+    expected.duplicates = duplicates(admitted.iter().map(|name| (*name, held[name])));
     expected.admitted = admitted;
     expected.split = split;
     expected.rows = rows(&expected, &changes);
@@ -146,6 +149,29 @@ impl<'a> Places<'a> {
         }
         back
     }
+}
+
+/// Those that issue again what another of these does that has more items or, with as many, a smaller hash.
+fn duplicates<'a>(admitted: impl Iterator<Item = (Name, &'a Envelope)>) -> BTreeSet<Name> {
+    let issued = admitted.filter_map(|(name, envelope)| Some((name, envelope, lost_by(envelope)?)));
+    let issued: Vec<(Name, &Envelope, &[u8])> = issued.collect();
+    let is_better = |one: &Envelope, other: &Envelope| {
+        let (ours, theirs) = (one.items().len(), other.items().len());
+        ours > theirs || (ours == theirs && one.hash().0 < other.hash().0)
+    };
+    let beaten = issued.iter().filter(|(_, envelope, lost)| {
+        let mut others = issued.iter().filter(|(_, _, of)| of == lost);
+        others.any(|(_, other, _)| is_better(other, envelope))
+    });
+    beaten.map(|(name, ..)| *name).collect()
+}
+
+/// What an envelope issues again, as it was first lost: the last 56 bytes of its extension 2.
+fn lost_by(envelope: &Envelope) -> Option<&[u8]> {
+    let (body, _) = envelope.known()?;
+    let mut extensions = body.meta.ext.iter();
+    let (_, bytes) = extensions.find(|(tag, _)| *tag == 2)?;
+    bytes.get(bytes.len().checked_sub(56)?..)
 }
 
 /// What lies on a branch, and what rests on changes that came in nothing else.
@@ -485,8 +511,9 @@ fn rows(
 ) -> BTreeMap<RecordId, (bool, BTreeMap<String, String>)> {
     let mut of_record = BTreeMap::<RecordId, Vec<(&Change, bool)>>::new();
     for (name, changes) in changes {
-        let counts = expected.admitted.contains(name);
-        if counts || expected.void.contains(name) {
+        let is_admitted = expected.admitted.contains(name);
+        let counts = is_admitted && !expected.duplicates.contains(name);
+        if is_admitted || expected.void.contains(name) {
             for (record, change) in changes {
                 of_record.entry(*record).or_default().push((change, counts));
             }

@@ -24,6 +24,7 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
         returned,
         split,
         reissued,
+        duplicates,
         orders,
     } = all;
     let all_there_is = [
@@ -34,6 +35,7 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
         returned,
         split,
         reissued,
+        duplicates,
     ];
     if cases >= MANY && all_there_is.contains(&0) {
         return Err(format!("something was never reached: {all:?}"));
@@ -41,7 +43,7 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
     println!(
         "| `soak members --seed {} --cases {cases}` | {} | {cases} | {} | {envelopes} envelopes, {removals} removals, \
          {quarantined} quarantined, {void} void, {adopted} adoptions, {returned} returned, \
-         {split} on branches or resting on them, {reissued} issued again, {orders} orders of arrival; \
+         {split} on branches or resting on them, {reissued} issued again, {duplicates} of them twice, {orders} orders of arrival; \
          no failure |",
         options.seed,
         options.commit,
