@@ -3,7 +3,7 @@
 use driftless_document::{
     ChangeHash, Decided, FieldType, FieldWrite, HistoryStep, How, RecordId, Value, value_to_json,
 };
-use driftless_engine::RecordHistory;
+use driftless_engine::{RecordHistory, Void};
 use serde_json::{Map, Value as Json, json};
 
 use crate::conflicts::{Author, author_to_json};
@@ -29,6 +29,8 @@ pub struct HistoryEntry {
     pub author: Author,
     /// What it did.
     pub step: HistoryStep,
+    /// Why it does not count, where it does not.
+    pub void: Option<Void>,
 }
 
 impl History {
@@ -38,6 +40,7 @@ impl History {
             steps,
             earlier,
             devices,
+            void,
         } = history;
         let entry = |step: HistoryStep| {
             let named = devices.get(&step.actor);
@@ -50,6 +53,7 @@ impl History {
                     time_ms: step.time_ms(),
                     change: step.change.to_string(),
                 },
+                void: void.get(&step.change).copied(),
                 step,
             }
         };
@@ -71,7 +75,8 @@ impl HistoryEntry {
     /// The entry as JSON; nothing in it depends on the device that answers, or on now.
     ///
     /// `{collection, record, version, change, device, device_name, time, time_ms, seq, deps, apart, fields}`, and
-    /// `deleted` and `decisions` where there is something to say.
+    /// `deleted` and `decisions` where there is something to say, and `void` (`"not_current"` or `"duplicate"`) where it
+    /// does not count.
     pub fn to_json(&self) -> Json {
         let step = &self.step;
         let mut object = author_to_json(&self.author);
@@ -88,6 +93,9 @@ impl HistoryEntry {
         }
         if !step.decisions.is_empty() {
             object["decisions"] = step.decisions.iter().map(decided_to_json).collect();
+        }
+        if let Some(void) = self.void {
+            object["void"] = json!(void.as_str());
         }
         object
     }

@@ -145,7 +145,7 @@ pub use driftless_engine::{
     Explanation, Fate, Fault, FaultPart, FaultRemedy, Filter, HotField, ImportCounts, Insight,
     ItemPage, ItemState, MemberState, MemberView, Millis, MissingRun, OutboxItem, OutboxPeer,
     Outlook, PeerState, PeerView, QuarantineItem, RecordKey, RecordSync, Retried, RulesExplanation,
-    RulesReport, RulesSummary, StatusReport, Suggestion, SyncState, VerifyReport, WaitsFor,
+    RulesReport, RulesSummary, StatusReport, Suggestion, SyncState, VerifyReport, Void, WaitsFor,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

@@ -169,19 +169,30 @@ fn history() -> (MemoryFiles, MemoryKv, Replica) {
     known.hold(FeedId([3; 16]), 300);
     known.refuse(FeedId([3; 16]), 299, Code::NotAllowed);
     replica.save_peer(&peer).expect("it is kept");
+    put_examples(&mut replica, &third);
+    replica.commit_group().expect("it is durable");
+    let discarded = replica.discard(EnvelopeId::signed(&third));
+    discarded.expect("it is taken back");
+    (files, kv, replica)
+}
+
+/// An entry of each space that the history does not come to.
+fn put_examples(replica: &mut Replica, issued_again: &Envelope) {
     let void = replica
         .core
         .keys
         .numbered(Space::Void, &FeedId([3; 16]), 298);
-    replica.core.base.put(void, vec![1]);
+    replica.core.base.put(void, vec![2, 1]);
     let elsewhere = RecordKey {
         collection: "notes".into(),
         record: RecordId([9; 16]),
     };
     let void = replica.core.keys.record(Space::VoidChanges, &elsewhere);
+    let mut hashes = vec![2, 1];
+    hashes.extend([7; 32]);
+    replica.core.base.put(void, hashes);
     let mut hashes = vec![1];
     hashes.extend([7; 32]);
-    replica.core.base.put(void, hashes.clone());
     let known = replica
         .core
         .keys
@@ -198,12 +209,10 @@ fn history() -> (MemoryFiles, MemoryKv, Replica) {
     replica.core.base.put(waiting, place);
     let lost = keys.numbered(Space::Lost, &FeedId([3; 16]), 298);
     replica.core.base.put(lost, vec![1]);
-    let again = keys.reissued(&TakenBack::of(&third));
-    replica.core.base.put(again, vec![1]);
-    replica.commit_group().expect("it is durable");
-    let discarded = replica.discard(EnvelopeId::signed(&third));
-    discarded.expect("it is taken back");
-    (files, kv, replica)
+    let again = keys.reissued(&TakenBack::of(issued_again));
+    let mut counts = vec![2, 0, 0, 0, 0, 0, 0, 0, 1];
+    counts.extend([8; 32]);
+    replica.core.base.put(again, counts);
 }
 
 type Pairs = Vec<(Vec<u8>, Vec<u8>)>;

@@ -4,6 +4,8 @@
 //! change is known from the envelope that carried it, and from nothing the change claims: a change is admitted
 //! only under the signature of the feed that its actor id is, and the membership log says whose feed that is.
 
+use std::collections::BTreeSet;
+
 use driftless_document::{ChangeHash, History, HistoryOptions, RecordId, Row};
 use driftless_store::Visit;
 
@@ -26,10 +28,14 @@ impl Replica {
         let changes = self.core.record(&key)?.changes()?;
         let page = History::of(changes).page(options)?;
         let actors = page.steps.iter().map(|step| step.actor);
+        let mut void = self.core.void_changes_with_why(&key)?;
+        let shown: BTreeSet<_> = page.steps.iter().map(|step| step.change).collect();
+        void.retain(|hash, _| shown.contains(hash));
         Ok(RecordHistory {
             devices: device_names(actors, &self.members()),
             earlier: page.earlier as u64,
             steps: page.steps,
+            void,
             key,
         })
     }

@@ -68,7 +68,7 @@ pub use session::{
 pub use types::{
     ChangeEvent, Commit, ConflictView, DeviceName, DigestReport, Edit, Filter, ImportCounts,
     MemberState, MemberView, PeerView, RecordHistory, RecordKey, RecordSync, Replayed,
-    StatusReport, SyncState, VerifyReport,
+    StatusReport, SyncState, VerifyReport, Void,
 };
 pub use upkeep::{
     Fault, FaultPart, FaultRemedy, Inspected, MendedJournal, Remains, inspect, mend_journal,

@@ -9,8 +9,8 @@ use crate::error::EngineError;
 use crate::membership::State;
 use crate::quarantine::{EnvelopeId, ItemPage, QuarantineItem};
 use crate::replica::Replica;
-use crate::space::{self, Space};
-use crate::types::{DeviceName, MemberState, MemberView};
+use crate::space::Space;
+use crate::types::{DeviceName, MemberState, MemberView, Void};
 
 /// What adopting did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -198,13 +198,19 @@ impl Replica {
 
     /// The envelopes that are applied for the sake of what rests on them, and do not count: they can be adopted too.
     pub fn void(&self) -> Result<Vec<EnvelopeId>, EngineError> {
-        let space = self.core.keys.space(Space::Void);
-        let keys = self.core.base.keys(&space)?.into_iter();
-        keys.map(|key| {
-            let (feed, n) = space::numbered_of(&key)?;
-            Ok(EnvelopeId { feed, n })
-        })
-        .collect()
+        self.void_for(Void::NotCurrent)
+    }
+
+    /// The envelopes that issue something again which another run of their device has issued again as well: that one
+    /// counts, and these do not.
+    pub fn duplicates(&self) -> Result<Vec<EnvelopeId>, EngineError> {
+        self.void_for(Void::Duplicate)
+    }
+
+    fn void_for(&self, wanted: Void) -> Result<Vec<EnvelopeId>, EngineError> {
+        let void = self.core.void_envelopes()?.into_iter();
+        let void = void.filter(|(_, why)| *why == wanted);
+        Ok(void.map(|(id, _)| id).collect())
     }
 
     fn is_adoptable(&self, id: EnvelopeId) -> Result<bool, EngineError> {

@@ -417,7 +417,7 @@ fn is_verdict(item: &QuarantineItem, judgement: &Judgement) -> bool {
             *code == item.code && item.detail.starts_with(detail)
         }
         // What is held was taken once: if it cannot be judged now, the store is what has changed.
-        Judgement::Apply(_) | Judgement::Void(_) | Judgement::Missing(..) => false,
+        Judgement::Apply(_) | Judgement::Void(..) | Judgement::Missing(..) => false,
     }
 }
 

@@ -45,9 +45,9 @@ pub(crate) enum Space {
     PackedCommits = 14,
     /// Whether a take-back counts, by the envelope that is taken back: feed, number, hash.
     TakeBack = 15,
-    /// Envelope that is applied for the sake of others and void, by feed and number.
+    /// Envelope that is applied and void, by feed and number: why.
     Void = 16,
-    /// The hashes of a record's void changes, by collection and record.
+    /// The hashes of a record's void changes, each with why, by collection and record.
     VoidChanges = 17,
     /// The membership heads that an envelope names, where they know of a removal: by feed and number, and by the hash of
     /// each of its changes.
@@ -58,7 +58,7 @@ pub(crate) enum Space {
     Waiting = 20,
     /// The same of a membership record, by hash.
     WaitingRecord = 21,
-    /// Envelope that its device has issued again: feed, number, hash.
+    /// Envelope that its device has issued again, and what counts in its place: feed, number, hash.
     Reissued = 22,
 }
 
@@ -168,8 +168,8 @@ pub(crate) fn numbered_of(key: &[u8]) -> Result<(FeedId, u64), KeyError> {
     Ok((feed, reader.take_u64()?))
 }
 
-/// The envelope a key of the take-back space names.
-pub(crate) fn take_back_of(key: &[u8]) -> Result<TakenBack, KeyError> {
+/// The envelope that a key names with its hash.
+pub(crate) fn envelope_of(key: &[u8]) -> Result<TakenBack, KeyError> {
     let mut reader = after_space(key)?;
     let id = EnvelopeId {
         feed: FeedId(reader.take_fixed()?),

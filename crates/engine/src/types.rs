@@ -232,6 +232,40 @@ pub struct RecordHistory {
     pub earlier: u64,
     /// Who the actors of the steps are.
     pub devices: BTreeMap<ActorId, DeviceName>,
+    /// The steps among these that do not count, each with why.
+    pub void: BTreeMap<ChangeHash, Void>,
+}
+
+/// Why a change does not count that is applied: it is known to what came after it, and its values are not shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Void {
+    /// Its device was removed, or its admission does not stand; it is there for the sake of what rests on it.
+    NotCurrent,
+    /// It issues something again that another run of its device has issued again as well, and that one counts.
+    Duplicate,
+}
+
+impl Void {
+    /// The stable text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotCurrent => "not_current",
+            Self::Duplicate => "duplicate",
+        }
+    }
+
+    /// What a person can be told.
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::NotCurrent => {
+                "It does not count: its device is no member there. It is kept for the sake of what rests on it."
+            }
+            Self::Duplicate => {
+                "It does not count: another run of its device wrote the same again as well, and that one counts."
+            }
+        }
+    }
 }
 
 /// One committed change.

@@ -1,6 +1,6 @@
 //! `driftless history` and `driftless get --at`: who did what to a record, and the record as it was.
 
-use driftless::{FieldType, History, HistoryEntry, HistoryOptions, Value, value_to_json};
+use driftless::{FieldType, History, HistoryEntry, HistoryOptions, Value, Void, value_to_json};
 
 use crate::args::{self, RecordName};
 use crate::assign;
@@ -82,12 +82,30 @@ fn print(output: &mut Output, history: &History) -> Result<(), Failure> {
     if entries.iter().any(|entry| entry.step.apart) {
         output.line("* made without knowing of all changes before it")?;
     }
+    for (why, versions) in void(entries) {
+        output.line(&format!("{}: {}", versions.join(", "), why.sentence()))?;
+    }
     output.line(&if history.earlier == 0 {
         count(shown, "change")
     } else {
         let all = count(shown + history.earlier, "change");
         format!("the newest {} of {all}", thousands(shown))
     })
+}
+
+/// The changes that do not count, by why.
+fn void(entries: &[HistoryEntry]) -> Vec<(Void, Vec<String>)> {
+    let short = ShortIds::of(entries.iter().map(|entry| entry.step.version.to_string()));
+    let mut found = Vec::<(Void, Vec<String>)>::new();
+    for entry in entries {
+        let Some(why) = entry.void else { continue };
+        let version = short.short(&entry.step.version.to_string()).to_owned();
+        match found.iter_mut().find(|(of, _)| *of == why) {
+            Some((_, versions)) => versions.push(version),
+            None => found.push((why, vec![version])),
+        }
+    }
+    found
 }
 
 /// A line a field that was written; what the lines of a change have in common stands on the first.

@@ -7,7 +7,7 @@
 use driftless_document::read_change;
 use driftless_protocol::{Envelope, FeedId, Hash, Header, Predecessor};
 
-use super::{Core, TakenBack};
+use super::Core;
 use crate::error::EngineError;
 use crate::quarantine::EnvelopeId;
 use crate::space::Space;
@@ -144,17 +144,5 @@ impl Core {
     pub(super) fn stage_lost(&mut self, id: &EnvelopeId) {
         let key = self.keys.numbered(Space::Lost, &id.feed, id.n);
         self.base.put(key, vec![1]);
-    }
-
-    /// Stages which envelopes of its own device an envelope issues again.
-    pub(super) fn stage_reissues(&mut self, envelope: &Envelope) {
-        for named in super::take_back::reissued_by(envelope) {
-            self.base.put(self.keys.reissued(&named), vec![1]);
-        }
-    }
-
-    /// Whether its device has issued an envelope again.
-    pub(crate) fn is_reissued(&self, named: &TakenBack) -> Result<bool, EngineError> {
-        Ok(self.base.get(&self.keys.reissued(named))?.is_some())
     }
 }

@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{ChangeHash, read_change};
 use driftless_protocol::{Code, DeviceId, Envelope, EnvelopeName, FeedId, Hash, check_commitment};
-use driftless_store::{KeyReader, Visit};
+use driftless_store::KeyReader;
 
 use super::Core;
 use crate::error::EngineError;
 use crate::membership::{Removal, Standing};
 use crate::quarantine::EnvelopeId;
-use crate::space::{self, Space};
+use crate::space::Space;
 
 /// What of the log concerns envelopes, and how far the feeds that are held answer to it.
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ pub(crate) struct Currency {
     /// The envelopes that were adopted.
     adopted: BTreeSet<EnvelopeName>,
     /// The envelopes that are applied for the sake of what rests on them.
-    wanted: BTreeSet<EnvelopeId>,
+    pub(super) wanted: BTreeSet<EnvelopeId>,
     /// The places where feeds went on in two ways.
     forks: BTreeSet<(FeedId, u64, Hash)>,
 }
@@ -83,11 +83,6 @@ impl Core {
     pub(crate) fn is_wanted(&self, envelope: &Envelope) -> bool {
         let id = EnvelopeId::signed(envelope); // what lies on a branch never is
         self.currency.wanted.contains(&id)
-    }
-
-    /// Whether some envelope may be void.
-    pub(super) fn has_void(&self) -> bool {
-        !self.currency.wanted.is_empty()
     }
 
     /// Looks at the log again after a record came; says whether something that is held is judged otherwise now.
@@ -270,20 +265,6 @@ impl Core {
             }
         }
         Ok(Ok(()))
-    }
-
-    pub(super) fn load_wanted(&mut self) -> Result<(), EngineError> {
-        let mut found = Vec::new();
-        let space = self.keys.space(Space::Void);
-        self.base.scan(&space, &[], &mut |key, _| {
-            found.push(space::numbered_of(key));
-            Visit::Continue
-        })?;
-        for id in found {
-            let (feed, n) = id?;
-            self.currency.wanted.insert(EnvelopeId { feed, n });
-        }
-        Ok(())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::error::EngineError;
 use crate::limits;
 use crate::quarantine::EnvelopeId;
 use crate::space::Space;
-use crate::types::RecordKey;
+use crate::types::{RecordKey, Void};
 
 /// What an envelope does to one record.
 pub(crate) struct Update {
@@ -44,8 +44,8 @@ impl Update {
 pub(crate) enum Judgement {
     /// It is admitted.
     Apply(Vec<Update>),
-    /// It is applied for the sake of what rests on it, and void: it does not count.
-    Void(Vec<Update>),
+    /// It is applied and void, so it does not count: why.
+    Void(Void, Vec<Update>),
     /// It is held and passed on, not applied: a newer version may understand it.
     Hold,
     /// It is held and passed on, not applied, for this reason; the last is what it rests on that its author, or
@@ -118,7 +118,7 @@ impl Core {
             (BodyForm::Known { .. }, Ok(())) => self.judge_known(envelope),
             (BodyForm::Known { .. }, Err(_)) if self.is_wanted(envelope) => {
                 Ok(match self.judge_known(envelope)? {
-                    Judgement::Apply(updates) => Judgement::Void(updates),
+                    Judgement::Apply(updates) => Judgement::Void(Void::NotCurrent, updates),
                     judgement => judgement,
                 })
             }

@@ -10,9 +10,11 @@ mod current;
 mod judge;
 mod known;
 mod packed;
+mod reissues;
 mod rows;
 mod stage;
 mod take_back;
+mod void;
 mod waiting;
 
 use std::cell::RefCell;
@@ -27,6 +29,7 @@ use current::Currency;
 pub(crate) use current::Verdict;
 pub(crate) use judge::{Judgement, Update};
 pub(crate) use packed::PackedIndex;
+use reissues::Reissues;
 pub(crate) use rows::StoredRow;
 use stage::Contested;
 #[cfg(test)]
@@ -77,6 +80,8 @@ pub(crate) struct Core {
     currency: Currency,
     /// The envelopes whose authors took them back, each with whether it is kept all the same.
     take_backs: BTreeMap<TakenBack, bool>,
+    /// Which envelopes that issue others again count.
+    reissues: Reissues,
     /// Whether a take-back came to count, or no longer counts, since the last pass over the journal.
     turned: bool,
     /// How often everything was derived again since this was opened.
@@ -118,7 +123,7 @@ pub(crate) struct State {
     stale: bool,
 }
 
-const STATE_FORMAT: u8 = 5;
+const STATE_FORMAT: u8 = 6;
 
 impl Default for State {
     fn default() -> Self {
@@ -304,6 +309,7 @@ impl Core {
         core.packed_before = state.listed_packed;
         core.state = state;
         core.load_take_backs()?;
+        core.load_reissues()?;
         core.follow_log();
         core.split = false;
         core.load_wanted()?;
@@ -327,6 +333,7 @@ impl Core {
             rules: InForce::of(&log),
             currency: Currency::default(),
             take_backs: BTreeMap::new(),
+            reissues: Reissues::default(),
             turned: false,
             forks: log.forks().clone(),
             split: false,
@@ -475,7 +482,7 @@ impl Core {
     /// Derives everything again: some envelopes are judged otherwise than when they came.
     ///
     /// One pass, and another for each time that what somebody took back turns out to carry others' work: that
-    /// only grows, so there is an end.
+    /// only grows, so there is an end. Then one more, where that changed which of several counts that issue one envelope again.
     pub(crate) fn rederive(&mut self, journal: &Journal) -> Result<(), EngineError> {
         self.begin_currency();
         self.split = false;
@@ -485,8 +492,9 @@ impl Core {
         }
         loop {
             self.turned = false;
+            self.reissues.begin_pass();
             self.rederive_once(journal)?;
-            if !self.turned {
+            if !self.turned && !self.reissues.differs() {
                 break;
             }
         }

@@ -1,9 +1,7 @@
 //! What the store keeps of one record: its row, its document, its conflict entries.
 
-use std::collections::BTreeSet;
-
 use driftless_document::{ChangeHash, Evidence, Record, RecordId, Row, counting, evidence};
-use driftless_store::{KeyBuilder, KeyReader, Visit};
+use driftless_store::Visit;
 
 use super::{Core, Update};
 use crate::error::EngineError;
@@ -177,40 +175,6 @@ impl Core {
         }
         let changes = counting(self.record(key)?.changes()?, &self.void_changes(key)?);
         Ok(evidence(&key.collection, key.record, &changes))
-    }
-
-    /// The changes of a record that are void.
-    pub(crate) fn void_changes(
-        &self,
-        key: &RecordKey,
-    ) -> Result<BTreeSet<ChangeHash>, EngineError> {
-        let bytes = self.base.get(&self.keys.record(Space::VoidChanges, key))?;
-        let Some(bytes) = bytes else {
-            return Ok(BTreeSet::new());
-        };
-        let mut reader = KeyReader::new(&bytes);
-        reader.take_u8()?;
-        let mut void = BTreeSet::new();
-        while !reader.rest().is_empty() {
-            void.insert(ChangeHash(reader.take_fixed()?));
-        }
-        Ok(void)
-    }
-
-    pub(super) fn stage_void_changes(
-        &mut self,
-        key: &RecordKey,
-        changes: impl Iterator<Item = ChangeHash>,
-    ) -> Result<(), EngineError> {
-        let mut void = self.void_changes(key)?;
-        void.extend(changes);
-        let value = KeyBuilder::new().push_u8(FORMAT);
-        let value = void
-            .iter()
-            .fold(value, |value, hash| value.push_fixed(&hash.0));
-        let place = self.keys.record(Space::VoidChanges, key);
-        self.base.put(place, value.finish());
-        Ok(())
     }
 
     /// What a record reads; `void`: whether some of its changes are.

@@ -13,7 +13,7 @@ use super::{Core, Judgement, RefusedChange, StoredRow, TakenBack, Update, Verdic
 use crate::error::EngineError;
 use crate::quarantine::EnvelopeId;
 use crate::space::Space;
-use crate::types::RecordKey;
+use crate::types::{RecordKey, Void};
 
 /// Loose changes behind a saved document before it is compacted, where the document is small.
 const LOOSE_CHANGES: usize = 16;
@@ -121,14 +121,15 @@ impl Core {
                 self.state.clock.last = self.state.clock.last.max(body.meta.time);
             }
         }
-        self.stage_reissues(envelope);
+        let judgement = self.stage_reissues(envelope, judgement)?;
         // What a removed device had not sent takes nothing back either, nor what lies on a branch.
         let takes_back = !matches!(
             judgement,
-            Judgement::Void(_) | Judgement::NotCurrent(Code::PastRemoval | Code::Equivocation, _)
+            Judgement::Void(Void::NotCurrent, _)
+                | Judgement::NotCurrent(Code::PastRemoval | Code::Equivocation, _)
         );
         match judgement {
-            Judgement::Void(updates) => self.stage_void(header, updates, packed_in)?,
+            Judgement::Void(why, updates) => self.stage_void(header, why, updates, packed_in)?,
             Judgement::Apply(updates) => {
                 let keep = updates.len() <= BULK_RECORDS;
                 for update in updates {
@@ -178,14 +179,15 @@ impl Core {
     fn stage_void(
         &mut self,
         header: &Header,
+        why: Void,
         updates: Vec<Update>,
         packed_in: Option<u32>,
     ) -> Result<(), EngineError> {
         let key = self.keys.numbered(Space::Void, &header.feed, header.n);
-        self.base.put(key, vec![FORMAT]);
+        self.base.put(key, super::void::encode_envelope(why));
         for update in updates {
             let changes = update.changes.iter().map(|(change, _)| change.hash);
-            self.stage_void_changes(&update.key, changes)?;
+            self.stage_void_changes(&update.key, why, changes)?;
             self.stage_update(update, header.feed, false, packed_in)?;
         }
         Ok(())

@@ -21,7 +21,8 @@ use crate::space::{self, Space};
 
 /// The extension of an envelope that takes others back: feed (16), number (8, big-endian), hash (32) of each.
 const TAKE_BACK_TAG: u16 = 1;
-/// The extension of an envelope that says which ones its device has issued again; in the same form.
+/// The extension of an envelope that says which one its device has issued again, and which one that one has; in the same
+/// form.
 const REISSUE_TAG: u16 = 2;
 const REFERENCE_BYTES: usize = 16 + 8 + 32;
 const FORMAT: u8 = 1;
@@ -105,16 +106,17 @@ pub(crate) fn take_back_meta(time: i64, named: &TakenBack) -> Meta {
     meta
 }
 
-/// The meta part of an envelope without changes that says that its device has issued `lost` again, which took back what
-/// it takes back now.
+/// The meta part of an envelope that issues `lost` again, which took back what it takes back now. Where that one issued
+/// another one again itself, the first one that was lost is named too.
 pub(crate) fn reissue_meta(time: i64, lost: &Envelope) -> Meta {
     let mut meta = Meta::changes(time);
     let taken_back = named_by(lost, TAKE_BACK_TAG);
     if !taken_back.is_empty() {
         meta.ext.push((TAKE_BACK_TAG, references(&taken_back)));
     }
-    let named = TakenBack::of(lost);
-    meta.ext.push((REISSUE_TAG, references(&[named])));
+    let mut named = vec![TakenBack::of(lost)];
+    named.extend(reissued_by(lost).last());
+    meta.ext.push((REISSUE_TAG, references(&named)));
     meta
 }
 
@@ -128,7 +130,7 @@ fn references(named: &[TakenBack]) -> Vec<u8> {
     bytes
 }
 
-/// Which envelopes one says its device has issued again.
+/// Which envelopes one says its device has issued again: the last one is the first that was lost.
 pub(super) fn reissued_by(envelope: &Envelope) -> Vec<TakenBack> {
     named_by(envelope, REISSUE_TAG)
 }
@@ -220,7 +222,7 @@ impl Core {
         let mut found = Vec::new();
         let space = self.keys.space(Space::TakeBack);
         self.base.scan(&space, &[], &mut |key, value| {
-            found.push((space::take_back_of(key), value.get(1) == Some(&1)));
+            found.push((space::envelope_of(key), value.get(1) == Some(&1)));
             Visit::Continue
         })?;
         for (named, kept) in found {

@@ -238,7 +238,7 @@ impl Replica {
                 return Ok(());
             }
             Judgement::Missing(code, detail) => return Err((*code, detail.clone())),
-            Judgement::Apply(_) | Judgement::Void(_) => None,
+            Judgement::Apply(_) | Judgement::Void(..) => None,
             Judgement::Hold => Some(Code::NeedsNewerVersion),
             Judgement::Rests(..) => Some(Code::ChangeRefused),
             Judgement::Quarantine(code, ..) | Judgement::NotCurrent(code, _) => Some(*code),

@@ -161,7 +161,7 @@ fn count(derived: &Core, report: &mut VerifyReport) -> Result<(), EngineError> {
 }
 
 /// The spaces of the store, which part each is, and what an entry of it is called.
-const SPACES: [(Space, FaultPart, &str); 18] = [
+const SPACES: [(Space, FaultPart, &str); 19] = [
     (Space::Member, FaultPart::Membership, "membership record"),
     (Space::Feed, FaultPart::Index, "feed"),
     (Space::Envelope, FaultPart::Index, "place of an envelope"),
@@ -182,6 +182,11 @@ const SPACES: [(Space, FaultPart, &str); 18] = [
         Space::VoidChanges,
         FaultPart::Index,
         "record's list of void changes",
+    ),
+    (
+        Space::Reissued,
+        FaultPart::Index,
+        "note of what was written again",
     ),
     (
         Space::Known,

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use driftless_document::{RecordId, Value};
+use driftless_document::{FieldPath, HistoryOptions, RecordId, Value};
 use driftless_engine::{
-    Clock, EngineError, ItemPage, ItemState, QuarantineItem, Replica, WaitsFor,
+    Clock, Edit, EngineError, EnvelopeId, ItemPage, ItemState, QuarantineItem, Replica, Void,
+    WaitsFor,
 };
 use driftless_protocol::Code;
 use driftless_testkit::device::Hand;
@@ -342,4 +343,82 @@ fn a_third_run_that_knows_that_its_feed_was_split_adds_no_branch_to_it() {
         }
         assert_all_issued_again(replica, 2);
     }
+}
+
+fn count_one(replica: &mut Replica, id: RecordId) {
+    let path = FieldPath::parse("views").unwrap();
+    let edit = Edit::Increment { path, by: 1 };
+    replica.edit("notes", id, &[edit]).unwrap();
+    replica.commit_group().unwrap();
+}
+
+fn counted(replica: &Replica, id: RecordId) -> i64 {
+    let row = replica.get("notes", id).unwrap().unwrap();
+    match row.fields.get("views#counter") {
+        Some(Value::Counter(views)) => *views,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The laptop and the phone, of which two copies of one folder go on; each has written the same again, and then something
+/// on top of that. The copies sync in this order; gives what the laptop holds as a duplicate.
+fn two_copies_issue_one_branch_again(order: [usize; 2]) -> (RecordId, Vec<EnvelopeId>) {
+    let (a, mut laptop, b, phone) = two();
+    let (_copy, [mut phone, mut other], shared) =
+        resumed_twice(&b, phone, |image| insert(image, r#"{"title":"shared"}"#));
+    count_one(&mut phone, shared);
+    sync(&mut phone, &mut laptop).unwrap();
+    phone.close().unwrap();
+    count_one(&mut other, shared);
+    sync_again(&mut other, &mut laptop);
+    sync(&mut other, &mut laptop).unwrap();
+    // The phone's folder is copied, and both copies hear of the split before they hear of each other.
+    let copy = b.copy();
+    let mut copies = [b.open(), copy.open()];
+    for copy in &mut copies {
+        sync_again(copy, &mut laptop);
+        assert_eq!(
+            copy.reissue().unwrap(),
+            0,
+            "it has, once the session was over"
+        );
+        set(copy, shared, "title", "on top of it");
+        count_one(copy, shared);
+        assert_eq!(counted(copy, shared), 3, "with what the other run counted");
+    }
+    for at in order {
+        sync_again(&mut copies[at], &mut laptop);
+        assert_eq!(counted(&laptop, shared), if at == order[0] { 3 } else { 4 });
+    }
+    let [mut one, mut two] = copies;
+    settle(&mut laptop, [&mut one, &mut two]);
+    for replica in [&laptop, &one, &two] {
+        assert_eq!(counted(replica, shared), 4, "each count once");
+        assert_eq!(replica.verify(&mut |_| ()).unwrap().problems, [""; 0]);
+        assert_eq!(replica.duplicates().unwrap(), laptop.duplicates().unwrap());
+        assert_eq!(replica.void().unwrap(), [], "there is nothing to adopt");
+        assert_all_issued_again(replica, 2);
+        let history = replica.history("notes", shared, &HistoryOptions::default());
+        let void: Vec<_> = history.unwrap().void.into_values().collect();
+        assert_eq!(void, [Void::Duplicate]);
+    }
+    // The same from its journal alone, and after a restart.
+    let twice = laptop.duplicates().unwrap();
+    let rebuilt = a.copy();
+    assert_equal(&laptop, &rebuilt.open());
+    assert_eq!(rebuilt.open().duplicates().unwrap(), twice);
+    laptop.close().unwrap();
+    let laptop = a.open();
+    assert_eq!(laptop.duplicates().unwrap(), twice);
+    assert_eq!(counted(&laptop, shared), 4);
+    (shared, twice)
+}
+
+#[test]
+fn what_two_live_copies_of_a_folder_issue_again_counts_once_in_either_order() {
+    let (one, ours) = two_copies_issue_one_branch_again([0, 1]);
+    let (other, theirs) = two_copies_issue_one_branch_again([1, 0]);
+    assert_eq!(one, other, "the same histories");
+    assert_eq!(ours.len(), 1);
+    assert_eq!(ours, theirs, "the same one counts");
 }

@@ -25,7 +25,7 @@ use driftless_store::MemoryKv;
 use crate::device::Device;
 use crate::histories::Dice;
 use crate::wire::sync;
-use oracle::{Expected, expected};
+use oracle::{Canary, Expected, expected, expected_without};
 
 /// Devices: an owner, two admins, two editors, and one that nobody removes.
 pub(crate) const DEVICES: usize = 6;
@@ -55,8 +55,12 @@ pub struct Reached {
     pub split: u64,
     /// Of these, what its device has issued again.
     pub reissued: u64,
+    /// Envelopes that issue again what another one that counts issues again as well.
+    pub duplicates: u64,
     /// Orders of arrival that were tried.
     pub orders: u64,
+    /// In how many histories it was noticed that a rule is left out: of each [`Canary`] in their order.
+    pub noticed: [u64; Canary::ALL.len()],
 }
 
 impl Reached {
@@ -70,7 +74,35 @@ impl Reached {
         self.returned += other.returned;
         self.split += other.split;
         self.reissued += other.reissued;
+        self.duplicates += other.duplicates;
         self.orders += other.orders;
+        for (all, noticed) in self.noticed.iter_mut().zip(other.noticed) {
+            *all += noticed;
+        }
+    }
+
+    /// What was never reached.
+    pub fn never(&self) -> Vec<&'static str> {
+        let all = [
+            ("removals", self.removals),
+            ("quarantined", self.quarantined),
+            ("void", self.void),
+            ("adopted", self.adopted),
+            ("returned", self.returned),
+            ("split", self.split),
+            ("reissued", self.reissued),
+            ("duplicates", self.duplicates),
+        ];
+        let never = all.into_iter().filter(|(_, count)| *count == 0);
+        never.map(|(what, _)| what).collect()
+    }
+
+    /// The rules of which it was never noticed that they were left out.
+    pub fn unnoticed(&self) -> Vec<Canary> {
+        let all = Canary::ALL.into_iter().zip(self.noticed);
+        all.filter(|(_, count)| *count == 0)
+            .map(|(canary, _)| canary)
+            .collect()
     }
 }
 
@@ -84,17 +116,51 @@ pub(crate) struct World {
     doubles: bool,
     /// Whether nobody is removed.
     calm: bool,
+    manner: Manner,
+    /// Dice for what is special.
+    special: Dice,
     /// Of each record, how often somebody's increment was taken.
     increments: BTreeMap<RecordId, i64>,
     /// The devices that are there twice.
     doubled: BTreeSet<usize>,
+    /// How many folders were copied while they were open.
+    copies: usize,
+}
+
+/// What is special about a history.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// Whether devices are there twice more often, and folders are copied while they are open.
+    pub copies: bool,
+}
+
+impl Manner {
+    /// What the history of a seed is like.
+    pub fn of(seed: u64) -> Self {
+        let mut dice = manners(seed);
+        Self {
+            copies: dice.below(3) == 0,
+        }
+    }
+}
+
+/// Dice for what is special: those of the rest fall as they do without it.
+fn manners(seed: u64) -> Dice {
+    Dice(seed ^ 0x6d61_6e6e_6572_7321)
 }
 
 /// Carries out the history of a seed; what is wrong with it is a sentence.
 pub fn run(seed: u64) -> Result<Reached, String> {
+    run_as(seed, Manner::of(seed))
+}
+
+/// Carries out the history of a seed in another manner.
+pub fn run_as(seed: u64, manner: Manner) -> Result<Reached, String> {
     let mut dice = Dice(seed);
     let steps = 20 + dice.below(60);
     let mut world = World::begin(dice, true)?;
+    world.manner = manner;
+    world.special = manners(seed);
     for _ in 0..steps {
         world.step()?;
     }
@@ -115,8 +181,11 @@ impl World {
             edits: 0,
             doubles,
             calm: false,
+            manner: Manner::default(),
+            special: Dice(0),
             increments: BTreeMap::new(),
             doubled: BTreeSet::new(),
+            copies: 0,
         };
         world.calm = doubles && world.dice.below(4) == 0;
         for _ in 0..2 {
@@ -129,6 +198,13 @@ impl World {
     }
 
     pub(crate) fn step(&mut self) -> Result<(), String> {
+        if self.manner.copies {
+            match self.special.below(24) {
+                0 | 1 => return self.double(),
+                2 | 3 => return self.copy_folder(),
+                _ => {}
+            }
+        }
         let all = self.devices.len();
         let device = self.dice.below(all);
         match self.dice.below(if self.doubles { 41 } else { 40 }) {
@@ -361,6 +437,9 @@ impl World {
         for order in 0..2 {
             let replica = orders::replay(&self.devices, &all, &mut self.dice)?;
             agrees(&format!("order {order}"), &replica, &wanted)?;
+            if order == 0 {
+                reached.noticed = noticed(&replica, &all);
+            }
             digests.push(replica.digest().map_err(|e| e.to_string())?);
             digests.dedup();
             reached.orders += 1;
@@ -454,14 +533,32 @@ fn reached(all: &Held, wanted: &Expected) -> Reached {
         adopted: adopted.count() as u64,
         returned: removed.intersection(&wanted.active).count() as u64,
         split: wanted.split.len() as u64,
-        reissued: 0,
-        orders: 0,
+        duplicates: wanted.duplicates.len() as u64,
+        ..Reached::default()
     }
+}
+
+/// Which rules can be told to be left out by what a replica comes to.
+fn noticed(replica: &Replica, all: &Held) -> [u64; Canary::ALL.len()] {
+    Canary::ALL.map(|canary| {
+        let wanted = expected_without(&all.records, &all.envelopes, Some(canary));
+        u64::from(is_as(replica, &wanted).is_err())
+    })
 }
 
 /// Compares a replica with what is expected of what it holds, and with what its own journal says.
 fn agrees(what: &str, replica: &Replica, wanted: &Expected) -> Result<(), String> {
-    let failed = |why: String| Err(format!("{what}: {why}"));
+    is_as(replica, wanted).map_err(|why| format!("{what}: {why}"))?;
+    let report = replica.verify(&mut |_| ()).map_err(|e| e.to_string())?;
+    match report.problems.first() {
+        Some(problem) => Err(format!("{what}: its journal says otherwise: {problem}")),
+        None => Ok(()),
+    }
+}
+
+/// Compares a replica with what is expected of what it holds.
+fn is_as(replica: &Replica, wanted: &Expected) -> Result<(), String> {
+    let failed = Err::<(), String>;
     let names = |ids: Vec<EnvelopeId>| -> BTreeSet<oracle::Name> {
         ids.into_iter().map(|id| (id.feed, id.n)).collect()
     };
@@ -487,6 +584,13 @@ fn agrees(what: &str, replica: &Replica, wanted: &Expected) -> Result<(), String
     if void != wanted.void {
         return failed(format!("void {void:?}, not {:?}", wanted.void));
     }
+    let twice = names(replica.duplicates().map_err(|e| e.to_string())?);
+    if twice != wanted.duplicates {
+        return failed(format!(
+            "issued twice {twice:?}, not {:?}",
+            wanted.duplicates
+        ));
+    }
     for (id, (deleted, fields)) in &wanted.rows {
         let row = replica.get(COLLECTION, *id).map_err(|e| e.to_string())?;
         let Some(row) = row else {
@@ -508,9 +612,5 @@ fn agrees(what: &str, replica: &Replica, wanted: &Expected) -> Result<(), String
     if records != shown as u64 {
         return failed(format!("{records} records, not {shown}"));
     }
-    let report = replica.verify(&mut |_| ()).map_err(|e| e.to_string())?;
-    match report.problems.first() {
-        Some(problem) => failed(format!("its journal says otherwise: {problem}")),
-        None => Ok(()),
-    }
+    Ok(())
 }

@@ -14,8 +14,12 @@ use crate::device::{Device, Hand};
 
 /// Devices of a history that may be there twice.
 const DOUBLED: usize = 3;
+/// Folders of a history that may be copied.
+const COPIES: usize = 3;
 /// How far apart the numbers are of the processes that two runs of a device start later.
 const APART: u64 = 1_000;
+/// The same of copies of a folder, which come to further ones.
+const COPIES_APART: u64 = 100 * APART;
 
 impl World {
     /// A device's memory image is resumed twice: two processes with one randomness and one clock, each with a disk of
@@ -53,6 +57,37 @@ impl World {
                 self.edit(run)?;
             }
         }
+        Ok(())
+    }
+
+    /// The folder of a device is copied, and both copies go on as processes of their own: what lies on a branch in it
+    /// was written by both.
+    pub(super) fn copy_folder(&mut self) -> Result<(), String> {
+        let twins = &self.doubled;
+        // Of a device that was split already, if there is one.
+        let split: Vec<usize> = (0..self.devices.len())
+            .filter(|n| {
+                let seed = self.devices[*n].seed;
+                twins.iter().any(|twin| self.devices[*twin].seed == seed)
+            })
+            .collect();
+        if split.is_empty() || self.copies == COPIES {
+            return Ok(());
+        }
+        self.copies += 1;
+        let device = split[self.special.below(split.len())];
+        let first = &self.devices[device];
+        let process = first.processes.load(Ordering::Relaxed);
+        let further = self.copies as u64 * COPIES_APART;
+        let copy = Device {
+            processes: Arc::new(AtomicU64::new(process + further)),
+            clock: Hand::at(first.clock.now()),
+            ..first.copy()
+        };
+        let opened = copy.try_open();
+        let opened = opened.map_err(|e| format!("a copy of {device} does not open: {e}"))?;
+        self.replicas.push(opened);
+        self.devices.push(copy);
         Ok(())
     }
 

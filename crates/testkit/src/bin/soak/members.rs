@@ -1,6 +1,6 @@
 //! Random histories of members against their oracle, one after the other.
 
-use driftless_testkit::members::{self, Reached};
+use driftless_testkit::members::{self, Reached, oracle::Canary};
 
 use crate::options::{Options, cpu_text};
 
@@ -15,6 +15,12 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
         all.add(&reached);
         Ok::<_, String>(())
     })?;
+    let (never, unnoticed) = (all.never(), all.unnoticed());
+    if cases >= MANY && (!never.is_empty() || !unnoticed.is_empty()) {
+        return Err(format!(
+            "never reached: {never:?}; not noticed to be broken: {unnoticed:?}"
+        ));
+    }
     let Reached {
         envelopes,
         removals,
@@ -24,28 +30,23 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
         returned,
         split,
         reissued,
+        duplicates,
         orders,
+        ..
     } = all;
-    let all_there_is = [
-        removals,
-        quarantined,
-        void,
-        adopted,
-        returned,
-        split,
-        reissued,
-    ];
-    if cases >= MANY && all_there_is.contains(&0) {
-        return Err(format!("something was never reached: {all:?}"));
-    }
+    let noticed = all.noticed.iter().zip(Canary::ALL);
+    let noticed: Vec<_> = noticed
+        .map(|(n, canary)| format!("{canary:?} {n}"))
+        .collect();
     println!(
         "| `soak members --seed {} --cases {cases}` | {} | {cases} | {} | {envelopes} envelopes, {removals} removals, \
          {quarantined} quarantined, {void} void, {adopted} adoptions, {returned} returned, \
-         {split} on branches or resting on them, {reissued} issued again, {orders} orders of arrival; \
-         no failure |",
+         {split} on branches or resting on them, {reissued} issued again, {duplicates} of them twice, {orders} orders of arrival; \
+         rules left out on purpose: {} histories; no failure |",
         options.seed,
         options.commit,
         cpu_text(),
+        noticed.join(", "),
     );
     Ok(())
 }
