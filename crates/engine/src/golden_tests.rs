@@ -212,6 +212,8 @@ fn put_examples(replica: &mut Replica, issued_again: &Envelope) {
     let again = keys.reissued(&TakenBack::of(issued_again));
     let mut counts = vec![2, 0, 0, 0, 0, 0, 0, 0, 1];
     counts.extend([8; 32]);
+    counts.extend([3; 16]);
+    counts.extend(7_u64.to_be_bytes());
     replica.core.base.put(again, counts);
 }
 

@@ -1,9 +1,9 @@
 //! What a device wrote on a branch of a feed, or on top of one, is issued again by that device, so that nothing is lost.
 //!
 //! What lies on a branch never counts (see `core/branches.rs`). The folder that wrote it writes its effect again, in a
-//! feed of its own and under a fresh actor: what each change made of the record as it knew it. The new change knows what
-//! the old one knew, as far as that counts, and no more: what others wrote meanwhile stays beside it, and a conflict is
-//! shown where there is one.
+//! feed of its own: what each change made of the record as it knew it. The new change knows what the old one knew, as far
+//! as that counts or was issued again, and no more: what was written meanwhile, here too, stays beside it, and a conflict
+//! is shown where there is one. An actor knows all that it has written; where that is more, another feed begins.
 //!
 //! An envelope that issues another one again names it, so both become durable together: nothing is issued twice after a
 //! crash, a rebuild or a restored backup, and nothing is forgotten. A branch that another run of this device wrote is for
@@ -141,11 +141,20 @@ impl Replica {
     fn reissue_one(&mut self, id: EnvelopeId, known: &mut Known) -> Result<(), EngineError> {
         let envelope = self.read_envelope(&id.feed, id.n)?;
         self.merge_membership()?;
-        let incarnation = self.incarnation();
+        let lost = self.lost_in(&envelope, known)?;
+        let mut incarnation = self.incarnation();
+        let mut knows_more = false;
+        for lost in &lost {
+            knows_more |= lost.lacks_some_of(ActorId(incarnation.feed.0))?;
+        }
+        if knows_more {
+            self.incarnation = None;
+            incarnation = self.incarnation();
+        }
         let now = self.now();
         let mut clock = self.core.state.clock;
         let time = clock.tick(now);
-        let mut again = self.again(&envelope, incarnation, time, known)?;
+        let mut again = self.again(lost, incarnation, time)?;
         again.updates.sort_by(|a, b| a.key.cmp(&b.key));
         let mut meta = reissue_meta(time, &envelope);
         meta.atomic = envelope.known().is_some_and(|(body, _)| body.meta.atomic);
@@ -172,32 +181,78 @@ impl Replica {
         Ok(())
     }
 
-    /// The changes that do again what those of an envelope did.
+    /// What an envelope that is lost did to each of its records.
+    fn lost_in(&self, envelope: &Envelope, known: &mut Known) -> Result<Vec<Lost>, EngineError> {
+        let mut lost = Vec::new();
+        for key in records_of(envelope) {
+            if known.len() >= RECORDS_KEPT && !known.contains_key(&key) {
+                known.clear();
+            }
+            let changes = crate::draft::changes_of(envelope, &key);
+            let record = self.with_lost(&key, envelope, known)?;
+            let current = self.core.record(&key)?;
+            let heads = self.known_to(&changes, &key, &record, &current)?;
+            lost.push(Lost {
+                effect: effect_of(&record, &changes)?,
+                base: current.at(&heads)?,
+                current,
+                key,
+            });
+        }
+        Ok(lost)
+    }
+
+    /// What lost changes knew of what counts: for what was lost itself that is what was issued in its place.
+    fn known_to(
+        &self,
+        lost: &[Change],
+        key: &RecordKey,
+        with_lost: &Record,
+        current: &Record,
+    ) -> Result<Vec<ChangeHash>, EngineError> {
+        let mut heads = BTreeSet::<ChangeHash>::new();
+        let past: Vec<_> = lost.iter().flat_map(|change| change.deps.clone()).collect();
+        for change in with_lost.at(&past)?.changes()? {
+            if current.has_change(&change.hash) {
+                heads.insert(change.hash);
+                continue;
+            }
+            let Some(refused) = self.core.refused_change(&change.hash)? else {
+                continue;
+            };
+            let gone = self.read_envelope(&refused.id.feed, refused.id.n)?;
+            if let Some(id) = self.core.reissued_as(&gone) {
+                let instead = self.read_envelope(&id.feed, id.n)?;
+                let instead = crate::draft::changes_of(&instead, key).into_iter();
+                let instead = instead.map(|change| change.hash);
+                heads.extend(instead.filter(|hash| current.has_change(hash)));
+            }
+        }
+        Ok(heads.into_iter().collect())
+    }
+
+    /// The changes that do again what was lost.
     fn again(
         &self,
-        envelope: &Envelope,
+        lost: Vec<Lost>,
         incarnation: Incarnation,
         time: i64,
-        known: &mut Known,
     ) -> Result<Again, EngineError> {
         let mut again = Again {
             updates: Vec::new(),
             left_out: BTreeSet::new(),
         };
-        for key in records_of(envelope) {
-            if known.len() >= RECORDS_KEPT && !known.contains_key(&key) {
-                known.clear();
-            }
-            let lost = crate::draft::changes_of(envelope, &key);
-            let record = self.with_lost(&key, envelope, known)?;
-            let Some(effect) = effect_of(&record, &lost)? else {
+        let actor = ActorId(incarnation.feed.0);
+        for Lost {
+            key, effect, base, ..
+        } in lost
+        {
+            let Some(effect) = effect else {
                 let what = format!("{}: what it rests on is not whole here", key.record);
                 again.left_out.insert(what);
                 continue;
             };
-            let actor = ActorId(incarnation.feed.0);
             let mut update = self.core.update_of(key.clone())?;
-            let base = base_of(&update.record, &record, &lost, actor)?;
             let row = base.row();
             let (mut intents, left_out) = effect.intents(&row);
             if intents.is_empty() && update.before.is_none() && base.change_count() == 0 {
@@ -297,6 +352,25 @@ fn exists() -> Intent {
     }
 }
 
+/// What of one record is lost.
+struct Lost {
+    key: RecordKey,
+    /// None where what it rests on is not whole here.
+    effect: Option<Effect>,
+    current: Record,
+    /// The record as it knew it, as far as that counts.
+    base: Record,
+}
+
+impl Lost {
+    /// Whether an actor has written what it did not know.
+    fn lacks_some_of(&self, actor: ActorId) -> Result<bool, EngineError> {
+        let changes = self.current.changes()?;
+        let mut own = changes.iter().filter(|change| change.actor == actor);
+        Ok(own.any(|change| !self.base.has_change(&change.hash)))
+    }
+}
+
 /// What some changes made of a record.
 struct Effect {
     before: Row,
@@ -320,30 +394,6 @@ fn effect_of(record: &Record, lost: &[Change]) -> Result<Option<Effect>, EngineE
         after: record.at(&[last.hash])?.row(),
         decides: keys.any(|key| key.starts_with(REVIEW)),
     }))
-}
-
-/// The record as it is to be when lost changes are made again: what they knew of what counts, and what `actor` has
-/// written since.
-fn base_of(
-    current: &Record,
-    with_lost: &Record,
-    lost: &[Change],
-    actor: ActorId,
-) -> Result<Record, EngineError> {
-    let mut heads = BTreeSet::<ChangeHash>::new();
-    let past: Vec<_> = lost.iter().flat_map(|change| change.deps.clone()).collect();
-    for change in with_lost.at(&past)?.changes()? {
-        if current.has_change(&change.hash) {
-            heads.insert(change.hash);
-        }
-    }
-    for change in current.changes()? {
-        if change.actor == actor {
-            heads.insert(change.hash);
-        }
-    }
-    let heads: Vec<_> = heads.into_iter().collect();
-    Ok(current.at(&heads)?)
 }
 
 /// The change that intents make of a record; those that do not fit are left out, each in words.

@@ -13,12 +13,13 @@
 
 use std::collections::BTreeMap;
 
-use driftless_protocol::{Envelope, Hash};
+use driftless_protocol::{Envelope, FeedId, Hash};
 use driftless_store::{KeyBuilder, KeyReader, Visit};
 
 use super::take_back::reissued_by;
 use super::{Core, Judgement, TakenBack};
 use crate::error::EngineError;
+use crate::quarantine::EnvelopeId;
 use crate::space::{self, Space};
 use crate::types::Void;
 
@@ -30,6 +31,7 @@ struct Rival {
     /// `u64::MAX` less its items: what could not be issued again by one run may have been by the other.
     items_less: u64,
     hash: Hash,
+    id: EnvelopeId,
 }
 
 /// What counts of the envelopes that issue others again, by what was lost first.
@@ -85,6 +87,7 @@ impl Core {
         let this = Rival {
             items_less: u64::MAX - envelope.items().len() as u64,
             hash: envelope.hash(),
+            id: self.id_of(envelope)?,
         };
         let best = self.reissues.best(lost);
         if self
@@ -108,6 +111,13 @@ impl Core {
     /// Whether its device has issued an envelope again.
     pub(crate) fn is_reissued(&self, named: &TakenBack) -> Result<bool, EngineError> {
         Ok(self.base.get(&self.keys.reissued(named))?.is_some())
+    }
+
+    /// Which envelope counts in the place of one that its device has issued again, where one does.
+    pub(crate) fn reissued_as(&self, envelope: &Envelope) -> Option<EnvelopeId> {
+        let first = reissued_by(envelope).last().copied();
+        let lost = first.unwrap_or_else(|| TakenBack::of(envelope));
+        self.reissues.best(&lost).map(|rival| rival.id)
     }
 
     pub(super) fn load_reissues(&mut self) -> Result<(), EngineError> {
@@ -134,6 +144,8 @@ fn encode(counts: Option<Rival>) -> Vec<u8> {
         Some(rival) => value
             .push_u64(u64::MAX - rival.items_less)
             .push_fixed(&rival.hash.0)
+            .push_fixed(&rival.id.feed.0)
+            .push_u64(rival.id.n)
             .finish(),
     }
 }
@@ -150,6 +162,14 @@ fn decode(bytes: &[u8]) -> Result<Option<Rival>, EngineError> {
     }
     let items_less = u64::MAX - reader.take_u64()?;
     let hash = Hash(reader.take_fixed()?);
+    let id = EnvelopeId {
+        feed: FeedId(reader.take_fixed()?),
+        n: reader.take_u64()?,
+    };
     reader.finish()?;
-    Ok(Some(Rival { items_less, hash }))
+    Ok(Some(Rival {
+        items_less,
+        hash,
+        id,
+    }))
 }

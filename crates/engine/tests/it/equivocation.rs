@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use driftless_document::{FieldPath, HistoryOptions, RecordId, Value};
 use driftless_engine::{
-    Clock, Edit, EngineError, EnvelopeId, ItemPage, ItemState, QuarantineItem, Replica, Void,
-    WaitsFor,
+    Clock, ConflictFilter, Edit, EngineError, EnvelopeId, ItemPage, ItemState, QuarantineItem,
+    Replica, Void, WaitsFor,
 };
 use driftless_protocol::Code;
 use driftless_testkit::device::Hand;
@@ -421,4 +421,51 @@ fn what_two_live_copies_of_a_folder_issue_again_counts_once_in_either_order() {
     assert_eq!(one, other, "the same histories");
     assert_eq!(ours.len(), 1);
     assert_eq!(ours, theirs, "the same one counts");
+}
+
+#[test]
+fn what_was_written_before_an_edit_is_issued_again_stands_beside_it() {
+    let (_a, mut laptop, b, phone) = two();
+    let (_copy, [mut phone, mut other], shared) = resumed_twice(&b, phone, |image| {
+        insert(image, r#"{"title":"shared","body":"b"}"#)
+    });
+    set(&mut phone, shared, "title", "lost at first");
+    set(&mut phone, shared, "title", "lost");
+    insert(&mut other, r#"{"title":"two"}"#);
+    sync(&mut other, &mut laptop).unwrap();
+    let found = sync(&mut phone, &mut laptop).unwrap_err();
+    assert_eq!(found.code, Code::Equivocation);
+    assert_eq!(title(&phone, shared), "shared");
+
+    // The person sees that and writes on, before the next sync brings the lost edits back.
+    set(&mut phone, shared, "title", "later");
+    settle(&mut laptop, [&mut phone, &mut other]);
+    assert_all_issued_again(&laptop, 3);
+    let open = laptop.conflicts(&ConflictFilter::open()).unwrap();
+    let [entry] = &open[..] else {
+        panic!("{open:?}")
+    };
+    let said = format!("{:?}", entry.entry);
+    assert!(
+        said.contains("\"later\"") && said.contains("\"lost\""),
+        "{said}"
+    );
+}
+
+#[test]
+fn what_follows_a_lost_edit_after_a_restart_follows_it_when_both_are_issued_again() {
+    let (_a, mut laptop, b, phone) = two();
+    let (_copy, [mut phone, mut other], shared) = resumed_twice(&b, phone, |image| {
+        insert(image, r#"{"title":"shared","body":"b"}"#)
+    });
+    set(&mut phone, shared, "title", "first");
+    phone.close().unwrap();
+    let mut phone = b.open();
+    set(&mut phone, shared, "title", "second");
+    insert(&mut other, r#"{"title":"two"}"#);
+    sync(&mut other, &mut laptop).unwrap();
+    settle(&mut laptop, [&mut phone, &mut other]);
+    assert_eq!(title(&laptop, shared), "second");
+    assert_eq!(laptop.conflicts(&ConflictFilter::default()).unwrap(), []);
+    assert_all_issued_again(&laptop, 3);
 }
