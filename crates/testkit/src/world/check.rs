@@ -86,10 +86,7 @@ impl World {
             check_alone(place, refusals, self.strange).during(|| format!("device {n}"))?;
         }
         let unseen = self.canary == Some(Canary::UnseenChange);
-        // What is there and has no effect is held against an oracle elsewhere (`crate::members`).
-        if self.places[0].seen()?.void()?.is_empty() {
-            judge::check(&self.places[0], unseen)?;
-        }
+        judge::check(&self.places[0], unseen)?;
         for n in 0..self.places.len() {
             self.check_again(n, &first)?;
         }
