@@ -104,8 +104,7 @@ impl World {
                 (STEPS, Edit::PutElement { path, at, value })
             }
             6 if elements > 0 => {
-                let (path, at) = (path(STEPS), dice.below(elements));
-                let count = 1;
+                let (path, at, count) = (path(STEPS), dice.below(elements), 1);
                 (STEPS, Edit::RemoveElements { path, at, count })
             }
             7 => {

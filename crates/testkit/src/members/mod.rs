@@ -27,6 +27,7 @@ use crate::device::Device;
 use crate::histories::Dice;
 use crate::wire::sync;
 use kinds::Token;
+pub(crate) use oracle::Places;
 use oracle::{Canary, Expected, expected, expected_without};
 
 /// Devices: an owner, two admins, two editors, and one that nobody removes.

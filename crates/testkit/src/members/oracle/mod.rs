@@ -12,7 +12,7 @@ use driftless_document::{Change, RecordId, read_change};
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record, RecordBody};
 
 use log::{Counted, Log};
-pub(super) use places::Places;
+pub(crate) use places::Places;
 use places::{duplicates, resting_on_branches};
 use rows::rows;
 
