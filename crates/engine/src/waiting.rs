@@ -1,6 +1,6 @@
 //! What waits because something it rests on is gone from the journal: when it is taken in, and what is missing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
 use driftless_store::{Journal, KeyBuilder, KeyReader};
@@ -64,16 +64,11 @@ impl Replica {
         if !std::mem::take(&mut self.core.waiting.is_in_doubt) {
             return Ok(());
         }
-        let authors = self.core.authors();
         let waiting: Vec<_> = self.core.waiting.envelopes.clone().into_iter().collect();
         for (name, position) in waiting {
-            let Some((author, _)) = authors.get(&name.0.device_prefix()) else {
-                continue;
-            };
             let frame = self.journal.read(position)?;
-            let is_theirs = Envelope::decode(&frame.bytes)
-                .is_ok_and(|envelope| envelope.verify(author).is_ok());
-            if !is_theirs {
+            let envelope = Envelope::decode(&frame.bytes);
+            if envelope.is_ok_and(|envelope| self.core.is_of_another(&envelope)) {
                 self.core.forget_waiting(&name);
             }
         }
@@ -135,6 +130,15 @@ impl Replica {
     }
 }
 
+/// Where an envelope lies that waits.
+struct Place {
+    /// Its feed, or the branch of it; the feed where what it follows is gone, so that nobody can tell.
+    feed: FeedId,
+    n: u64,
+    /// What it follows, where that is gone.
+    before: Option<(FeedId, u64)>,
+}
+
 impl Core {
     /// What was held, or something rests on, and is gone; `before` is up to which number each feed was held, as far as the
     /// settings do not say it yet.
@@ -152,23 +156,20 @@ impl Core {
         for (feed, n) in before {
             reach(*feed, *n);
         }
-        for ((feed, n, _), position) in &self.waiting.envelopes {
-            if !authors.contains_key(&feed.device_prefix()) {
-                continue;
-            }
-            reach(*feed, n - 1);
-            if *n == 1
-                && let Ok(envelope) = Envelope::decode(&journal.read(*position)?.bytes)
-                && let Some(before) = envelope.header().predecessor
+        let waiting = self.waiting_places(journal)?;
+        for Place { before, .. } in &waiting {
+            if let Some((feed, n)) = before
+                && authors.contains_key(&feed.device_prefix())
             {
-                reach(before.feed, before.n);
+                reach(*feed, *n);
             }
         }
+        let here: BTreeSet<_> = waiting.iter().map(|place| (place.feed, place.n)).collect();
         let mut runs: Vec<MissingRun> = Vec::new();
         for (feed, last) in upto {
-            let held = self.feeds.get(&feed).map_or(0, |feed| feed.last);
+            let first = self.first_not_held(&feed);
             let device = authors.get(&feed.device_prefix()).cloned();
-            for n in (held + 1..=last).filter(|n| !self.waiting.has(&feed, *n)) {
+            for n in (first..=last).filter(|n| !here.contains(&(feed, *n))) {
                 match runs.last_mut() {
                     Some(run) if run.feed == feed && run.last + 1 == n => run.last = n,
                     _ => runs.push(MissingRun {
@@ -181,6 +182,62 @@ impl Core {
             }
         }
         Ok(runs)
+    }
+
+    /// The first number of a feed that is not here. What was noted of it before it was known to go on in two ways lies on
+    /// one of its branches now.
+    fn first_not_held(&self, feed: &FeedId) -> u64 {
+        let held = |id| self.feeds.get(id).map(|held| held.last + 1);
+        let root = self.forks.branch(feed).map(|branch| branch.root.header.n);
+        let first = held(feed).or(root).unwrap_or(1);
+        if feed.is_branch() || !self.forks.concern(feed) {
+            return first;
+        }
+        let branches = self.feeds.branches_of(feed).filter_map(held);
+        branches.fold(first, u64::max)
+    }
+
+    /// Where the envelopes that wait have their places.
+    fn waiting_places(&self, journal: &Journal) -> Result<Vec<Place>, EngineError> {
+        let mut slots = BTreeMap::new();
+        let mut places = Vec::new();
+        for (name, position) in &self.waiting.envelopes {
+            let (feed, n, hash) = *name;
+            if n > 1 && !self.forks.concern(&feed) {
+                let before = Some((feed, n - 1));
+                places.push(Place { feed, n, before });
+                slots.insert(*name, feed);
+                continue;
+            }
+            let Ok(envelope) = Envelope::decode(&journal.read(*position)?.bytes) else {
+                continue;
+            };
+            let header = envelope.header();
+            let before = match header.predecessor {
+                _ if n > 1 => Some((feed, n - 1, header.prev)),
+                before => before.map(|before| (before.feed, before.n, before.hash)),
+            };
+            let mut follows = None;
+            if let Some((feed, n, hash)) = &before {
+                follows = self.slot_holding(feed, *n, hash)?;
+                // In their order: what it follows in its feed was looked at before.
+                follows = follows.or_else(|| slots.get(&(*feed, *n, *hash)).copied());
+            }
+            let slot = match follows {
+                _ if self.forks.begins_at(header) => feed.branch(&hash),
+                Some(slot) if n > 1 => slot,
+                _ => feed,
+            };
+            let waits_too = before.is_some_and(|name| self.waiting.envelopes.contains_key(&name));
+            let before = before.filter(|_| follows.is_none() && !waits_too);
+            places.push(Place {
+                feed: slot,
+                n,
+                before: before.map(|(feed, n, _)| (feed, n)),
+            });
+            slots.insert(*name, slot);
+        }
+        Ok(places)
     }
 
     /// How many envelopes of known devices wait.

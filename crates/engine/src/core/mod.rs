@@ -32,7 +32,6 @@ pub(crate) use packed::PackedIndex;
 use reissues::Reissues;
 pub(crate) use rows::StoredRow;
 use stage::Contested;
-#[cfg(test)]
 pub(crate) use stage::EnvelopePlace;
 pub(crate) use take_back::{RefusedChange, TakenBack, reissue_meta, take_back_meta};
 pub(crate) use waiting::Waiting;

@@ -34,11 +34,6 @@ impl Waiting {
         self.envelopes.is_empty() && self.records.is_empty()
     }
 
-    /// Whether an envelope of this name waits.
-    pub(crate) fn has(&self, feed: &FeedId, n: u64) -> bool {
-        self.named(feed, n).next().is_some()
-    }
-
     fn named(&self, feed: &FeedId, n: u64) -> impl Iterator<Item = (FeedId, u64, Hash)> + use<'_> {
         let names = (*feed, n, Hash::ZERO)..=(*feed, n, Hash([u8::MAX; 32]));
         self.envelopes.range(names).map(|(name, _)| *name)
@@ -53,8 +48,7 @@ impl Core {
         position: Position,
     ) -> Result<(), EngineError> {
         let (feed, n) = (envelope.header().feed, envelope.header().n);
-        let place = self.envelope_place(&feed, n)?;
-        if place.is_some_and(|place| place.hash == envelope.hash()) {
+        if self.slot_holding(&feed, n, &envelope.hash())?.is_some() {
             return Ok(()); // it waited once, and came again
         }
         match self.judge(envelope)? {
@@ -62,6 +56,8 @@ impl Core {
                 tracing::warn!(%feed, n, %position, why, "what lies in the journal is no envelope of ours");
                 Ok(())
             }
+            // What was read out of a damaged file may be other than it was.
+            Judgement::Missing(..) if self.is_of_another(envelope) => Ok(()),
             Judgement::Missing(..) => {
                 let key = self.keys.waiting(&feed, n, &envelope.hash());
                 self.base.put(key, encode(position));
@@ -96,10 +92,18 @@ impl Core {
         }
         self.waiting.is_due = true;
         let (feed, n) = (envelope.header().feed, envelope.header().n);
-        let ended: Vec<_> = self.waiting.named(&feed, n).collect();
-        for name in &ended {
-            self.forget_waiting(name);
-        }
+        self.forget_waiting(&(feed, n, envelope.hash()));
+        // What waits for the same number lies on another branch of the feed, or is nobody's.
+        let has_others = self.waiting.named(&feed, n).next().is_some();
+        self.waiting.is_in_doubt |= has_others;
+    }
+
+    /// Whether the author whom an envelope's feed names is known and did not sign it.
+    pub(crate) fn is_of_another(&self, envelope: &Envelope) -> bool {
+        let resolved = self.log.resolved();
+        let mut members = resolved.iter().map(|(member, _)| member.device);
+        let author = members.find(|device| envelope.header().feed.belongs_to(device));
+        author.is_some_and(|author| envelope.verify(&author).is_err())
     }
 
     /// A membership record is here now.
@@ -121,12 +125,11 @@ impl Core {
         self.base.delete(key);
     }
 
-    /// The envelopes that wait and may be next of their feeds.
+    /// The envelopes that wait and may be next of their feeds or branches.
     pub(crate) fn waiting_next(&self) -> Vec<Position> {
-        let next =
-            self.waiting.envelopes.iter().filter(|((feed, n, _), _)| {
-                self.feeds.get(feed).map_or(1, |feed| feed.last + 1) == *n
-            });
+        let next = self.waiting.envelopes.iter().filter(|((feed, n, _), _)| {
+            self.feeds.get(feed).map_or(1, |feed| feed.last + 1) == *n || self.forks.concern(feed)
+        });
         next.map(|(_, position)| *position).collect()
     }
 

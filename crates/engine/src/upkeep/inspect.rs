@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{Evidence, Record};
 use driftless_protocol::DeviceId;
-use driftless_store::{Files, Kv, MemoryKv, OverlayFiles, Survey, Visit};
+use driftless_store::{Files, Journal, Kv, MemoryKv, OverlayFiles, Survey, Visit};
 
 use super::mend::{MendedJournal, mend_journal};
 use super::remains::scan_past_damage;
 use super::{Fault, FaultPart, FaultRemedy, Remains};
-use crate::core::{Core, StoredRow};
+use crate::core::{Core, EnvelopePlace, StoredRow};
 use crate::error::EngineError;
 use crate::space::{self, Keys, Space};
 use crate::types::{RecordKey, Replayed, VerifyReport};
@@ -83,6 +83,8 @@ pub fn inspect(
             count(&derived, &mut report)?;
             tell_missing(&derived, &mended, remains, &mut report)?;
             if let Some(store) = store {
+                let faults = state_faults(&compared, &mended.journal);
+                report.faults.extend(faults);
                 let is_level = compared.applied == Some(mended.journal.end());
                 let is_comparable = mended.survey.is_clean() && is_level;
                 check_store(store, &derived, is_comparable, &compared, &mut report)?;
@@ -113,6 +115,20 @@ fn remains_of(store: Option<&dyn Kv>, faults: &mut Vec<Fault>) -> Remains {
             Remains::default()
         }
     }
+}
+
+/// What a store that was begun says of itself that cannot be: it is not opened so.
+fn state_faults(compared: &Remains, journal: &Journal) -> Vec<Fault> {
+    let is_gone = compared.is_begun && compared.applied.is_none();
+    let ahead = compared.listed_packed > Some(journal.packs().end());
+    let found = [
+        (is_gone, "how far it is applied is not there"),
+        (ahead, "it lists envelopes as packed that are not"),
+    ];
+    let found = found.into_iter().filter(|(is_so, _)| *is_so);
+    found
+        .map(|(_, what)| Fault::new(FaultPart::Store, FaultRemedy::Rebuild, what.to_owned()))
+        .collect()
 }
 
 fn tell_missing(
@@ -237,8 +253,33 @@ fn check_store(
                 &mut report.faults,
             );
         }
+    } else {
+        check_places(store, derived, &mut report.faults)?;
     }
     check_documents(store, derived, is_comparable, report)
+}
+
+/// Of a store that is behind its journal, or beside a damaged one: an envelope that is in both lies in one place. A store
+/// from before a repair of the journal says another.
+fn check_places(
+    store: &dyn Kv,
+    derived: &Core,
+    faults: &mut Vec<Fault>,
+) -> Result<(), EngineError> {
+    let theirs = derived_contents(derived, Space::Envelope)?;
+    let ours = contents(store, derived.keys, Space::Envelope)?;
+    let place = |bytes: &Vec<u8>| EnvelopePlace::decode(bytes).ok();
+    let is_elsewhere = |(key, bytes): &(&Vec<u8>, &Vec<u8>)| {
+        let (ours, theirs) = (place(bytes), theirs.get(*key).and_then(place));
+        let both = ours.zip(theirs);
+        both.is_some_and(|(ours, theirs)| ours.hash == theirs.hash && ours != theirs)
+    };
+    let wrong = ours.iter().filter(is_elsewhere).map(|_| {
+        let what = "a place of an envelope differs from what the journal says".to_owned();
+        Fault::new(FaultPart::Index, FaultRemedy::Rebuild, what)
+    });
+    tell(wrong, faults);
+    Ok(())
 }
 
 /// A value that fails its checksum, by what its key says.

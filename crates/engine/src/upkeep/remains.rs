@@ -12,6 +12,8 @@ use crate::space::{self, Keys, Space};
 /// What is taken from a store to mend the journal with: what proves itself, or has its own checksum.
 #[derive(Debug, Default)]
 pub struct Remains {
+    /// Whether there is anything at all.
+    pub(crate) is_begun: bool,
     /// Up to where the journal was applied.
     pub(crate) applied: Option<Position>,
     /// Up to where it is listed as packed.
@@ -41,6 +43,7 @@ impl Remains {
             };
             remains.take(*workspace.get_or_insert(id), key, value);
         })?;
+        remains.is_begun = workspace.is_some() || !damaged.is_empty();
         remains.damaged = damaged;
         Ok(remains)
     }

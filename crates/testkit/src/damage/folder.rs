@@ -8,6 +8,7 @@ use driftless_store::{Files as _, Frame, FrameKind, MemoryKv, Position, Visit};
 
 use crate::device::Device;
 use crate::ills::Ills;
+use crate::members::Places;
 
 const ENVELOPE: FrameKind = FrameKind(1);
 const RECORD: FrameKind = FrameKind(2);
@@ -28,6 +29,22 @@ pub(super) struct Known {
     pub(super) digest: DigestReport,
     pub(super) end: Position,
     pub(super) store: MemoryKv,
+}
+
+impl Known {
+    /// Its membership records and envelopes.
+    fn decoded(&self) -> Result<(Vec<Record>, Vec<Envelope>), String> {
+        let (mut records, mut envelopes) = (Vec::new(), Vec::new());
+        for frame in &self.frames {
+            let failed = |error: &dyn std::fmt::Display| error.to_string();
+            if frame.kind == ENVELOPE {
+                envelopes.push(Envelope::decode(&frame.bytes).map_err(|e| failed(&e))?);
+            } else {
+                records.push(Record::decode(&frame.bytes).map_err(|e| failed(&e))?);
+            }
+        }
+        Ok((records, envelopes))
+    }
 }
 
 /// The hashes of envelopes and membership records.
@@ -234,6 +251,8 @@ pub(super) fn missing_is_named(
     replica: &Replica,
 ) -> Result<(), String> {
     let missing = replica.missing().map_err(|error| error.to_string())?;
+    let (records, envelopes) = known.decoded()?;
+    let places = Places::of(&records, &envelopes);
     for frame in &known.frames {
         if frame.kind != ENVELOPE {
             continue;
@@ -243,8 +262,10 @@ pub(super) fn missing_is_named(
             continue;
         }
         let (feed, n) = (envelope.header().feed, envelope.header().n);
+        let (branch, _) = places.name(&envelope);
         let mut runs = missing.iter();
-        let is_named = runs.any(|run| run.feed == feed && (run.first..=run.last).contains(&n));
+        let is_named = runs
+            .any(|run| [feed, branch].contains(&run.feed) && (run.first..=run.last).contains(&n));
         if !is_named {
             return Err(format!("{n} of {feed} is gone, and not said to be missing"));
         }

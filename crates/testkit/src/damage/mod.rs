@@ -95,7 +95,7 @@ impl Case {
             0 => (0, DEVICES - 1),
             _ => (DEVICES - 1, 0),
         };
-        let mut world = World::begin(Dice(dice.roll()), false)?;
+        let mut world = World::begin(Dice(dice.roll()), true)?;
         let mut older = Vec::new();
         for step in 0..10 + dice.below(50) {
             world.step()?;

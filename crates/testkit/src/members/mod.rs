@@ -6,8 +6,9 @@
 //! is compared with what [`oracle`] says of it; and everything that anybody made, the late work of removed devices too,
 //! is handed to fresh replicas in other orders, in batches, with restarts in between: each must come to what the oracle
 //! says. Whatever a branch took away must be issued again by whoever is in, and where nobody is removed each increment
-//! counts once.
+//! counts once, and what was put into a text, list or set stands there: once, unless it was issued twice.
 
+mod kinds;
 pub mod oracle;
 mod orders;
 mod setup;
@@ -25,6 +26,8 @@ use driftless_store::MemoryKv;
 use crate::device::Device;
 use crate::histories::Dice;
 use crate::wire::sync;
+use kinds::Token;
+pub(crate) use oracle::Places;
 use oracle::{Canary, Expected, expected, expected_without};
 
 /// Devices: an owner, two admins, two editors, and one that nobody removes.
@@ -121,6 +124,8 @@ pub(crate) struct World {
     special: Dice,
     /// Of each record, how often somebody's increment was taken.
     increments: BTreeMap<RecordId, i64>,
+    /// What was put into texts, lists and sets that only grow.
+    tokens: Vec<Token>,
     /// The devices that are there twice.
     doubled: BTreeSet<usize>,
     /// How many folders were copied while they were open.
@@ -132,6 +137,8 @@ pub(crate) struct World {
 pub struct Manner {
     /// Whether devices are there twice more often, and folders are copied while they are open.
     pub copies: bool,
+    /// Whether texts, lists and sets are edited as well.
+    pub inside: bool,
 }
 
 impl Manner {
@@ -140,6 +147,7 @@ impl Manner {
         let mut dice = manners(seed);
         Self {
             copies: dice.below(3) == 0,
+            inside: dice.below(3) > 0,
         }
     }
 }
@@ -184,6 +192,7 @@ impl World {
             manner: Manner::default(),
             special: Dice(0),
             increments: BTreeMap::new(),
+            tokens: Vec::new(),
             doubled: BTreeSet::new(),
             copies: 0,
         };
@@ -208,6 +217,7 @@ impl World {
         let all = self.devices.len();
         let device = self.dice.below(all);
         match self.dice.below(if self.doubles { 41 } else { 40 }) {
+            0..18 if self.manner.inside && self.special.below(2) == 0 => self.edit_inside(device),
             0..18 => self.edit(device),
             18..31 => {
                 let other = (device + 1 + self.dice.below(all - 1)) % all;

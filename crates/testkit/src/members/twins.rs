@@ -117,6 +117,7 @@ impl World {
         if !self.calm {
             return Ok(reissued); // what was removed may hold increments that nobody gets
         }
+        self.check_tokens(wanted)?;
         for (record, count) in &self.increments {
             let row = owner.get(COLLECTION, *record).map_err(|e| e.to_string())?;
             let row = row.ok_or_else(|| format!("record {record} is lost"))?;

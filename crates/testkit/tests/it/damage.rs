@@ -4,11 +4,14 @@ use driftless_testkit::damage::{Reached, run};
 
 /// Cases of the ordinary tests; many more run by `cargo xtask soak repair`.
 const CASES: u64 = 60;
+/// Cases that failed once: what waited on a branch was not taken in again; a store without its state, and one from before a
+/// repair, were not named; what was noted of a feed before it was split was missing for ever.
+const KEPT: [u64; 5] = [205, 227, 237, 321, 3_012];
 
 #[test]
 fn whatever_is_damaged_is_said_and_mended_without_losing_what_is_whole() {
     let mut all = Reached::default();
-    for seed in 0..CASES {
+    for seed in (0..CASES).chain(KEPT) {
         let reached = run(seed).unwrap_or_else(|why| panic!("case {seed}: {why}"));
         all.add(&reached);
     }

@@ -12,7 +12,7 @@ use driftless_document::{Change, RecordId, read_change};
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record, RecordBody};
 
 use log::{Counted, Log};
-pub(super) use places::Places;
+pub(crate) use places::Places;
 use places::{duplicates, resting_on_branches};
 use rows::rows;
 
@@ -28,6 +28,8 @@ pub struct Expected {
     pub void: BTreeSet<Name>,
     /// Applied, and void: they issue again what another one that counts issues again as well.
     pub duplicates: BTreeSet<Name>,
+    /// The records these write to: what they put into texts and lists stays there.
+    pub issued_twice: BTreeSet<RecordId>,
     /// Held and not applied.
     pub quarantined: BTreeSet<Name>,
     /// Of those held and not applied, what lies on a branch of its feed or rests on what does.
@@ -134,6 +136,8 @@ pub fn expected_without(
         .collect();
     let counting = admitted.iter().map(|name| (*name, held[name]));
     expected.duplicates = duplicates(counting, broken);
+    let records = expected.duplicates.iter().flat_map(|name| &changes[name]);
+    expected.issued_twice = records.map(|(record, _)| *record).collect();
     expected.admitted = admitted;
     expected.split = split;
     if broken == Some(Canary::VoidCounts) {

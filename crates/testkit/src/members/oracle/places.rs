@@ -8,13 +8,13 @@ use driftless_protocol::{Envelope, FeedId, Hash, Record, RecordBody};
 use super::{Canary, Name};
 
 /// Where feeds went on in two ways, and so where each envelope lies.
-pub(in crate::members) struct Places<'a> {
+pub(crate) struct Places<'a> {
     accused: BTreeSet<(FeedId, u64, Hash)>,
     pub(super) by_hash: BTreeMap<Hash, &'a Envelope>,
 }
 
 impl<'a> Places<'a> {
-    pub(in crate::members) fn of(
+    pub(crate) fn of(
         records: impl IntoIterator<Item = &'a Record>,
         envelopes: impl IntoIterator<Item = &'a Envelope>,
     ) -> Self {
@@ -33,13 +33,13 @@ impl<'a> Places<'a> {
     }
 
     /// The first of each way that a feed is known to have gone on in.
-    pub(in crate::members) fn is_root(&self, envelope: &Envelope) -> bool {
+    pub(crate) fn is_root(&self, envelope: &Envelope) -> bool {
         let header = envelope.header();
         self.accused.contains(&(header.feed, header.n, header.prev))
     }
 
     /// An envelope's feed or branch, and its number.
-    pub(in crate::members) fn name(&self, envelope: &Envelope) -> Name {
+    pub(crate) fn name(&self, envelope: &Envelope) -> Name {
         let header = envelope.header();
         let root = self.back(envelope).into_iter().find(|e| self.is_root(e));
         let feed = root.map_or(header.feed, |root| header.feed.branch(&root.hash()));
