@@ -249,7 +249,11 @@ impl Replica {
                 tracing::warn!(%feed, n, "the clock of this envelope's device is far ahead");
             }
         }
+        let is_from_elsewhere = self.is_from_elsewhere(&feed, &envelope).map_err(stop_of)?;
         self.stage(&envelope, judgement).map_err(stop_of)?;
+        if is_from_elsewhere {
+            self.take_from_elsewhere(feed, &envelope, now);
+        }
         if refused.is_some() {
             let told = self.note_told(&session.start.peer, EnvelopeId { feed, n });
             told.map_err(stop_of)?;

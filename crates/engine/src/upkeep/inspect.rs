@@ -82,6 +82,8 @@ pub fn inspect(
         Ok(derived) => {
             count(&derived, &mut report)?;
             tell_missing(&derived, &mended, remains, &mut report)?;
+            report.elsewhere = derived.written_elsewhere(mended.journal.has_gaps())?;
+            report.copied = derived.copied_folder()?;
             if let Some(store) = store {
                 let is_level = compared.applied == Some(mended.journal.end());
                 let is_comparable = mended.survey.is_clean() && is_level;
