@@ -15,6 +15,8 @@ mod conflict_log;
 mod conflicts;
 #[path = "e2e/contract.rs"]
 mod contract;
+#[path = "e2e/copies.rs"]
+mod copies;
 #[path = "e2e/damage.rs"]
 mod damage;
 #[path = "e2e/demo.rs"]

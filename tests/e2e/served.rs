@@ -28,17 +28,9 @@ fn filled(world: &World) -> Device {
     laptop
 }
 
-fn copy_folder(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_folder(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
+/// `status` would tell that a folder is a copy.
+fn forget_the_place(folder: &Path) {
+    fs::remove_file(folder.join("PLACE")).unwrap();
 }
 
 /// What a command says, without what differs from one run to the next: ids, hashes, links and numbers.
@@ -74,7 +66,8 @@ fn every_command_reads_the_same_on_a_folder_that_is_served() {
     let world = World::new();
     let laptop = filled(&world);
     let alone = world.device("copy");
-    copy_folder(&laptop.dir, &alone.dir);
+    laptop.copy_to(&alone.dir);
+    forget_the_place(&alone.dir);
     let conflict = text(&alone.conflicts(&[])[0]["id"]);
     let _serving = laptop.serve();
     let draft = world.file("draft.json", "no draft");
@@ -127,7 +120,8 @@ fn every_command_writes_the_same_on_a_folder_that_is_served() {
     let world = World::new();
     let laptop = filled(&world);
     let alone = world.device("copy");
-    copy_folder(&laptop.dir, &alone.dir);
+    laptop.copy_to(&alone.dir);
+    forget_the_place(&alone.dir);
     let conflict = text(&alone.conflicts(&[])[0]["id"]);
     let serving = laptop.serve();
     let rows = world.file("more.csv", "k,v\n2,zwei\n3,drei\n4,vier\n");

@@ -165,11 +165,30 @@ impl Device {
         self.run(["conflicts", "export"]).succeeded().stdout
     }
 
+    /// Copies its folder, which nobody has open.
+    pub fn copy_to(&self, to: &Path) {
+        copy_folder(&self.dir, to);
+    }
+
     /// The folder of the store that is in use.
     pub fn store(&self) -> PathBuf {
         let current = std::fs::read_to_string(self.dir.join("CURRENT")).expect("CURRENT is there");
         let name = current.split_whitespace().next().expect("it names a store");
         self.dir.join(name)
+    }
+}
+
+/// Copies a folder with all that is in it.
+pub fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir(to).expect("the folder is made");
+    for entry in std::fs::read_dir(from).expect("it is a folder") {
+        let entry = entry.expect("it is read");
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("it has a kind").is_dir() {
+            copy_folder(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).expect("the file is copied");
+        }
     }
 }
 

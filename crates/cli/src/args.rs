@@ -145,7 +145,7 @@ pub(crate) enum Command {
     Outbox(Outbox),
     /// Show what this device holds and whom it knows
     #[command(after_help = help::STATUS)]
-    Status,
+    Status(Status),
     /// Print digests that are equal on devices that hold the same
     #[command(after_help = help::DIGEST)]
     Digest,
@@ -371,6 +371,13 @@ pub(crate) struct Watch {
     /// Print the changes after this number first; with --json each change has its number
     #[arg(long, value_name = "SEQ")]
     pub(crate) since: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Say that you have read that the folder was copied or restored: it is not told again
+    #[arg(long)]
+    pub(crate) dismiss: bool,
 }
 
 #[derive(Debug, Args)]

@@ -381,8 +381,12 @@ Example:
   driftless outbox apply --dir laptop draft.json";
 
 pub(crate) const STATUS: &str = "\
-Example:
-  driftless status --dir laptop --json";
+It says as well if this folder is a copy, was restored from a backup, or if another folder writes with
+this device's key, and what to do; --dismiss says that you have read it.
+
+Examples:
+  driftless status --dir laptop --json
+  driftless status --dir laptop --dismiss";
 
 pub(crate) const DIGEST: &str = "\
 Example:

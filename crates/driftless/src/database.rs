@@ -356,6 +356,12 @@ impl Database {
         self.read(Replica::status).await
     }
 
+    /// Takes note that a person has read [`StatusReport::elsewhere`] and [`StatusReport::copied`]: they are not told again,
+    /// what comes later is.
+    pub async fn dismiss_elsewhere(&self) -> Result<(), Error> {
+        self.shared.actor.write(Replica::dismiss_elsewhere).await
+    }
+
     /// How this device and its connections stand, told whenever that changes.
     pub fn watch_status(&self) -> StatusWatch {
         StatusWatch::new(&self.shared.actor, self.shared.network.links.clone())

@@ -140,12 +140,13 @@ pub use driftless_document::{
 };
 pub use driftless_engine::{
     Adopted, BulkRule, ChangeEvent, Clock, ConflictChange, ConflictFilter, ConflictPosition,
-    ConflictPositionError, ConflictView, Deed, DeviceName, DigestReport, Discarded, Draft,
-    DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, EnvelopeId, EnvelopeIdError,
-    Explanation, Fate, Fault, FaultPart, FaultRemedy, Filter, HotField, ImportCounts, Insight,
-    ItemPage, ItemState, MemberState, MemberView, Millis, MissingRun, OutboxItem, OutboxPeer,
-    Outlook, PeerState, PeerView, QuarantineItem, RecordKey, RecordSync, Retried, RulesExplanation,
-    RulesReport, RulesSummary, StatusReport, Suggestion, SyncState, VerifyReport, Void, WaitsFor,
+    ConflictPositionError, ConflictView, CopiedFolder, Deed, DeviceName, DigestReport, Discarded,
+    Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped, Edit, ElsewhereFeed, EnvelopeId,
+    EnvelopeIdError, Explanation, Fate, Fault, FaultPart, FaultRemedy, Filter, HotField,
+    ImportCounts, Insight, ItemPage, ItemState, MemberState, MemberView, Millis, MissingRun,
+    OutboxItem, OutboxPeer, Outlook, PeerState, PeerView, QuarantineItem, RecordKey, RecordSync,
+    Retried, RulesExplanation, RulesReport, RulesSummary, StatusReport, Suggestion, SyncState,
+    VerifyReport, Void, WaitsFor, WrittenElsewhere,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

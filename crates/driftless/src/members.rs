@@ -65,6 +65,7 @@ impl Members {
             "role": member.role.as_str(),
             "state": member.state.as_str(),
             "removed_by": member.removed_by.map(|device| device.to_string()),
+            "lines": member.lines,
         })
     }
 }

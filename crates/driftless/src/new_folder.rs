@@ -9,7 +9,7 @@ use driftless_store::{FolderError, Journal, RewritableKv, StoreEngine, StoreFold
 use crate::error::Error;
 use crate::keys::KeyPlace;
 use crate::live_store::LiveStore;
-use crate::opening::{Held, parts};
+use crate::opening::{Held, keep_place, parts};
 use crate::options::Options;
 
 /// A folder with a device key and an empty journal.
@@ -78,10 +78,13 @@ impl NewFolder {
     ) -> Result<Held, Error> {
         let inner = self.inner.take().expect("it is there until it is finished");
         match inner.make_replica(self.key.clone(), make) {
-            Ok((replica, kv)) => Ok(Held {
-                replica,
-                store: LiveStore::new(inner.folder, kv, inner.options),
-            }),
+            Ok((replica, kv)) => {
+                keep_place(&inner.folder);
+                Ok(Held {
+                    replica,
+                    store: LiveStore::new(inner.folder, kv, inner.options),
+                })
+            }
             Err(error) => {
                 inner.take_back();
                 Err(error)

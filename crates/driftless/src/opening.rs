@@ -280,6 +280,7 @@ impl<'a> Attempt<'a> {
         if let Err(error) = replica.reissue() {
             tracing::warn!(%error, "what lies on a branch of this device's feed is not written again yet");
         }
+        note_place(&self.folder, &mut replica);
         let opening = Opening {
             rebuilt,
             torn_bytes: self.torn_bytes,
@@ -288,6 +289,28 @@ impl<'a> Attempt<'a> {
         };
         let store = LiveStore::new(self.folder, kv, self.options.clone());
         (Held { replica, store }, opening)
+    }
+}
+
+/// Keeps where the folder is open, and that it is not the one that was last open, where that is so.
+///
+/// A hint for people: that it cannot be kept is no reason not to open.
+fn note_place(folder: &StoreFolder, replica: &mut Replica) {
+    if let Some(from) = folder.copied_from() {
+        let path = from.path.map(|path| path.display().to_string());
+        tracing::warn!(dir = %folder.dir().display(), from = ?path, "what this folder holds was last open elsewhere");
+        if let Err(error) = replica.note_copied(path, from.is_there) {
+            tracing::warn!(%error, "that this folder was copied cannot be noted");
+            return;
+        }
+    }
+    keep_place(folder);
+}
+
+/// Keeps where the folder is open.
+pub(crate) fn keep_place(folder: &StoreFolder) {
+    if let Err(error) = folder.note_place() {
+        tracing::warn!(%error, "where this folder is cannot be noted");
     }
 }
 

@@ -13,8 +13,8 @@
 use std::path::{Path, PathBuf};
 
 use driftless_engine::{
-    Fault, MissingRun, Remains, Replayed, Replica, VerifyReport, history_codec, inspect as look,
-    mend_journal,
+    CopiedFolder, Fault, MissingRun, Remains, Replayed, Replica, VerifyReport, history_codec,
+    inspect as look, mend_journal,
 };
 use driftless_protocol::DeviceKey;
 use driftless_store::{
@@ -184,7 +184,12 @@ impl Found {
             )
         });
         let inspected = inspected.ok_or_else(|| Error::bug("reading the folder panicked"))??;
+        let copied = folder.copied_from().map(|copied| {
+            let path = copied.path.map(|path| path.display().to_string());
+            CopiedFolder::unopened(path, copied.is_there)
+        });
         Ok(inspected.map(|mut inspected| {
+            inspected.report.copied = copied.or(inspected.report.copied);
             faults.append(&mut inspected.report.faults);
             inspected.report.problems = faults.iter().map(ToString::to_string).collect();
             inspected.report.faults = faults;

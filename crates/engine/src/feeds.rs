@@ -128,6 +128,12 @@ impl Feeds {
             .take_while(move |(feed, _)| feed.device_prefix() == prefix)
     }
 
+    /// How many feeds and branches of a device no later one goes on from.
+    pub(crate) fn lines_of(&self, prefix: [u8; 8]) -> u64 {
+        let of_device = self.of_device(prefix);
+        of_device.filter(|(id, _)| self.leaves.contains(id)).count() as u64
+    }
+
     /// The branches of a feed that are held.
     pub(crate) fn branches_of(&self, feed: &FeedId) -> impl Iterator<Item = &FeedId> {
         let of_device = self.of_device(feed.device_prefix());

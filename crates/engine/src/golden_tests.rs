@@ -16,6 +16,7 @@ use crate::conflicts::ConflictFilter;
 use crate::core::{
     EnvelopePlace, Judgement, NOTE_FRAME, State, StoredRow, TakenBack, Verdict, encode_note,
 };
+use crate::elsewhere::{Arrived, CopiedFolder};
 use crate::feeds::Feed;
 use crate::peers::Peer;
 use crate::quarantine::EnvelopeId;
@@ -326,4 +327,26 @@ fn a_frame_with_a_setting() {
     let read = crate::core::decode_note(&GOLDEN.bytes("note_frame"));
     assert_eq!(read.expect("a note"), (name.to_owned(), value.to_vec()));
     assert_eq!(NOTE_FRAME.0, 3);
+}
+
+#[test]
+fn the_settings_on_what_was_written_elsewhere() {
+    let arrived = Arrived {
+        first: 3,
+        last: 7,
+        changes: 9,
+        first_seen_ms: 1_800_000_000_000,
+        last_seen_ms: 1_800_000_000_001,
+    };
+    GOLDEN.holds("note_elsewhere", &arrived.encode());
+    let read = Arrived::decode(&GOLDEN.bytes("note_elsewhere"));
+    assert_eq!(read.expect("a note"), arrived);
+    let copied = CopiedFolder {
+        from: Some("/mnt/laptop".into()),
+        was_there: true,
+        seen_ms: Some(1_800_000_000_000),
+    };
+    GOLDEN.holds("note_copied", &copied.encode());
+    let read = CopiedFolder::decode(&GOLDEN.bytes("note_copied"));
+    assert_eq!(read.expect("a note"), copied);
 }

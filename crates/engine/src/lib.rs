@@ -16,6 +16,7 @@ mod documents;
 mod draft;
 mod draft_steps;
 mod edits;
+mod elsewhere;
 mod error;
 mod export;
 mod feeds;
@@ -52,6 +53,7 @@ pub use conflicts::{
 pub use discard::Discarded;
 pub use draft::{Draft, DraftApplied, DraftError, DraftRecord, DraftSkipped};
 pub use draft_steps::DraftSteps;
+pub use elsewhere::{CopiedFolder, ElsewhereFeed, WrittenElsewhere};
 pub use error::EngineError;
 pub use members::Adopted;
 pub use outbox::{OutboxItem, OutboxPeer, PeerState};

@@ -15,6 +15,8 @@ pub const RECORD_BYTES: usize = 16 * 1024 * 1024;
 pub const MERGED_RECORD_BYTES: usize = 60 * 1024 * 1024;
 /// Bytes of a setting's name: it is part of a key.
 pub const SETTING_NAME_BYTES: usize = 200;
+/// Feeds of this device that are told one by one where another folder wrote them: a person reads them.
+pub const ELSEWHERE_FEEDS_TOLD: usize = 16;
 /// Bytes of a setting's value: settings are small.
 pub const SETTING_VALUE_BYTES: usize = 1024 * 1024;
 /// Envelope bytes a peer may send beyond what is durable here, once it has shown that it has much to send.

@@ -41,6 +41,7 @@ impl Replica {
                     .filter(|_| *state == State::Removed)
                     .map(|removal| removal.by)
                     .next(),
+                lines: self.core.feeds.lines_of(member.device.prefix()),
             })
             .collect()
     }

@@ -11,6 +11,7 @@ use driftless_store::{Journal, Kv};
 
 use crate::clock::{Clock, Millis};
 use crate::core::{Core, MEMBER_FRAME, NOTE_FRAME, encode_note};
+use crate::elsewhere::Arrived;
 use crate::error::EngineError;
 use crate::limits;
 use crate::membership::{MembershipLog, RecordRefusal};
@@ -51,6 +52,8 @@ pub struct Replica {
     pub(crate) next_session: u64,
     /// What is known of each peer.
     pub(crate) peers: BTreeMap<DeviceId, Peer>,
+    /// What came of this device's own feeds that this folder did not write, until that is staged.
+    pub(crate) arrived: BTreeMap<FeedId, Arrived>,
     /// Counts how often all was judged anew.
     pub(crate) judged: u64,
     /// Counts what was learnt of peers.
@@ -186,6 +189,7 @@ impl Replica {
             sessions: BTreeMap::new(),
             next_session: 0,
             peers: BTreeMap::new(),
+            arrived: BTreeMap::new(),
             judged: 0,
             peer_news: 0,
             encoded: std::cell::Cell::new(0),
@@ -225,7 +229,10 @@ impl Replica {
         if !self.staged {
             return Ok(());
         }
-        let committed = self.admit_waiting().and_then(|()| self.commit_staged());
+        let committed = self
+            .note_arrived()
+            .and_then(|()| self.admit_waiting())
+            .and_then(|()| self.commit_staged());
         self.staged = false;
         let committed = committed.and_then(|()| {
             // A record that names a branch which was not named may be to be written.
@@ -239,6 +246,7 @@ impl Replica {
             self.broken = true;
             self.core.discard();
             self.news.clear();
+            self.arrived.clear();
         }
         committed?;
         self.spread_news();

@@ -41,6 +41,8 @@ impl Replica {
                 || self.core.rules.is_newer()
                 || self.has_unknown_envelope()?,
             rules: self.core.rules.summary(),
+            elsewhere: self.written_elsewhere()?,
+            copied: self.copied_folder()?,
         })
     }
 

@@ -9,6 +9,7 @@ use driftless_document::{
 use driftless_protocol::{Code, DeviceId, FeedId, Role, WorkspaceId};
 
 use crate::clock::Millis;
+use crate::elsewhere::{CopiedFolder, WrittenElsewhere};
 use crate::rules::RulesSummary;
 use crate::upkeep::Fault;
 use crate::waiting::MissingRun;
@@ -360,6 +361,9 @@ pub struct MemberView {
     pub state: MemberState,
     /// Who removed it, where it was.
     pub removed_by: Option<DeviceId>,
+    /// How many lines of its changes go on beside each other. More than one shows that its folder was copied, restored from
+    /// an older state, or repaired, and written to since.
+    pub lines: u64,
 }
 
 /// How a device that was let in stands.
@@ -418,6 +422,10 @@ pub struct StatusReport {
     pub needs_newer_version: bool,
     /// The rules that hold.
     pub rules: RulesSummary,
+    /// What was written under this device's key and not by this folder, until a person has read of it.
+    pub elsewhere: Option<WrittenElsewhere>,
+    /// Where this folder was copied from, if it was, until a person has read of it.
+    pub copied: Option<CopiedFolder>,
 }
 
 /// What two equal replicas have in common.
@@ -452,6 +460,10 @@ pub struct VerifyReport {
     pub missing: Vec<MissingRun>,
     /// Envelopes that are whole and wait for what is missing.
     pub waiting: u64,
+    /// What was written under this device's key and not by this folder, until a person has read of it. No fault.
+    pub elsewhere: Option<WrittenElsewhere>,
+    /// Where this folder was copied from, if it was, until a person has read of it. No fault.
+    pub copied: Option<CopiedFolder>,
 }
 
 /// How far a replay of the journal is, in bytes.

@@ -116,6 +116,12 @@ impl Replica {
         (self.core.waiting_envelopes(), records)
     }
 
+    /// Up to which number a feed was held before something of it was lost.
+    pub(crate) fn lost_upto(&self, feed: &FeedId) -> Result<Option<u64>, EngineError> {
+        let value = self.setting(&format!("{MISSING}{feed}"))?;
+        value.map(|value| last_of(&value)).transpose()
+    }
+
     /// Notes up to which number feeds were held before something was lost, by what the store said.
     pub fn note_lost(&mut self, remains: &Remains) -> Result<(), EngineError> {
         let known = self.core.lost()?;
@@ -265,11 +271,16 @@ impl Core {
                 .strip_prefix(MISSING)
                 .and_then(|feed| feed.parse().ok());
             if let (Some(feed), Some(value)) = (feed, self.base.get(&key)?) {
-                let mut reader = KeyReader::new(&value);
-                reader.take_u8()?;
-                lost.insert(feed, reader.take_u64()?);
+                lost.insert(feed, last_of(&value)?);
             }
         }
         Ok(lost)
     }
+}
+
+/// The number in a note of what was held.
+fn last_of(value: &[u8]) -> Result<u64, EngineError> {
+    let mut reader = KeyReader::new(value);
+    reader.take_u8()?;
+    Ok(reader.take_u64()?)
 }

@@ -4,7 +4,7 @@
 //! same of its names. A sync of a file covers its bytes and its length, never its name; a sync of a folder covers
 //! the names in it. Everything else may be kept or lost by a [`Loss`]: sector by sector of what was written, and name by
 //! name. A sector that was written several times holds some earlier state of itself, never a later write without one
-//! before it. A rename is kept whole or not at all.
+//! before it. A rename within a folder is kept whole or not at all.
 //!
 //! This is stricter than file systems are: on most, syncing a file makes its name durable too, and names come to disk in
 //! order.
@@ -211,7 +211,16 @@ impl Disk {
         let (folder, from) = self.place(from)?;
         let (into, to) = self.place(to)?;
         if into != folder {
-            return Err("a rename from one folder to another is not modelled".to_owned());
+            // Each folder is synced by itself: the file may be durable in both, or in neither.
+            let change = Naming::Put { name: to, node };
+            self.name(NameChange {
+                at,
+                folder: into,
+                change,
+            });
+            let change = Naming::Take { name: from };
+            self.name(NameChange { at, folder, change });
+            return Ok(());
         }
         let change = Naming::Move { from, to, node };
         self.name(NameChange { at, folder, change });

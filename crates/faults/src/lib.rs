@@ -10,6 +10,7 @@
 //! | [`History`], [`judge`] | `history`, `judge` | what must be there, and whether it is |
 //! | [`power()`], [`kill()`], [`failing()`] | | the three ways to break a process |
 //! | [`spoil()`] | `spoil` | folders that something else than a crash has spoilt |
+//! | [`mending()`] | `mending` | repairs of such folders, interrupted anywhere and run again |
 //!
 //! It is no simulation: the process is a real one with the real library, sled and redb, on the files of the operating
 //! system; only the disk below is made up. Nothing here is published. It runs on Linux with the GNU C library.
@@ -23,6 +24,7 @@ mod history;
 mod judge;
 mod kill;
 mod loss;
+mod mending;
 mod operation;
 mod power;
 mod process;
@@ -39,6 +41,7 @@ pub use history::History;
 pub use judge::{Opened, judge};
 pub use kill::{KillTally, kill};
 pub use loss::{Bytes, Hole, Loss, Names};
+pub use mending::{MendingTally, mending};
 pub use operation::{Handle, Operation};
 pub use power::{Tally, power};
 pub use process::{Child, parse_engine, parse_fault, scratch};

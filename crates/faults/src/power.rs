@@ -9,7 +9,6 @@ use tokio::runtime::{Builder, Runtime};
 use crate::dice::Dice;
 use crate::history::History;
 use crate::judge::{Opened, judge};
-use crate::loss::Loss;
 use crate::operation::Operation;
 use crate::process::{Child, scratch};
 use crate::recording::{Cut, Recording};
@@ -106,7 +105,8 @@ pub fn power(
     power.tally.operations = recording.operations.len() as u64;
     let done = |operation: &&Operation| matches!(operation, Operation::Mark { text } if text.starts_with("done"));
     power.tally.acknowledged = recording.operations.iter().filter(done).count() as u64;
-    let cuts = power.cuts(&recording, images)?;
+    let cuts = recording.some(images, &mut power.dice);
+    let cuts = cuts.map_err(|error| error.to_string())?;
     let opened = power.open_all(&recording, cuts, 0);
     let tally = power.tally;
     if let Err(why) = opened {
@@ -146,25 +146,6 @@ struct Power<'a> {
 }
 
 impl Power<'_> {
-    /// Half of the systematic ones, or all if there are fewer, and as many of random losses.
-    fn cuts(&mut self, recording: &Recording, images: usize) -> Result<Vec<Cut>, String> {
-        let mut systematic = recording.systematic().map_err(|error| error.to_string())?;
-        let wanted = images.div_ceil(2).min(systematic.len());
-        for nth in 0..wanted {
-            let left = (systematic.len() - nth) as u64;
-            let other = nth + usize::try_from(self.dice.below(left)).unwrap_or(0);
-            systematic.swap(nth, other);
-        }
-        systematic.truncate(wanted);
-        while systematic.len() < images {
-            let all = recording.operations.len() as u64 + 1;
-            let at = usize::try_from(self.dice.below(all)).unwrap_or(0);
-            let loss = Some(Loss::random(&mut self.dice));
-            systematic.push(Cut { at, loss });
-        }
-        Ok(systematic)
-    }
-
     fn open_all(
         &mut self,
         recording: &Recording,
@@ -239,7 +220,8 @@ impl Power<'_> {
         };
         let real = Tree::read(&self.home.join("image")).map_err(|error| error.to_string())?;
         recording.check(&real)?;
-        let cuts = self.cuts(&recording, AGAIN_IMAGES)?;
+        let cuts = recording.some(AGAIN_IMAGES, &mut self.dice);
+        let cuts = cuts.map_err(|error| error.to_string())?;
         self.open_all(&recording, cuts, 1)
     }
 }
@@ -252,7 +234,7 @@ fn clear(dir: &Path) -> Result<(), String> {
 }
 
 /// An operation without its bytes.
-fn short(operation: &Operation) -> String {
+pub(crate) fn short(operation: &Operation) -> String {
     match operation {
         Operation::Write {
             handle,

@@ -1,5 +1,6 @@
 //! [`Recording`]: what a process did to a folder, and the disks that may be left of it.
 
+use crate::dice::Dice;
 use crate::disk::{Disk, LogError};
 use crate::history::History;
 use crate::loss::{Bytes, Hole, Loss, Names};
@@ -132,6 +133,25 @@ impl Recording {
                     add(Names::All, Bytes::End(at - 1, torn));
                 }
             }
+        }
+        Ok(cuts)
+    }
+
+    /// So many cuts: half of the systematic ones, or all if there are fewer, and as many of random losses.
+    pub(crate) fn some(&self, images: usize, dice: &mut Dice) -> Result<Vec<Cut>, LogError> {
+        let mut cuts = self.systematic()?;
+        let wanted = images.div_ceil(2).min(cuts.len());
+        for nth in 0..wanted {
+            let left = (cuts.len() - nth) as u64;
+            let other = nth + usize::try_from(dice.below(left)).unwrap_or(0);
+            cuts.swap(nth, other);
+        }
+        cuts.truncate(wanted);
+        while cuts.len() < images {
+            let all = self.operations.len() as u64 + 1;
+            let at = usize::try_from(dice.below(all)).unwrap_or(0);
+            let loss = Some(Loss::random(dice));
+            cuts.push(Cut { at, loss });
         }
         Ok(cuts)
     }

@@ -23,7 +23,7 @@ use crate::workload::{Program, options};
 const OF_ONE: u64 = 400;
 
 /// Errors that say of a folder what is wrong with it; any other is a surprise.
-const TOLD: [&str; 7] = [
+pub(crate) const TOLD: [&str; 7] = [
     "journal_damaged",
     "folder_damaged",
     "device_key_missing",
@@ -217,7 +217,7 @@ impl Spoiler {
 }
 
 /// Spoils one file at this place; says how.
-fn spoil_file(tree: &mut Tree, path: &str, at: usize, dice: &mut Dice) -> &'static str {
+pub(crate) fn spoil_file(tree: &mut Tree, path: &str, at: usize, dice: &mut Dice) -> &'static str {
     let Some(Some(bytes)) = tree.entries.get_mut(path) else {
         return "nothing";
     };
@@ -255,7 +255,7 @@ fn spoil_file(tree: &mut Tree, path: &str, at: usize, dice: &mut Dice) -> &'stat
 }
 
 /// Lets the folder look like that of a process that was killed after it had written everything.
-fn unclose(tree: &mut Tree) {
+pub(crate) fn unclose(tree: &mut Tree) {
     let boot_id = fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let seals: Vec<String> = tree
         .entries

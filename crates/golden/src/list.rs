@@ -126,6 +126,16 @@ pub const LIST: &[Entry] = &[
     store("current", "CURRENT", &[]),
     store("current_redb", "CURRENT of a store of redb", &[]),
     engine("note_frame", "a journal frame with a local setting", &[]),
+    engine(
+        "note_elsewhere",
+        "the setting on a feed of this device that another folder wrote",
+        &["Arrived"],
+    ),
+    engine(
+        "note_copied",
+        "the setting on where a folder was copied from",
+        &["CopiedFolder"],
+    ),
     engine("space_01_state", "position, counters, own feed", &["State"]),
     engine("space_02_member", "membership records by hash", &[]),
     engine("space_03_feed", "a feed, and one after another", &["Feed"]),

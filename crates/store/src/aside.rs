@@ -31,13 +31,17 @@ impl StoreFolder {
             let Some(at_name) = name.rfind(DAMAGED) else {
                 continue;
             };
-            fs::create_dir_all(&aside).map_err(at(&aside))?;
+            if !aside.exists() {
+                fs::create_dir(&aside).map_err(at(&aside))?;
+                // Before anything is in it: what is moved there must not be lost with it.
+                sync_folder(self.dir()).map_err(at(self.dir()))?;
+            }
             let to = free_name(&aside, &name[..at_name]);
             fs::rename(entry.path(), &to).map_err(at(&to))?;
             moved.push(to);
         }
         if !moved.is_empty() {
-            for folder in [aside.as_path(), journal.as_path(), self.dir()] {
+            for folder in [aside.as_path(), journal.as_path()] {
                 sync_folder(folder).map_err(at(folder))?;
             }
         }

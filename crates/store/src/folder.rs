@@ -5,6 +5,7 @@
 //! driftless.lock    locked by the process that holds the folder; says its process id
 //! journal/          the journal
 //! CURRENT           "store-1\n", or "store-1 redb\n": the live store, and its engine unless that is sled
+//! PLACE             where the folder was last open, see `place.rs`; a hint
 //! store-1/          the live store; rebuildable
 //! store-1.seal      what a clean close left, see `seal.rs`
 //! store-1.open      that it was opened and not closed, see `seal.rs`

@@ -10,6 +10,7 @@
 //! | [`RewritableKv`] | `rewrite` | a store that is copied into a fresh one while it is in use |
 //! | [`KeyBuilder`], [`KeyReader`] | `key` | tuple keys whose byte order is their order |
 //! | [`StoreFolder`] | `folder` | who holds a folder, and which store in it is live |
+//! | [`CopiedFrom`] | `place` | whether a folder is the one that was last open, or a copy |
 //! | [`check_seal`] | `seal` | whether a store on disk is what the last process left |
 //!
 //! Nothing here knows what the bytes mean: records, envelopes and indexes belong to the engine above.
@@ -26,6 +27,7 @@ mod limits;
 mod live;
 mod memory;
 mod patience;
+mod place;
 mod redb_kv;
 mod rewrite;
 mod seal;
@@ -48,6 +50,7 @@ pub use limits::{
     VALUE_BYTES_MAX,
 };
 pub use memory::MemoryKv;
+pub use place::CopiedFrom;
 pub use redb_kv::RedbKv;
 pub use rewrite::{CopyError, CopyProgress, RewritableKv};
 pub use seal::{SealError, StoreDamage, Trust, check_seal, mark_open, write_seal};

@@ -60,6 +60,9 @@ pub(crate) const STORE_DEPTH_MAX: u32 = 8;
 /// Bytes of the small text files `CURRENT` and `driftless.lock` that are read.
 pub(crate) const SMALL_FILE_BYTES_MAX: u64 = 256;
 
+/// Bytes of `PLACE` that are read: two numbers and a path, of which 4,096 bytes are the most that systems take.
+pub(crate) const PLACE_BYTES_MAX: u64 = 4_096 + 256;
+
 /// Tries to lock sled's file while one of its threads still holds it, 10 ms apart: two seconds.
 pub(crate) const SLED_LOCK_TRIES: u32 = 200;
 

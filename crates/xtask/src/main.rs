@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         ["soak", "devices", rest @ ..] => finished(long::devices(&tidy::workspace_root(), rest)),
         [
             "soak",
-            what @ ("power" | "kill" | "failing" | "spoil"),
+            what @ ("power" | "kill" | "failing" | "spoil" | "mending"),
             rest @ ..,
         ] => finished(long::faults(&tidy::workspace_root(), what, rest)),
         ["soak", rest @ ..] => finished(long::soak(&tidy::workspace_root(), rest)),
@@ -29,6 +29,7 @@ fn main() -> ExitCode {
                  cargo xtask soak kill --engine sled|redb [--kills N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak failing --engine sled|redb [--every N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak spoil --engine sled|redb [--cases N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak mending --engine sled|redb [--images N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak replay [TARGET] FILE...\n       \
                  cargo xtask fuzz TARGET [ARGUMENTS OF LIBFUZZER]"
             );

@@ -8,7 +8,8 @@ use driftless::{
 };
 use serde_json::{Value as Json, json};
 
-use crate::args::Rebuild;
+use super::elsewhere;
+use crate::args::{Rebuild, Status};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Output, bytes, clean, count};
@@ -16,7 +17,7 @@ use crate::table::Table;
 use crate::time_text;
 
 /// `driftless status`: what this device holds, and whom it knows.
-pub(crate) async fn status(context: &mut Context) -> Result<(), Failure> {
+pub(crate) async fn status(context: &mut Context, arguments: &Status) -> Result<(), Failure> {
     context
         .with_database(async |database, output| {
             let status = database.status().await?;
@@ -24,11 +25,15 @@ pub(crate) async fn status(context: &mut Context) -> Result<(), Failure> {
             // There are some where the process that serves the folder answers.
             let connections = database.sync().connections();
             if output.json() {
-                output.object(&status_json(&status, &store, &connections))
+                output.object(&status_json(&status, &store, &connections))?;
             } else {
                 print_status(output, &status, &store)?;
-                print_connections(output, &status, &connections)
+                print_connections(output, &status, &connections)?;
             }
+            if arguments.dismiss {
+                database.dismiss_elsewhere().await?;
+            }
+            Ok(())
         })
         .await
 }
@@ -87,6 +92,8 @@ fn status_json(
         "store_rewritten_bytes": store.rewritten_bytes,
         "needs_newer_version": status.needs_newer_version,
         "rules": rules_summary_to_json(&status.rules),
+        "elsewhere": elsewhere::elsewhere_json(status.elsewhere.as_ref()),
+        "copied": elsewhere::copied_json(status.copied.as_ref()),
     })
 }
 
@@ -140,6 +147,7 @@ fn print_status(
     output.line(&format!("device {name} ({})", status.device))?;
     output.line(&format!("workspace {}", status.workspace))?;
     print_removed(output, status)?;
+    elsewhere::print(output, status.elsewhere.as_ref(), status.copied.as_ref())?;
     output.line(&format!(
         "{}, {} open",
         count(status.records, "record"),

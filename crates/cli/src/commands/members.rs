@@ -1,7 +1,9 @@
 //! `driftless members`: which devices are in the workspace.
 
-use driftless::{Database, MemberState, MemberView, Members};
+use driftless::{Database, MemberState, MemberView, Members, StatusReport};
+use serde_json::Value as Json;
 
+use super::elsewhere;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::member_args::{MembersAction, WorkspaceMembers};
@@ -19,13 +21,15 @@ pub(crate) async fn run(context: &mut Context, arguments: WorkspaceMembers) -> R
 }
 
 async fn list(database: &Database, output: &mut Output) -> Result<(), Failure> {
-    let members = database.members().list().await?;
+    let status = database.status().await?;
+    let members = &status.members;
     if output.json() {
-        let json = |member| Members::to_json(member);
-        return members.iter().try_for_each(|m| output.object(&json(m)));
+        return members
+            .iter()
+            .try_for_each(|member| output.object(&json(member, &status)));
     }
     let mut table = Table::new(["MEMBER", "ROLE", "STATE", "DEVICE"]).keep_whole(3);
-    for member in &members {
+    for member in members {
         table.push([
             member.name.as_str(),
             member.role.as_str(),
@@ -33,7 +37,24 @@ async fn list(database: &Database, output: &mut Output) -> Result<(), Failure> {
             &member.device.to_string(),
         ]);
     }
-    output.table(&table)
+    output.table(&table)?;
+    for member in members.iter().filter(|member| member.lines > 1) {
+        output.line(&clean(&format!(
+            "what {} wrote goes on in {} lines beside each other: its folder was copied, restored from an older state or repaired",
+            member.name, member.lines
+        )))?;
+    }
+    elsewhere::print(output, status.elsewhere.as_ref(), status.copied.as_ref())
+}
+
+/// A member as the output has it; of this device with what shows that its folder is there twice.
+fn json(member: &MemberView, status: &StatusReport) -> Json {
+    let mut json = Members::to_json(member);
+    if member.device == status.device {
+        json["elsewhere"] = elsewhere::elsewhere_json(status.elsewhere.as_ref());
+        json["copied"] = elsewhere::copied_json(status.copied.as_ref());
+    }
+    json
 }
 
 /// How a member stands, in a word or two.

@@ -2,6 +2,7 @@
 
 mod compact;
 mod conflicts;
+mod elsewhere;
 mod explain;
 mod fields;
 mod history;
@@ -116,7 +117,7 @@ async fn dispatch(context: &mut Context, command: Command) -> Result<(), Failure
         Command::Members(arguments) => members::run(context, arguments).await,
         Command::Quarantine(arguments) => quarantine::run(context, arguments).await,
         Command::Outbox(arguments) => outbox::run(context, arguments).await,
-        Command::Status => maintenance::status(context).await,
+        Command::Status(arguments) => maintenance::status(context, &arguments).await,
         Command::Digest => maintenance::digest(context).await,
         Command::Verify => verify::run(context).await,
         Command::Repair(arguments) => repair::run(context, arguments).await,

@@ -3,6 +3,7 @@
 use driftless::{Database, Fault, FaultRemedy, MissingRun, VerifyReport};
 use serde_json::{Value as Json, json};
 
+use super::elsewhere;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{clean, count};
@@ -45,6 +46,8 @@ fn print(context: &mut Context, report: &VerifyReport) -> Result<(), Failure> {
             "torn_bytes": report.torn_bytes,
             "missing": report.missing.iter().map(missing_json).collect::<Vec<_>>(),
             "waiting": report.waiting,
+            "elsewhere": elsewhere::elsewhere_json(report.elsewhere.as_ref()),
+            "copied": elsewhere::copied_json(report.copied.as_ref()),
         });
         return context.output.object(&object);
     }
@@ -74,7 +77,8 @@ fn print(context: &mut Context, report: &VerifyReport) -> Result<(), Failure> {
     for fault in &report.faults {
         context.output.line(&clean(&fault.to_string()))?;
     }
-    Ok(())
+    let (elsewhere, copied) = (report.elsewhere.as_ref(), report.copied.as_ref());
+    elsewhere::print(&mut context.output, elsewhere, copied)
 }
 
 fn outcome(report: VerifyReport) -> Result<(), Failure> {

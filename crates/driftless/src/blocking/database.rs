@@ -165,6 +165,12 @@ impl Database {
         wait(async move { inner.status().await })
     }
 
+    /// See [`Database::dismiss_elsewhere`](crate::Database::dismiss_elsewhere).
+    pub fn dismiss_elsewhere(&self) -> Result<(), Error> {
+        let inner = self.inner.clone();
+        wait(async move { inner.dismiss_elsewhere().await })
+    }
+
     /// See [`Database::watch_status`](crate::Database::watch_status).
     pub fn watch_status(&self) -> StatusWatch {
         StatusWatch {

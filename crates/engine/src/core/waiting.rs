@@ -34,6 +34,12 @@ impl Waiting {
         self.envelopes.is_empty() && self.records.is_empty()
     }
 
+    /// Whether an envelope of the feed waits that has this number or a later one: all before it were held here.
+    pub(crate) fn waits_from(&self, feed: &FeedId, n: u64) -> bool {
+        let later = (*feed, n, Hash::ZERO)..=(*feed, u64::MAX, Hash([u8::MAX; 32]));
+        self.envelopes.range(later).next().is_some()
+    }
+
     fn named(&self, feed: &FeedId, n: u64) -> impl Iterator<Item = (FeedId, u64, Hash)> + use<'_> {
         let names = (*feed, n, Hash::ZERO)..=(*feed, n, Hash([u8::MAX; 32]));
         self.envelopes.range(names).map(|(name, _)| *name)

@@ -208,8 +208,10 @@ impl Replica {
         now: Millis,
     ) -> Result<(), Stop> {
         take(session, bytes.len())?;
-        if session.dispute.is_some() {
-            return Ok(()); // it may rest on the other side of the feed
+        if session.dispute.is_some() || self.core.split {
+            // It may rest on the other side of a feed, or lie on a branch: the session is about to end, and the next begins
+            // with what is known then.
+            return Ok(());
         }
         let (last, head) = match self.core.feeds.get(&feed) {
             Some(held) => (held.last, held.head),
@@ -249,7 +251,11 @@ impl Replica {
                 tracing::warn!(%feed, n, "the clock of this envelope's device is far ahead");
             }
         }
+        let is_from_elsewhere = self.is_from_elsewhere(&feed, &envelope).map_err(stop_of)?;
         self.stage(&envelope, judgement).map_err(stop_of)?;
+        if is_from_elsewhere {
+            self.take_from_elsewhere(feed, &envelope, now);
+        }
         if refused.is_some() {
             let told = self.note_told(&session.start.peer, EnvelopeId { feed, n });
             told.map_err(stop_of)?;

@@ -82,6 +82,8 @@ pub fn inspect(
         Ok(derived) => {
             count(&derived, &mut report)?;
             tell_missing(&derived, &mended, remains, &mut report)?;
+            report.elsewhere = derived.written_elsewhere(mended.journal.has_gaps())?;
+            report.copied = derived.copied_folder()?;
             if let Some(store) = store {
                 let faults = state_faults(&compared, &mended.journal);
                 report.faults.extend(faults);

@@ -49,6 +49,7 @@ pub fn mend_journal(
         for damaged in &survey.damaged {
             kept += mending.mend(damaged, &mut |found| is_kept(found, &authors))?;
         }
+        mending.set_aside_replaced()?;
     }
     let (mut journal, _) = Journal::open_in_repair(files)?;
     journal.unpack_with(history_codec());

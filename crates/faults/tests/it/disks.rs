@@ -127,6 +127,43 @@ fn a_rename_is_whole_or_not_at_all() {
 }
 
 #[test]
+fn a_file_that_is_moved_to_another_folder_is_lost_with_the_name_that_was_not_synced() {
+    let mut operations = vec![
+        opened(1, ""),
+        Operation::MakeFolder {
+            path: "from".to_owned(),
+        },
+        Operation::MakeFolder {
+            path: "to".to_owned(),
+        },
+        Operation::Sync { handle: 1 },
+        made(2, "from/a"),
+        write(2, 0, b"one"),
+        Operation::Sync { handle: 2 },
+        opened(3, "from"),
+        opened(4, "to"),
+        Operation::Sync { handle: 3 },
+        Operation::Rename {
+            from: "from/a".to_owned(),
+            to: "to/b".to_owned(),
+        },
+    ];
+    let seen = disk(&operations).visible();
+    assert_eq!(content(&seen, "to/b"), Some(&b"one"[..]));
+    assert_eq!(content(&seen, "from/a"), None);
+    let before = operations.clone();
+    operations.push(Operation::Sync { handle: 3 });
+    let lost = disk(&operations).after(&Loss::everything());
+    assert_eq!(content(&lost, "from/a"), None);
+    assert_eq!(content(&lost, "to/b"), None);
+    operations = before;
+    operations.push(Operation::Sync { handle: 4 });
+    let twice = disk(&operations).after(&Loss::everything());
+    assert_eq!(content(&twice, "from/a"), Some(&b"one"[..]));
+    assert_eq!(content(&twice, "to/b"), Some(&b"one"[..]));
+}
+
+#[test]
 fn what_a_failed_sync_did_not_cover_no_later_one_covers() {
     let disk = disk(&[
         opened(1, ""),

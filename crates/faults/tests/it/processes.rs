@@ -57,6 +57,37 @@ fn a_folder_that_was_spoilt_is_whole_mended_or_told_and_never_wrong() {
 }
 
 #[test]
+fn a_repair_that_is_interrupted_anywhere_comes_to_the_same_when_it_is_run_again() {
+    for engine in ["sled", "redb"] {
+        passes(&[
+            "mending", "--engine", engine, "--images", "60", "--seed", "1",
+        ]);
+    }
+}
+
+#[test]
+fn a_repair_that_does_not_sync_is_found_out() {
+    for fault in ["uncovered:0", "uncovered:1"] {
+        let output = faults(&[
+            "interrupted",
+            "--engine",
+            "redb",
+            "--images",
+            "200",
+            "--seed",
+            "1",
+            "--fault",
+            fault,
+        ]);
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{fault} was not noticed");
+        assert!(why.contains("image: Cut"), "{why}");
+        let kept = why.lines().find_map(|line| line.strip_prefix("kept in "));
+        std::fs::remove_dir_all(kept.unwrap()).unwrap();
+    }
+}
+
+#[test]
 fn syncs_cover_the_journal_before_a_commit_is_acknowledged_and_the_store_before_it_is_closed() {
     for engine in ["sled", "redb"] {
         let alone = ["images", "--engine", engine, "--images", "1", "--alone"];

@@ -212,13 +212,35 @@ impl Mending {
         self.write_durably(&names, UNFINISHED, &file)?;
         self.files.rename(UNFINISHED, &name)?;
         self.files.sync_folder()?;
-        for damaged in [segment_name(number), pack_name(number)] {
-            if names.contains(&damaged) {
-                self.files.rename(&damaged, &aside(&names, &damaged))?;
-            }
-        }
+        self.set_aside(&names, number)?;
         self.files.sync_folder()?;
         Ok(frames.len() as u64)
+    }
+
+    /// Sets aside what a repair that was cut off had mended, and had not come to set aside. To be called once all that is
+    /// damaged is mended: until then what is there twice may be needed.
+    pub fn set_aside_replaced(&mut self) -> Result<(), JournalError> {
+        let names = self.files.list()?;
+        let mut is_changed = false;
+        for number in open::numbers(&names, mended_name) {
+            is_changed |= self.set_aside(&names, number)?;
+        }
+        if is_changed {
+            self.files.sync_folder()?;
+        }
+        Ok(())
+    }
+
+    /// Renames the forms of a segment in the place of which there is a mended one; says whether there were any.
+    fn set_aside(&mut self, names: &[String], number: u32) -> Result<bool, JournalError> {
+        let mut is_changed = false;
+        for damaged in [segment_name(number), pack_name(number)] {
+            if names.contains(&damaged) {
+                self.files.rename(&damaged, &aside(names, &damaged))?;
+                is_changed = true;
+            }
+        }
+        Ok(is_changed)
     }
 
     /// Writes a file durably, in the place of what an earlier attempt left under its name, and reads it back.

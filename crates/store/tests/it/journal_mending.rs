@@ -30,6 +30,7 @@ fn mend(files: &MemoryFiles, durable_to: Option<Position>) -> Result<Survey, Jou
     for damaged in &survey.damaged {
         mending.mend(damaged, &mut |_| true)?;
     }
+    mending.set_aside_replaced()?;
     drop(Journal::open_in_repair(Box::new(files.clone()))?);
     mending.finish()?;
     Ok(survey)
@@ -386,6 +387,12 @@ fn power_lost_at_every_operation_of_a_repair_leaves_it_to_be_finished() {
             }
             mend(&files, Some(end)).unwrap();
             assert_eq!(all(&open(&files)), left, "operation {count}, seed {seed}");
+            let names = names(&files);
+            for number in names.iter().filter_map(|name| name.strip_suffix(".mend")) {
+                for replaced in ["seg", "pack"].map(|form| format!("{number}.{form}")) {
+                    assert!(!names.contains(&replaced), "operation {count}: {names:?}");
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use driftless_engine::{
 use driftless_protocol::Code;
 use driftless_store::{Batch, Kv as _, MemoryKv};
 
+use super::checks;
 use super::judge;
 use super::place::{Expect, Place};
 use super::{Canary, Outcome, While, World, Wrong};
@@ -203,6 +204,8 @@ fn check_alone(place: &Place, refusals: bool, strange: bool) -> Result<(), Wrong
             status.quarantined, status.pending, status.pending_changes
         )));
     }
+    let own = replica.member_view(&place.device_id)?;
+    checks::told_of_copies(place.is_twice, status.elsewhere.is_some(), own.lines)?;
     let events = replica.changes_since(0, RECORDS_ASKED)?;
     let keys = events.into_iter().map(|event| event.key);
     for key in keys {

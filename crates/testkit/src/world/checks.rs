@@ -199,6 +199,17 @@ pub(super) fn counted(what: &str, said: u64, there: u64) -> Result<(), Wrong> {
     ))
 }
 
+/// S10: a folder that was neither copied nor restored tells of nothing that was written elsewhere, and its changes go on in
+/// one line.
+pub(super) fn told_of_copies(is_twice: bool, tells: bool, lines: u64) -> Result<(), Wrong> {
+    if is_twice || (!tells && lines <= 1) {
+        return Ok(());
+    }
+    wrong(format!(
+        "S10: nobody copied or restored the folder; it tells of changes from elsewhere: {tells}, and has {lines} lines"
+    ))
+}
+
 /// S11: what was read of a damaged folder is an error that says so.
 pub(super) fn typed(read: Result<Vec<String>, EngineError>) -> Result<(), Wrong> {
     match read {
@@ -399,6 +410,10 @@ mod tests {
         assert!(said(synced(&set([1, 2]), &set([1]))).starts_with("S9"));
         assert!(named(SyncState::Synced, 2).is_ok());
         assert!(said(named(SyncState::Synced, 1)).starts_with("S9"));
+        assert!(told_of_copies(true, true, 2).is_ok());
+        assert!(told_of_copies(false, false, 1).is_ok());
+        assert!(said(told_of_copies(false, true, 1)).starts_with("S10"));
+        assert!(said(told_of_copies(false, false, 2)).starts_with("S10"));
         assert!(counted("records", 3, 3).is_ok());
         assert!(said(counted("records", 3, 4)).starts_with("S10"));
     }

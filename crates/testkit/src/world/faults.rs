@@ -110,6 +110,7 @@ impl World {
         };
         let had: BTreeSet<_> = backup.durable.iter().collect();
         let lost = place.durable.iter().any(|change| !had.contains(change));
+        place.is_twice = true;
         place.device.files = backup.files.duplicate();
         place.durable.clone_from(&backup.durable);
         place.there = place.durable.iter().copied().collect();
@@ -176,6 +177,7 @@ impl World {
         }
         self.settle(n)?;
         let copy = self.places[n].duplicate(with_store)?;
+        self.places[n].is_twice = true;
         self.places.push(copy);
         let new = self.places.len() - 1;
         self.open(new, Expect::Fits)?;

@@ -33,6 +33,8 @@ pub(super) struct Place {
     pub(super) last_group: usize,
     /// Whether anything was taken back anywhere: then changes can go, and come again.
     pub(super) shrinks: bool,
+    /// Whether its folder was copied, is a copy, or was restored.
+    pub(super) is_twice: bool,
     /// From the oldest to the newest, all from the past of what is there now.
     pub(super) backups: Vec<Backup>,
 }
@@ -104,6 +106,7 @@ impl Place {
             dropped: BTreeSet::new(),
             last_group: 0,
             shrinks: false,
+            is_twice: false,
             backups: Vec::new(),
         }
     }
@@ -244,6 +247,7 @@ impl Place {
             dropped: self.dropped.clone(),
             last_group: self.last_group,
             shrinks: self.shrinks,
+            is_twice: true,
             backups: Vec::new(),
         })
     }

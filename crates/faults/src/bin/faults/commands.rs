@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use driftless::StoreEngine;
 use driftless_faults::{
-    FailingTally, Fault, Opened, Program, Seam, Tally, failing, kill, parse_engine, parse_fault,
-    power, run as work, spoil,
+    FailingTally, Fault, Opened, Program, Seam, Tally, failing, kill, mending, parse_engine,
+    parse_fault, power, run as work, spoil,
 };
 
 use crate::interpose::Interposed;
@@ -18,13 +18,19 @@ const USAGE: &str = "\
 usage: faults power --engine sled|redb [--images N] [--seed S] [--commit ID]
        faults kill --engine sled|redb [--kills N] [--seed S] [--commit ID]
        faults failing --engine sled|redb [--every N] [--seed S] [--commit ID]
-       faults spoil --engine sled|redb [--cases N] [--seed S] [--commit ID]";
+       faults spoil --engine sled|redb [--cases N] [--seed S] [--commit ID]
+       faults mending --engine sled|redb [--images N] [--seed S] [--commit ID]";
 
 /// Images of one recording.
 const OF_ONE: u64 = 5_000;
 
 /// One recording in so many has long values.
 const HEAVY: u64 = 4;
+
+/// Images of one repair.
+const OF_ONE_REPAIR: u64 = 100;
+/// Images of repairs that one process makes.
+const OF_ONE_PROCESS: u64 = 1_000;
 
 /// Steps of a recorded process.
 const STEPS: u64 = 60;
@@ -96,6 +102,8 @@ pub(crate) fn run() -> ExitCode {
             "kill" => kill_soak(&arguments),
             "failing" => failing_soak(&arguments),
             "spoil" => spoil_soak(&arguments),
+            "mending" => mending_soak(&arguments),
+            "interrupted" => interrupted(&arguments),
             "work" => do_work(&arguments),
             "images" => images(&arguments),
             _ => Err(USAGE.to_owned()),
@@ -252,22 +260,31 @@ fn rate(count: u64, seconds: f64) -> f64 {
     count as f64 / seconds.max(0.001)
 }
 
-/// A process of its own, since an engine may leak, hang or abort.
 fn start_images(engine: StoreEngine, seed: u64, images: u64, heavy: bool) -> Result<Tally, String> {
+    let more: &[&str] = if heavy { &["--heavy"] } else { &[] };
+    let said = start("images", engine, seed, images, more)?;
+    parse_tally(&said).ok_or_else(|| format!("it said `{said}`"))
+}
+
+/// A process of its own, since an engine may leak, hang or abort; what it said.
+fn start(
+    what: &str,
+    engine: StoreEngine,
+    seed: u64,
+    images: u64,
+    more: &[&str],
+) -> Result<String, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(this);
-    command.args(["images", "--engine", engine.name()]);
+    command.args([what, "--engine", engine.name()]);
     command.args(["--seed", &seed.to_string(), "--images", &images.to_string()]);
-    if heavy {
-        command.arg("--heavy");
-    }
+    command.args(more);
     let output = command.output().map_err(|error| error.to_string())?;
-    let said = String::from_utf8_lossy(&output.stdout);
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
         return Err(format!("{}\n{why}", output.status));
     }
-    parse_tally(&said).ok_or_else(|| format!("it said `{said}`"))
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 fn kill_soak(arguments: &Arguments) -> Result<(), String> {
@@ -350,6 +367,72 @@ fn spoil_soak(arguments: &Arguments) -> Result<(), String> {
         ending("rebuilt"),
         ending("are gone"),
         ending("is back"),
+    );
+    Ok(())
+}
+
+/// Repairs and their images, in a process of its own.
+fn interrupted(arguments: &Arguments) -> Result<(), String> {
+    let seed = arguments.number("seed", 1)?;
+    let images = arguments.number("images", 100)?;
+    let tally = mending(
+        arguments.engine()?,
+        seed,
+        images,
+        OF_ONE_REPAIR,
+        arguments.fault()?,
+        &Interposed,
+    )?;
+    println!(
+        "{} {} {} {} {} {} {}",
+        tally.repairs,
+        tally.images,
+        tally.killed,
+        tally.opened,
+        tally.operations,
+        tally.missing,
+        tally.beyond
+    );
+    Ok(())
+}
+
+fn mending_soak(arguments: &Arguments) -> Result<(), String> {
+    let engine = arguments.engine()?;
+    let wanted = arguments.number("images", 1_000)?;
+    let seed = arguments.number("seed", 1)?;
+    let begun = Instant::now();
+    let mut sums = [0; 7];
+    let mut processes = 0;
+    while sums[1] < wanted {
+        let of_one = seed.wrapping_add(processes);
+        let images = (wanted - sums[1]).min(OF_ONE_PROCESS);
+        let said = start("interrupted", engine, of_one, images, &[])
+            .map_err(|why| format!("repairs of seed {of_one}: {why}"))?;
+        let numbers: Vec<u64> = said
+            .split_whitespace()
+            .map_while(|n| n.parse().ok())
+            .collect();
+        if numbers.len() != sums.len() {
+            return Err(format!("it said `{said}`"));
+        }
+        for (sum, number) in sums.iter_mut().zip(numbers) {
+            *sum += number;
+        }
+        processes += 1;
+        eprintln!(
+            "{} images, {} repairs, {} s",
+            sums[1],
+            sums[0],
+            begun.elapsed().as_secs()
+        );
+    }
+    let [repairs, images, killed, opened, operations, missing, beyond] = sums;
+    println!(
+        "| `soak mending --engine {engine} --images {wanted} --seed {seed}` | {} | {images} | {} s | {repairs} repairs, {operations} \
+         operations; {killed} images of killed processes; {opened} opened before they were repaired again; {missing} envelopes were \
+         gone, {beyond} folders beyond repair and told; no failure |",
+        arguments.commit(),
+        begun.elapsed().as_secs(),
     );
     Ok(())
 }

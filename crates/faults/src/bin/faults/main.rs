@@ -5,8 +5,9 @@
 //! * `faults failing --engine E [--every N] [--seed S] [--commit ID]` lets every Nth operation fail, and syncs.
 //!
 //! * `faults spoil --engine E [--cases N] [--seed S] [--commit ID]` flips, cuts, removes and ages files.
+//! * `faults mending --engine E [--images N] [--seed S] [--commit ID]` interrupts repairs and runs them again.
 //!
-//! Each prints a line for the ledger in docs/reliability.md. `faults work` and `faults images` are what they start.
+//! Each prints a line for the ledger in docs/reliability.md. `faults work`, `faults images` and `faults interrupted` are what they start.
 
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod commands;
