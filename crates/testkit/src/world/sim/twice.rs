@@ -83,6 +83,7 @@ impl Simulation {
         }
         self.drain(n)?;
         self.expect_splits();
+        self.world.places[n].is_twice = true;
         let place = &self.world.places[n];
         let mut twin = place.duplicate(false)?;
         let processes = place.device.processes.load(Ordering::Relaxed);
