@@ -30,6 +30,7 @@ mod patience;
 mod place;
 mod redb_kv;
 mod rewrite;
+mod sanity;
 mod seal;
 mod sealed;
 mod sled_kv;

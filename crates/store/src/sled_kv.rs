@@ -7,6 +7,7 @@
 //! * Its own flusher thread runs at its own times: it is off, and we flush.
 //! * Where an error of its log meets a thread that waits for it, it may wake that no more: a flush has its time.
 //! * It syncs little, and panics on some damaged files: the panic is caught, and a store that does not open is rebuilt.
+//! * It panics where some of its reads and writes fail: that is an error too, and nothing is asked of it afterwards.
 //!
 //! One tree. Its keys, and what a stored value is (see `sealed.rs`):
 //!
@@ -40,6 +41,7 @@ use crate::{
     },
     live::{Difference, LiveBytes},
     patience::within,
+    sanity::Sanity,
     sealed::{HEADER_BYTES, Head, Shape, seal, unseal},
     visit::Visit,
 };
@@ -60,6 +62,7 @@ pub struct SledKv {
     tree: sled::Db,
     live: LiveBytes,
     gate: RwLock<()>,
+    sanity: Sanity,
 }
 
 impl SledKv {
@@ -77,6 +80,7 @@ impl SledKv {
             tree,
             live,
             gate: RwLock::new(()),
+            sanity: Sanity::default(),
         })
     }
 
@@ -106,6 +110,7 @@ impl SledKv {
     }
 
     fn flush_log(&self) -> Result<(), KvError> {
+        self.sanity.check()?;
         let tree = self.tree.clone();
         within(FLUSH_PATIENCE, move || {
             tree.flush().map(|_| ()).map_err(from_sled)
@@ -115,6 +120,7 @@ impl SledKv {
     fn snapshot(&self) -> TreeSnapshot<'_> {
         TreeSnapshot {
             tree: &self.tree,
+            sanity: &self.sanity,
             _gate: self.gate.read().unwrap_or_else(PoisonError::into_inner),
         }
     }
@@ -122,7 +128,10 @@ impl SledKv {
     /// Removes all chunks of `key` from `index` on; says what was there.
     fn remove_chunks(&self, key: &[u8], index: u32, writes: &mut Writes) -> Result<Old, KvError> {
         let head_key = head_key(key);
-        let Some(stored) = self.tree.get(&head_key).map_err(from_sled)? else {
+        let Some(stored) = self
+            .sanity
+            .ask(|| self.tree.get(&head_key).map_err(from_sled))?
+        else {
             return Ok(Old::Nothing);
         };
         let old = match unseal(&head_key, &stored) {
@@ -135,8 +144,12 @@ impl SledKv {
         let prefix = chunk_prefix(key);
         let start = chunk_key(&prefix, index);
         let end = prefix_end(&prefix).expect("it begins with 0x01");
-        for entry in self.tree.range(start..end) {
-            writes.push((entry.map_err(from_sled)?.0.to_vec(), None));
+        let mut entries = self.tree.range(start..end);
+        while let Some((key, _)) = self
+            .sanity
+            .ask(|| entries.next().transpose().map_err(from_sled))?
+        {
+            writes.push((key.to_vec(), None));
         }
         Ok(old)
     }
@@ -201,9 +214,8 @@ impl Kv for SledKv {
     fn apply(&self, batch: &Batch) -> Result<(), KvError> {
         let _gate = self.gate.write().unwrap_or_else(PoisonError::into_inner);
         let (writes, difference) = self.writes_of(batch)?;
-        self.tree
-            .apply_batch(sled_batch(writes))
-            .map_err(from_sled)?;
+        self.sanity
+            .ask(|| self.tree.apply_batch(sled_batch(writes)).map_err(from_sled))?;
         self.live.applied(difference);
         Ok(())
     }
@@ -218,9 +230,8 @@ impl Kv for SledKv {
             .map(|(key, stored)| (key.clone(), stored.as_ref().map(|_| Vec::new())))
             .collect();
         for writes in [empty, writes] {
-            self.tree
-                .apply_batch(sled_batch(writes))
-                .map_err(from_sled)?;
+            self.sanity
+                .ask(|| self.tree.apply_batch(sled_batch(writes)).map_err(from_sled))?;
             // What is dead can be used again only after that.
             self.flush_log()?;
         }
@@ -236,7 +247,8 @@ impl Kv for SledKv {
     fn close(self: Box<Self>) -> Result<(), KvError> {
         if let Some(bytes) = self.live.known().filter(|_| !self.live.is_stored()) {
             let stored = seal(LIVE, Shape::Whole, &bytes.to_be_bytes());
-            self.tree.insert(LIVE, stored).map_err(from_sled)?;
+            self.sanity
+                .ask(|| self.tree.insert(LIVE, stored).map_err(from_sled))?;
         }
         self.flush()?;
         let SledKv { folder, tree, .. } = *self;
@@ -268,6 +280,7 @@ impl Kv for SledKv {
 /// The tree, while no batch can be applied.
 struct TreeSnapshot<'a> {
     tree: &'a sled::Db,
+    sanity: &'a Sanity,
     _gate: RwLockReadGuard<'a, ()>,
 }
 
@@ -298,8 +311,12 @@ impl TreeSnapshot<'_> {
         let prefix = chunk_prefix(key);
         let end = prefix_end(&prefix).expect("it begins with 0x01");
         let mut value = Vec::with_capacity(head.length as usize);
-        for (entry, index) in self.tree.range(prefix.clone()..end).zip(0..) {
-            let (chunk_key_found, stored) = entry.map_err(from_sled)?;
+        let mut entries = self.tree.range(prefix.clone()..end);
+        let mut index = 0;
+        while let Some((chunk_key_found, stored)) = self
+            .sanity
+            .ask(|| entries.next().transpose().map_err(from_sled))?
+        {
             if chunk_key_found != chunk_key(&prefix, index) {
                 return Err(damaged());
             }
@@ -310,17 +327,20 @@ impl TreeSnapshot<'_> {
             if value.len() > head.length as usize {
                 return Err(damaged());
             }
+            index += 1;
         }
         Ok(value)
     }
 
     fn show(
         &self,
-        entries: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
+        mut entries: impl Iterator<Item = sled::Result<(sled::IVec, sled::IVec)>>,
         visit: Visitor<'_>,
     ) -> Result<(), KvError> {
-        for entry in entries {
-            let (head_key, stored) = entry.map_err(from_sled)?;
+        while let Some((head_key, stored)) = self
+            .sanity
+            .ask(|| entries.next().transpose().map_err(from_sled))?
+        {
             let value = self.value(&head_key, &stored)?;
             if visit(&head_key[1..], &value) == Visit::Stop {
                 break;
@@ -345,9 +365,8 @@ impl Snapshot for TreeSnapshot<'_> {
             return Ok(None);
         }
         let head_key = head_key(key);
-        self.tree
-            .get(&head_key)
-            .map_err(from_sled)?
+        self.sanity
+            .ask(|| self.tree.get(&head_key).map_err(from_sled))?
             .map(|stored| self.value(&head_key, &stored))
             .transpose()
     }
