@@ -7,6 +7,7 @@ use driftless_protocol::{
 
 use super::bytes;
 use super::office::Office;
+use super::signed::Signed;
 use super::{Fate, office};
 use crate::histories::Dice;
 
@@ -23,13 +24,14 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    pub(super) fn of(office: &Office) -> Self {
+    pub(super) fn of(office: &Office, signed: &Signed) -> Self {
         let said = office.dialogues.iter().flat_map(|d| &d.said);
+        let rare = rare_messages(signed);
         let mut owner = office::copy(&office.owner).open();
         let link = owner.invite("ws://[::1]:7717", 3, 60_000);
         let link = link.expect("an owner invites").to_text();
         Self {
-            frames: said.cloned().collect(),
+            frames: said.cloned().chain([rare]).collect(),
             links: vec![link],
         }
     }
@@ -44,6 +46,25 @@ impl Frames {
         let frame = &self.frames[dice.below(self.frames.len())];
         altered(dice, frame, other)
     }
+}
+
+/// What honest sessions say only where a feed went on in two ways or a member was removed.
+fn rare_messages(signed: &Signed) -> Vec<u8> {
+    let twin = signed.twin(&mut Dice(0));
+    let messages = [
+        Message::AskHeader {
+            feed: twin.header().feed,
+            n: 1,
+        },
+        Message::Header {
+            header: Box::new(twin.signed_header().clone()),
+        },
+        Message::Membership {
+            records: signed.records().to_vec(),
+            last: true,
+        },
+    ];
+    encode_batch(&messages).expect("it is within the limits of a frame")
 }
 
 /// A frame with altered bytes: as they are sent, or those of its messages.

@@ -199,7 +199,7 @@ impl Mutations {
         Self {
             dice: Dice(seed),
             changes: Changes::new(),
-            frames: Frames::of(sessions.office()),
+            frames: Frames::of(sessions.office(), sessions.signed()),
             stored: Stored::of(sessions.office()),
             sessions,
             trying: None,

@@ -6,7 +6,8 @@
 
 use driftless_engine::{JoinOutput, Joiner, Replica};
 use driftless_protocol::{
-    Agreed, Code, CursorMark, HeldRun, Message, RunSet, decode_batch, encode_batch,
+    Agreed, Code, CursorMark, Envelope, FeedId, HeldRun, Message, RunSet, decode_batch,
+    encode_batch,
 };
 use driftless_store::Journal;
 
@@ -211,7 +212,7 @@ impl Sessions {
     fn made_up(&self, dice: &mut Dice) -> Message {
         let feed = self.signed.envelope(dice).header().feed;
         let number = dice.roll() >> dice.below(64);
-        match dice.below(12) {
+        match dice.below(15) {
             0..=4 => self.made_up_envelope(dice),
             5 | 6 => {
                 let record = self.signed.record(dice);
@@ -258,6 +259,18 @@ impl Sessions {
                     vec![],
                 ))
             }
+            11 => Message::AskHeader { feed, n: number },
+            12 => Message::Header {
+                header: Box::new(self.signed.twin(dice).signed_header().clone()),
+            },
+            13 => {
+                let twin = self.signed.twin(dice);
+                let feed = match dice.below(2) {
+                    0 => twin.header().feed,
+                    _ => twin.header().feed.branch(&twin.hash()),
+                };
+                Self::said(feed, twin)
+            }
             _ => Message::error(Code::Other(number.to_le_bytes()[0].into()), "x"),
         }
     }
@@ -268,10 +281,13 @@ impl Sessions {
         let other = self.signed.envelope(dice);
         let said = self.signed.resigned(dice, envelope, other);
         let envelope = said.as_ref().unwrap_or(envelope);
-        let header = envelope.header();
+        Self::said(envelope.header().feed, envelope)
+    }
+
+    fn said(feed: FeedId, envelope: &Envelope) -> Message {
         Message::Envelope {
-            feed: header.feed,
-            n: header.n,
+            feed,
+            n: envelope.header().n,
             bytes: envelope.encode_wire(&Agreed {
                 membership: &[],
                 change_hash: None,

@@ -4,8 +4,8 @@
 
 use driftless_document::change_hash;
 use driftless_protocol::{
-    Agreed, Body, DeviceId, DeviceKey, Envelope, FeedId, Hash, HeaderDraft, Keep, Payload, Record,
-    RecordBody, WireContext, check_commitment,
+    Accuse, Adopt, Agreed, Body, DeviceId, DeviceKey, Envelope, EnvelopeName, FeedId, Hash,
+    HeaderDraft, Keep, Payload, Record, RecordBody, Remove, WireContext, check_commitment,
 };
 
 use super::Fate;
@@ -17,6 +17,8 @@ use crate::histories::Dice;
 pub(super) struct Signed {
     envelopes: Vec<Envelope>,
     records: Vec<Record>,
+    /// Two of the member's that have one number of one feed.
+    twins: [Envelope; 2],
     key: DeviceKey,
 }
 
@@ -28,12 +30,33 @@ impl Signed {
         let envelopes = frames
             .iter()
             .filter_map(|f| Envelope::decode(&f.bytes).ok());
+        let envelopes: Vec<_> = envelopes.collect();
         let records = frames.iter().filter_map(|f| Record::decode(&f.bytes).ok());
-        Self {
-            envelopes: envelopes.collect(),
-            records: records.collect(),
-            key: office.member_key(),
+        let mut records: Vec<_> = records.collect();
+        let key = office.member_key();
+        let twins = twins(&key, &envelopes);
+        let parents: Vec<_> = records.iter().map(Record::hash).take(1).collect();
+        let workspace = records.first().map(Record::workspace);
+        for body in bodies_about(&key.device_id(), &twins) {
+            let record = Record::sign(&key, workspace, parents.clone(), body);
+            records.push(record.expect("its body is within its limits"));
         }
+        Self {
+            envelopes,
+            records,
+            twins,
+            key,
+        }
+    }
+
+    /// One of two envelopes with one number.
+    pub(super) fn twin(&self, dice: &mut Dice) -> &Envelope {
+        &self.twins[dice.below(2)]
+    }
+
+    /// All membership records.
+    pub(super) fn records(&self) -> &[Record] {
+        &self.records
     }
 
     /// An altered envelope: the device that is said to have signed it, a byte that says in which form, and the bytes.
@@ -130,6 +153,46 @@ impl Signed {
     pub(super) fn envelope(&self, dice: &mut Dice) -> &Envelope {
         &self.envelopes[dice.below(self.envelopes.len())]
     }
+}
+
+/// The first envelope of a feed that nobody else has, twice with another content.
+fn twins(key: &DeviceKey, envelopes: &[Envelope]) -> [Envelope; 2] {
+    [0, 1].map(|n| {
+        let of = &envelopes[n];
+        let (body, payload) = of.known().expect("it is of this version");
+        let draft = HeaderDraft {
+            workspace: of.header().workspace,
+            feed: FeedId::new(&key.device_id(), [5; 8]),
+            n: 1,
+            prev: Hash::ZERO,
+            predecessor: None,
+            membership: of.header().membership.clone(),
+        };
+        let sealed = Envelope::seal(key, draft, body.clone(), payload.clone());
+        sealed.expect("it was sealed before")
+    })
+}
+
+/// What no honest device of the office has had to write down: a removal, an adoption, an accusation.
+fn bodies_about(device: &DeviceId, twins: &[Envelope; 2]) -> [RecordBody; 3] {
+    let [one, other] = twins;
+    let mut names = twins.each_ref().map(|envelope| EnvelopeName {
+        feed: envelope.header().feed,
+        n: envelope.header().n,
+        hash: envelope.hash(),
+    });
+    names.sort();
+    let (one, other) = (one.signed_header().clone(), other.signed_header().clone());
+    [
+        RecordBody::Remove(Remove {
+            device: *device,
+            cut: names[..1].to_vec(),
+        }),
+        RecordBody::Adopt(Adopt {
+            envelopes: names.to_vec(),
+        }),
+        RecordBody::Accuse(Box::new(Accuse::of(*device, one, other))),
+    ]
 }
 
 fn agreed(membership: &[Hash]) -> Agreed<'_> {
