@@ -11,6 +11,9 @@ use std::time::Duration;
 
 use crate::limits::{BACKOFF_FIRST, BACKOFF_LONGEST, RETRY_AFTER_LONGEST};
 
+/// Failures in a row that are counted at most where the next wait is to be short: it is 8 s at the longest.
+const FAILURES_WHEN_SHORT: u32 = 4;
+
 /// Counts failures in a row.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Backoff {
@@ -26,6 +29,12 @@ impl Backoff {
     /// Notes a success: the next failure is the first again.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
+    }
+
+    /// Notes that something was found out and the next attempt goes on from there: the next wait is short, whatever failed
+    /// before, and stays so however often that comes.
+    pub(crate) fn shorten(&mut self) {
+        self.failures = self.failures.min(FAILURES_WHEN_SHORT);
     }
 
     /// Notes a failure and says how long to wait; `random` is any number, evenly drawn.
@@ -79,6 +88,21 @@ mod tests {
         assert_eq!(waits, expected);
         assert_eq!(backoff.failures(), 12);
         assert_eq!(backoff.after_failure(0, None), Duration::ZERO);
+    }
+
+    #[test]
+    fn where_something_was_found_out_the_next_wait_is_short_however_often() {
+        let mut backoff = Backoff::default();
+        backoff.shorten();
+        assert_eq!(backoff, Backoff::default());
+        for _ in 0..12 {
+            backoff.after_failure(u64::MAX, None);
+        }
+        for _ in 0..3 {
+            backoff.shorten();
+            let wait = backoff.after_failure(u64::MAX, None);
+            assert_eq!(wait, Duration::from_secs(8));
+        }
     }
 
     #[test]

@@ -149,6 +149,10 @@ impl Keeper {
         if caught_up.load(Ordering::Acquire) {
             self.backoff.reset();
         }
+        if matches!(&ended, Err(error) if error.code() == Code::Equivocation.as_str()) {
+            // That a feed went on in two ways is written down, and the next session goes on without what is in dispute.
+            self.backoff.shorten();
+        }
         ended.map(drop)
     }
 

@@ -209,9 +209,7 @@ impl Replica {
     ) -> Result<(), Stop> {
         take(session, bytes.len())?;
         if session.dispute.is_some() || self.core.split {
-            // It may rest on the other side of a feed, or lie on a branch: the session is about to end, and the next begins
-            // with what is known then.
-            return Ok(());
+            return Ok(()); // it may rest on a branch, or lie on one: the session is about to end
         }
         let (last, head) = match self.core.feeds.get(&feed) {
             Some(held) => (held.last, held.head),

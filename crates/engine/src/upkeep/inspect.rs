@@ -82,8 +82,7 @@ pub fn inspect(
         Ok(derived) => {
             count(&derived, &mut report)?;
             tell_missing(&derived, &mended, remains, &mut report)?;
-            report.elsewhere = derived.written_elsewhere(mended.journal.has_gaps())?;
-            report.copied = derived.copied_folder()?;
+            tell_copies(&derived, &mended, &mut report)?;
             if let Some(store) = store {
                 let faults = state_faults(&compared, &mended.journal);
                 report.faults.extend(faults);
@@ -104,6 +103,16 @@ pub fn inspect(
         survey: mended.survey,
         kept: mended.kept,
     }))
+}
+
+fn tell_copies(
+    derived: &Core,
+    mended: &MendedJournal,
+    report: &mut VerifyReport,
+) -> Result<(), EngineError> {
+    report.elsewhere = derived.written_elsewhere(mended.journal.has_gaps())?;
+    report.copied = derived.copied_folder()?;
+    Ok(())
 }
 
 /// What a store that reads says; what it is that does not.

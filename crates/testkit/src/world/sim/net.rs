@@ -18,6 +18,9 @@ const TAPES: usize = 8;
 /// Of so many frames one is dropped, where the canary says so.
 const DROPPED_ONE_IN: u64 = 20;
 
+/// Failures in a row that are counted at most once a session has found that a feed went on in two ways.
+const FAILURES_WHEN_SHORT: u32 = 4;
+
 /// A connection between two hosts.
 pub(super) struct Wire {
     pub(super) hosts: [usize; 2],
@@ -276,6 +279,12 @@ impl Simulation {
         };
         let (hosts, spoilt) = (wire.hosts, wire.spoilt);
         let at = wire.arrives[1 - side].max(self.now) + 1;
+        let is_split = matches!(ended, Ended::Failed(f) if f.code == Code::Equivocation);
+        if let (DIALER, true, Some(keeper)) = (side, is_split, wire.keeper) {
+            // As the driver does: what was found out is written down, and the next session goes on from there.
+            let failures = &mut self.keepers[keeper].failures;
+            *failures = (*failures).min(FAILURES_WHEN_SHORT);
+        }
         let of_split =
             |failure: &SessionFailure| self.world.splits && failure.code == Code::Equivocation;
         if let (Ended::Failed(failure), false) = (ended, spoilt)
