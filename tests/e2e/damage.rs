@@ -160,6 +160,28 @@ fn a_repair_fetches_what_is_missing_at_once() {
 }
 
 #[test]
+fn an_address_that_is_none_is_refused_before_the_folder_is_read() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    laptop.insert("notes", &["title=of the laptop"]);
+    damage(&laptop, "of the laptop");
+    let before = contents(&laptop.dir);
+    for (address, code) in [
+        ("http://127.0.0.1:7717", "bad_address"),
+        ("nonsense", "bad_address"),
+        ("wss://127.0.0.1:7717", "tls_unsupported"),
+    ] {
+        // A folder that is read first is repaired, or told to be damaged.
+        let error = laptop.fails(2, ["repair", "--peer", address]);
+        assert_eq!(error["code"], code, "{error}");
+        assert_eq!(contents(&laptop.dir), before, "nothing was touched");
+    }
+    let nowhere = world.device("nowhere");
+    let error = nowhere.fails(2, ["repair", "--peer", "nonsense"]);
+    assert_eq!(error["code"], "bad_address", "{error}");
+}
+
+#[test]
 fn a_folder_that_does_not_name_its_store_is_said_not_to_and_repaired() {
     let world = World::new();
     let laptop = world.init("laptop");
