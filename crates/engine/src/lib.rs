@@ -28,6 +28,7 @@ pub mod limits;
 mod members;
 mod membership;
 mod outbox;
+mod owner;
 mod pack;
 mod packing;
 mod peers;
@@ -57,6 +58,7 @@ pub use elsewhere::{CopiedFolder, ElsewhereFeed, WrittenElsewhere};
 pub use error::EngineError;
 pub use members::Adopted;
 pub use outbox::{OutboxItem, OutboxPeer, PeerState};
+pub use owner::check_device;
 pub use pack::history_codec;
 pub use quarantine::{
     EnvelopeId, EnvelopeIdError, ItemPage, ItemState, QuarantineItem, Retried, WaitsFor,

@@ -123,7 +123,7 @@ impl Replica {
     ) -> Result<Option<VerifyReport>, EngineError> {
         let files = self.journal.files();
         let store = Some(self.core.base.kv());
-        let inspected = inspect(&*files, store, None, self.device(), progress)?;
+        let inspected = inspect(&*files, store, None, Some(self.device()), progress)?;
         Ok(inspected.map(|inspected| inspected.report))
     }
 }
