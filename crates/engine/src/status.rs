@@ -41,6 +41,7 @@ impl Replica {
                 || self.core.rules.is_newer()
                 || self.has_unknown_envelope()?,
             rules: self.core.rules.summary(),
+            used_twice: self.used_twice()?,
             elsewhere: self.written_elsewhere()?,
             copied: self.copied_folder()?,
         })
