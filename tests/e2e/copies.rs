@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use driftless::blocking::Database;
+use driftless::{Options, Randomness};
 use serde_json::{Value as Json, json};
 
 use crate::support::{Device, World, copy_folder, text};
@@ -111,6 +113,93 @@ fn a_copied_folder_is_told_on_both_sides() {
     let (elsewhere, copied) = told(&twin);
     assert_eq!(elsewhere["changes"], 1, "{elsewhere}");
     assert_eq!(copied, Json::Null);
+}
+
+/// The same bytes in every process, as in an image of a machine's memory that runs twice.
+struct Image(u8);
+
+impl Randomness for Image {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.0 += 1;
+        bytes.fill(self.0);
+    }
+}
+
+/// Edits a note in a process that goes on from that image.
+fn edit_in_image(device: &Device, note: &str, title: &str) {
+    let options = Options::default().with_randomness(|| Box::new(Image(0)));
+    let database = Database::open(&device.dir, options).unwrap();
+    let notes = database.collection("notes");
+    notes
+        .update(note.parse().unwrap(), json!({ "title": title }))
+        .unwrap();
+    database.close().unwrap();
+}
+
+#[test]
+fn a_machine_whose_image_ran_twice_is_named_until_what_it_wrote_counts_again() {
+    let world = World::new();
+    let (hub, laptop) = hub_and_laptop(&world);
+    let note = laptop.insert("notes", &["title=shared"]);
+    sync_with(&hub, &laptop);
+    let twin = world.device("twin");
+    laptop.copy_to(&twin.dir);
+    edit_in_image(&laptop, &note, "of one run");
+    edit_in_image(&twin, &note, "of the other run");
+    assert_eq!(hub.json(["status"])["used_twice"], json!([]));
+    sync_with(&hub, &laptop);
+    let serving = hub.serve();
+    // The sync in which it is found may end there.
+    for _ in 0..2 {
+        twin.run(["sync", &serving.url]);
+    }
+    serving.stop();
+
+    // The first run has not heard of it yet.
+    let status = hub.json(["status"]);
+    let told = &status["used_twice"][0];
+    assert_eq!(told["name"], "laptop", "{status}");
+    assert_eq!(told["waiting"], 1, "{status}");
+    assert_eq!(status["quarantined"], 1, "{status}");
+    let members = hub.lines(["members"]);
+    assert_eq!(members[0]["used_twice"], Json::Null);
+    assert_eq!(&members[1]["used_twice"], told);
+    let signed = "laptop has signed different changes with the same numbers";
+    for command in ["status", "members"] {
+        let said = hub.run([command]).succeeded().stdout;
+        assert_eq!(said.matches(signed).count(), 1, "{command}: {said}");
+        assert!(
+            said.contains("1 envelope of it does not count until it is written again"),
+            "{command}: {said}"
+        );
+        assert!(said.contains("driftless join"), "{command}: {said}");
+        assert!(
+            !said.contains("lines beside each other"),
+            "{command}: {said}"
+        );
+    }
+
+    // Each run writes its own again, and then nothing waits.
+    for device in [&laptop, &laptop, &twin, &laptop] {
+        sync_with(&hub, device);
+    }
+    let status = hub.json(["status"]);
+    assert_eq!(status["used_twice"][0]["waiting"], 0, "{status}");
+    let said = hub.run(["status"]).succeeded().stdout;
+    assert!(!said.contains(signed), "{said}");
+    let said = hub.run(["members"]).succeeded().stdout;
+    assert!(said.contains("all of it was written again"), "{said}");
+    // The device itself is told once, with what it knows of both runs.
+    let said = laptop.run(["status"]).succeeded().stdout;
+    assert!(
+        said.contains("image of this machine's memory ran twice"),
+        "{said}"
+    );
+    assert!(!said.contains(signed), "{said}");
+    assert_eq!(laptop.json(["status"])["used_twice"][0]["name"], "laptop");
+    for device in [&laptop, &twin] {
+        assert_eq!(device.digest(), hub.digest());
+    }
 }
 
 #[test]

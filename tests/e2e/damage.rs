@@ -160,6 +160,98 @@ fn a_repair_fetches_what_is_missing_at_once() {
 }
 
 #[test]
+fn an_address_that_is_none_is_refused_before_the_folder_is_read() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    laptop.insert("notes", &["title=of the laptop"]);
+    damage(&laptop, "of the laptop");
+    let before = contents(&laptop.dir);
+    for (address, code) in [
+        ("http://127.0.0.1:7717", "bad_address"),
+        ("nonsense", "bad_address"),
+        ("wss://127.0.0.1:7717", "tls_unsupported"),
+    ] {
+        // A folder that is read first is repaired, or told to be damaged.
+        let error = laptop.fails(2, ["repair", "--peer", address]);
+        assert_eq!(error["code"], code, "{error}");
+        assert_eq!(contents(&laptop.dir), before, "nothing was touched");
+    }
+    let nowhere = world.device("nowhere");
+    let error = nowhere.fails(2, ["repair", "--peer", "nonsense"]);
+    assert_eq!(error["code"], "bad_address", "{error}");
+}
+
+#[test]
+fn a_key_that_is_not_the_folders_own_is_said_to_be_none() {
+    let world = World::new();
+    let (laptop, phone) = two_devices(&world);
+    let key = laptop.dir.join("device.key");
+    let own = fs::read(&key).unwrap();
+    let digest = laptop.digest();
+    let journal = || contents(&laptop.dir.join("journal"));
+    let before = journal();
+    let wrong = "this is not the key that the folder's device";
+    for (harm, code, said) in [
+        (
+            Some(fs::read(phone.dir.join("device.key")).unwrap()),
+            "wrong_device_key",
+            format!("{wrong} `laptop` was let in with, but that of `phone`"),
+        ),
+        (
+            Some(vec![7; 32]),
+            "wrong_device_key",
+            format!("{wrong} `laptop` was let in with, and no member's"),
+        ),
+        (
+            Some(own[..31].to_vec()),
+            "wrong_device_key",
+            format!("{wrong} was let in with: it is 31 bytes long, and a key is 32"),
+        ),
+        (
+            None,
+            "device_key_missing",
+            "the key of this folder's device is missing".to_owned(),
+        ),
+    ] {
+        match harm {
+            Some(bytes) => fs::write(&key, bytes).unwrap(),
+            None => fs::remove_file(&key).unwrap(),
+        }
+        for command in [
+            &["status"][..],
+            &["insert", "notes", "title=by whom"],
+            &["sync", "ws://127.0.0.1:9"],
+            &["repair"],
+            &["rebuild"],
+        ] {
+            let error = laptop.fails(8, command);
+            assert_eq!(error["code"], code, "{command:?}: {error}");
+            let message = text(&error["message"]);
+            assert_eq!(message, format!("{}: {said}", key.display()), "{command:?}");
+            let remedy = text(&error["remedy"]);
+            assert!(remedy.contains("key back from a copy"), "{remedy}");
+        }
+        // The rest can be looked at without it.
+        for _ in 0..2 {
+            let (found, error) = faults(&laptop);
+            assert_eq!(found["faults"].as_array().unwrap().len(), 1, "{found}");
+            let fault = &found["faults"][0];
+            assert_eq!(fault["file"], "device.key", "{found}");
+            assert_eq!(fault["part"], "key", "{found}");
+            assert_eq!(fault["remedy"], "bring_key", "{found}");
+            assert_eq!(text(&fault["what"]), said, "{found}");
+            assert_eq!(found["changes"], 40, "{found}");
+            let remedy = text(&error["remedy"]);
+            assert!(remedy.contains("key back from a copy"), "{remedy}");
+        }
+        assert_eq!(journal(), before, "nothing was touched");
+    }
+    fs::write(&key, own).unwrap();
+    assert_eq!(laptop.digest(), digest);
+    assert_eq!(whole(&laptop)["problems"], json!([]));
+}
+
+#[test]
 fn a_folder_that_does_not_name_its_store_is_said_not_to_and_repaired() {
     let world = World::new();
     let laptop = world.init("laptop");

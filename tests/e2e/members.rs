@@ -109,10 +109,24 @@ fn work_that_was_built_on_a_late_change_is_shown_without_it_and_all_is_adopted()
     let world = World::new();
     let ([laptop, phone, tablet], note) = three(&world);
     tablet.json(["set", "notes", &note, "title=late"]);
+    let late = text(&tablet.lines(["outbox"])[0]["id"]);
     laptop.json(["members", "remove", "tablet"]);
     sync(&tablet, &phone);
     phone.json(["set", "notes", &note, "body=honest"]);
     sync(&phone, &laptop);
+    for device in [&laptop, &phone] {
+        // It is void, which is not in the list, and is told to whoever names it.
+        assert_eq!(device.lines(["quarantine"]).len(), 0);
+        let void = device.json(["quarantine", "show", &late]);
+        assert_eq!(void["id"], late.as_str(), "{void}");
+        assert_eq!(void["state"], "void", "{void}");
+        assert_eq!(void["why"], "not_current", "{void}");
+        assert_eq!(void["device_name"], "tablet", "{void}");
+        assert_eq!(void["records"][0]["record"], note.as_str(), "{void}");
+        let said = device.run(["quarantine", "show", &late]).succeeded().stdout;
+        assert!(said.contains("its device is no member there"), "{said}");
+        assert!(said.contains("made by tablet"), "{said}");
+    }
     for device in [&laptop, &phone] {
         let fields = device.fields("notes", &note);
         assert_eq!(
@@ -121,6 +135,14 @@ fn work_that_was_built_on_a_late_change_is_shown_without_it_and_all_is_adopted()
         );
     }
     assert_eq!(laptop.digest(), phone.digest());
+
+    let adopted = laptop.json(["quarantine", "adopt", &late]);
+    assert_eq!(adopted["adopted"][0], late.as_str(), "{adopted}");
+    sync(&phone, &laptop);
+    for device in [&laptop, &phone] {
+        assert_eq!(device.fields("notes", &note)["title"], "late");
+        device.fails(3, ["quarantine", "show", &late]);
+    }
 }
 
 #[test]

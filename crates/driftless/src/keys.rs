@@ -9,6 +9,24 @@ use driftless_protocol::DeviceKey;
 use driftless_store::StoreFolder;
 
 use crate::error::Error;
+use crate::options::Options;
+
+/// The file that [`FileKeys`] keeps a key in.
+const KEY_FILE: &str = "device.key";
+
+/// The key of the database in this folder; an error says where it was looked for.
+pub(crate) fn load(folder: &StoreFolder, options: &Options) -> Result<DeviceKey, Error> {
+    let key = options.keys.load(&KeyPlace::of(folder))?;
+    key.ok_or_else(|| Error::key_missing(&told_place(folder.dir(), options)))
+}
+
+/// Where the key of a folder is, as a person is told.
+pub(crate) fn told_place(dir: &Path, options: &Options) -> String {
+    match options.keys.file_name() {
+        Some(file) => dir.join(file).display().to_string(),
+        None => format!("the device key of {}", dir.display()),
+    }
+}
 
 /// The folder a device key belongs to, as a key store sees it.
 #[derive(Debug)]
@@ -39,6 +57,11 @@ pub trait KeyStore: Send + Sync {
 
     /// Forgets a key that was kept for a database that then could not be made.
     fn forget(&self, place: &KeyPlace<'_>) -> Result<(), Error>;
+
+    /// The name of the file in the folder that the key is in, where it is in one: for people to know which is meant.
+    fn file_name(&self) -> Option<&'static str> {
+        None
+    }
 }
 
 /// Keeps the key in the folder itself: `device.key`, readable by its owner only.
@@ -58,8 +81,12 @@ impl KeyStore for FileKeys {
         Ok(place.folder.write_device_seed(key.seed())?)
     }
 
+    fn file_name(&self) -> Option<&'static str> {
+        Some(KEY_FILE)
+    }
+
     fn forget(&self, place: &KeyPlace<'_>) -> Result<(), Error> {
-        let path = place.dir().join("device.key");
+        let path = place.dir().join(KEY_FILE);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::key_store(&path.display().to_string(), error))

@@ -146,7 +146,7 @@ pub use driftless_engine::{
     ImportCounts, Insight, ItemPage, ItemState, MemberState, MemberView, Millis, MissingRun,
     OutboxItem, OutboxPeer, Outlook, PeerState, PeerView, QuarantineItem, RecordKey, RecordSync,
     Retried, RulesExplanation, RulesReport, RulesSummary, StatusReport, Suggestion, SyncState,
-    VerifyReport, Void, WaitsFor, WrittenElsewhere,
+    UsedTwice, VerifyReport, Void, VoidItem, WaitsFor, WrittenElsewhere,
 };
 pub use driftless_protocol::{
     Class, Code, DeviceId, DeviceKey, FeedId, InviteLink, LinkError, Randomness, Role, WorkspaceId,

@@ -146,6 +146,7 @@ impl Inner {
         let (journal, _) = Journal::open(Box::new(self.folder.journal_files()?))?;
         let mut replica = make(parts(journal, kv.clone(), key, &self.options))?;
         replica.install_policies(self.options.policies.clone());
+        replica.note_device()?;
         Ok((replica, kv))
     }
 

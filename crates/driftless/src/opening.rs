@@ -16,7 +16,7 @@
 
 use std::path::Path;
 
-use driftless_engine::{EngineError, Parts, Remains, Replayed, Replica};
+use driftless_engine::{EngineError, Parts, Remains, Replayed, Replica, check_device};
 use driftless_protocol::DeviceKey;
 use driftless_store::{
     DiskFiles, FolderError, Journal, Kv, Position, RewritableKv, StoreFolder, Trust, check_seal,
@@ -25,7 +25,7 @@ use driftless_store::{
 
 use crate::actor::guarded;
 use crate::error::{Error, is_kv_damage, is_store_damage};
-use crate::keys::KeyPlace;
+use crate::keys;
 use crate::live_store::LiveStore;
 use crate::options::Options;
 use crate::progress::Progress;
@@ -149,8 +149,7 @@ impl<'a> Attempt<'a> {
                 Error::not_a_workspace(dir)
             });
         }
-        let key = options.keys.load(&KeyPlace::of(&folder))?;
-        let key = key.ok_or_else(|| Error::key_missing(&dir.display().to_string()))?;
+        let key = keys::load(&folder, options)?;
         Ok(Self::of(folder, key, options))
     }
 
@@ -195,7 +194,7 @@ impl<'a> Attempt<'a> {
                 self.lost_writes = matches!(error, EngineError::JournalShort { .. });
                 Ok(Err(error.to_string()))
             }
-            Some(Err(error)) => Err(error.into()),
+            Some(Err(error)) => Err(self.told(error)),
             None => Ok(Err("reading it panicked".to_owned())),
         }
     }
@@ -218,6 +217,9 @@ impl<'a> Attempt<'a> {
         reason: String,
         finish: &mut dyn FnMut(&mut Replica) -> Result<(), EngineError>,
     ) -> Result<(Held, Opening), Error> {
+        // Before anything is set aside.
+        let checked = check_device(&journal, self.key.device_id());
+        checked.map_err(|error| self.told(error))?;
         tracing::warn!(dir = %self.folder.dir().display(), "{reason}");
         self.options.tell(Progress::StoreSetAside {
             reason: reason.clone(),
@@ -236,6 +238,15 @@ impl<'a> Attempt<'a> {
         replica.flush()?;
         self.folder.make_live(engine)?;
         Ok(self.done(replica, kv, Some(reason)))
+    }
+
+    /// An error of the engine, which does not know where the key was.
+    fn told(&self, error: EngineError) -> Error {
+        if let EngineError::OtherKey { .. } = error {
+            let place = keys::told_place(self.folder.dir(), self.options);
+            return Error::from(error).at_address(place);
+        }
+        error.into()
     }
 
     fn journal(&mut self) -> Result<Journal, Error> {
@@ -279,6 +290,9 @@ impl<'a> Attempt<'a> {
         // What the last process was to write again and did not.
         if let Err(error) = replica.reissue() {
             tracing::warn!(%error, "what lies on a branch of this device's feed is not written again yet");
+        }
+        if let Err(error) = replica.note_device() {
+            tracing::warn!(%error, "whose folder this is cannot be noted");
         }
         note_place(&self.folder, &mut replica);
         let opening = Opening {

@@ -1,7 +1,8 @@
 //! [`Quarantine`]: what is held and passed on, and not applied.
 
 use driftless_engine::{
-    Adopted, Discarded, EnvelopeId, ItemPage, QuarantineItem, RecordKey, Replica, Retried, WaitsFor,
+    Adopted, Discarded, EnvelopeId, ItemPage, QuarantineItem, RecordKey, Replica, Retried,
+    VoidItem, WaitsFor,
 };
 use serde_json::{Value as Json, json};
 
@@ -35,6 +36,15 @@ impl Quarantine {
             replica.quarantine_item(id)
         };
         self.actor.read(get).await
+    }
+
+    /// What is no item and does not count all the same, named as one is: applied for the sake of what rests on it, or written
+    /// again twice.
+    pub async fn void(&self, name: &str) -> Result<VoidItem, Error> {
+        let name = name.to_owned();
+        self.actor
+            .read(move |replica| replica.find_void(&name))
+            .await
     }
 
     /// Judges an item again: it is applied if this release, or the list of members, now lets it in.
@@ -80,6 +90,22 @@ impl Quarantine {
     /// There is no undo; what it wrote comes back as a [`Draft`](crate::Draft).
     pub async fn discard(&self, id: EnvelopeId) -> Result<Discarded, Error> {
         self.actor.write(move |replica| replica.discard(id)).await
+    }
+
+    /// What does not count and is no item, as JSON.
+    pub fn void_to_json(item: &VoidItem) -> Json {
+        json!({
+            "id": item.id.to_string(),
+            "device": item.device.map(|device| device.to_string()),
+            "device_name": item.device_name,
+            "own": item.own,
+            "time": item.time_ms.map(rfc3339),
+            "records": records_json(&item.records),
+            "changes": item.changes,
+            "state": "void",
+            "why": item.why.as_str(),
+            "message": item.why.sentence(),
+        })
     }
 
     /// An item as JSON.

@@ -13,8 +13,8 @@
 use std::path::{Path, PathBuf};
 
 use driftless_engine::{
-    CopiedFolder, Fault, MissingRun, Remains, Replayed, Replica, VerifyReport, history_codec,
-    inspect as look, mend_journal,
+    CopiedFolder, Fault, FaultPart, MissingRun, Remains, Replayed, Replica, VerifyReport,
+    history_codec, inspect as look, mend_journal,
 };
 use driftless_protocol::DeviceKey;
 use driftless_store::{
@@ -23,7 +23,7 @@ use driftless_store::{
 
 use crate::actor::guarded;
 use crate::error::Error;
-use crate::keys::KeyPlace;
+use crate::keys;
 use crate::opening::{self, Attempt, Held, Opening, parts};
 use crate::options::Options;
 use crate::progress::Progress;
@@ -57,18 +57,35 @@ pub(crate) fn inspect(
     options: &Options,
     go_on: &dyn Fn() -> bool,
 ) -> Result<Option<VerifyReport>, Error> {
-    let (folder, key) = hold(dir, options)?;
-    let found = Found::of(&folder, &key, options, go_on)?;
-    Ok(found.map(|found| found.report))
+    let folder = StoreFolder::open_to_rebuild(dir)?;
+    let (key, fault) = match keys::load(&folder, options) {
+        Ok(key) => (Some(key), None),
+        Err(error) if error.is_about_key() => (None, Some(key_fault(&error, dir, options))),
+        Err(error) => return Err(error),
+    };
+    let found = Found::of(&folder, key.as_ref(), options, go_on)?;
+    Ok(found.map(|found| {
+        let mut report = found.report;
+        // First: without the key nothing can be done about the rest.
+        report.faults.splice(..0, fault);
+        report.problems = report.faults.iter().map(ToString::to_string).collect();
+        report
+    }))
 }
 
 /// Repairs what is damaged in a folder, and opens it.
 pub(crate) fn repair(dir: &Path, options: &Options) -> Result<(Held, Opening), Error> {
-    let (folder, key) = hold(dir, options)?;
-    let found = Found::of(&folder, &key, options, &|| true)?;
+    let folder = StoreFolder::open_to_rebuild(dir)?;
+    let key = keys::load(&folder, options)?;
+    let found = Found::of(&folder, Some(&key), options, &|| true)?;
     let Some(found) = found else {
         return Err(Error::bug("a repair that nobody ended was ended"));
     };
+    let mut faults = found.report.faults.iter();
+    if let Some(fault) = faults.find(|fault| fault.part == FaultPart::Key) {
+        let place = keys::told_place(dir, options);
+        return Err(Error::wrong_key(&place, &fault.what));
+    }
     let mut report = RepairReport {
         faults: found.report.faults,
         ..RepairReport::default()
@@ -124,12 +141,13 @@ fn mend(
     Ok((held, opening))
 }
 
-/// Holds the folder, whatever state it is in.
-fn hold(dir: &Path, options: &Options) -> Result<(StoreFolder, DeviceKey), Error> {
-    let folder = StoreFolder::open_to_rebuild(dir)?;
-    let key = options.keys.load(&KeyPlace::of(&folder))?;
-    let key = key.ok_or_else(|| Error::key_missing(&dir.display().to_string()))?;
-    Ok((folder, key))
+/// That there is no key, or none that reads.
+fn key_fault(error: &Error, dir: &Path, options: &Options) -> Fault {
+    let place = format!("{}: ", keys::told_place(dir, options));
+    let message = error.message();
+    let mut fault = Fault::of_key(message.strip_prefix(&place).unwrap_or(message));
+    fault.file = options.keys.file_name().map(str::to_owned);
+    fault
 }
 
 /// What is in a folder.
@@ -142,7 +160,7 @@ struct Found {
 impl Found {
     fn of(
         folder: &StoreFolder,
-        key: &DeviceKey,
+        key: Option<&DeviceKey>,
         options: &Options,
         go_on: &dyn Fn() -> bool,
     ) -> Result<Option<Self>, Error> {
@@ -168,7 +186,9 @@ impl Found {
         let kv = store.as_ref().map(|store| &store.kv);
         let remains = kv.and_then(|kv| guarded(|| Remains::of(kv).ok()).flatten());
         let is_compared = store.as_ref().is_some_and(|store| store.is_believed);
-        if let Some(store) = store.as_ref().filter(|store| store.is_believed) {
+        if let Some((store, key)) = store.as_ref().zip(key)
+            && store.is_believed
+        {
             store.bring_up_to_date(&files, key, options);
         }
         let compared = kv
@@ -179,7 +199,7 @@ impl Found {
                 &files,
                 compared,
                 remains.as_ref(),
-                key.device_id(),
+                key.map(DeviceKey::device_id),
                 &mut progress,
             )
         });
@@ -191,6 +211,9 @@ impl Found {
         Ok(inspected.map(|mut inspected| {
             inspected.report.copied = copied.or(inspected.report.copied);
             faults.append(&mut inspected.report.faults);
+            for fault in faults.iter_mut().filter(|f| f.part == FaultPart::Key) {
+                fault.file = options.keys.file_name().map(str::to_owned);
+            }
             inspected.report.problems = faults.iter().map(ToString::to_string).collect();
             inspected.report.faults = faults;
             Self {

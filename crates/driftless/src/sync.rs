@@ -72,6 +72,13 @@ impl Sync {
         Server::start(self.actor.clone(), self.network.clone(), address).await
     }
 
+    /// Whether a text is the address of a device, `ws://HOST:PORT`; an error of kind `Usage` says what is wrong with it.
+    ///
+    /// For programs with long work to do before they sync.
+    pub fn check_address(address: &str) -> Result<(), Error> {
+        Address::parse(address).map(|_| ())
+    }
+
     /// Connects to the device at `ws://HOST:PORT` and syncs until both sides have everything the other had.
     ///
     /// The address is remembered. What arrived before a failure is kept, and the next sync goes on there.

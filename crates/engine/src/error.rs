@@ -205,6 +205,21 @@ pub enum EngineError {
         /// What is wrong.
         reason: String,
     },
+    /// The key is not that of the device whose folder it is.
+    #[error(
+        "this is not the key that the folder's device{} was let in with{}",
+        .owner.as_ref().map_or_else(String::new, |name| format!(" `{name}`")),
+        .of.as_ref().map_or_else(
+            || ", and no member's".to_owned(),
+            |name| format!(", but that of `{name}`"),
+        )
+    )]
+    OtherKey {
+        /// The name of the device, where it is known.
+        owner: Option<String>,
+        /// The name of the member whose key it is.
+        of: Option<String>,
+    },
     /// The journal holds no workspace.
     #[error("there is no workspace here")]
     NoWorkspace,

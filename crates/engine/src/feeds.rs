@@ -134,6 +134,11 @@ impl Feeds {
         of_device.filter(|(id, _)| self.leaves.contains(id)).count() as u64
     }
 
+    /// Whether branches of a feed of the device are held: it has signed different changes with one number.
+    pub(crate) fn has_branches(&self, prefix: [u8; 8]) -> bool {
+        self.of_device(prefix).any(|(id, _)| id.is_branch())
+    }
+
     /// The branches of a feed that are held.
     pub(crate) fn branches_of(&self, feed: &FeedId) -> impl Iterator<Item = &FeedId> {
         let of_device = self.of_device(feed.device_prefix());

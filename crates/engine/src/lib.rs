@@ -28,6 +28,7 @@ pub mod limits;
 mod members;
 mod membership;
 mod outbox;
+mod owner;
 mod pack;
 mod packing;
 mod peers;
@@ -42,6 +43,7 @@ mod status;
 mod touched;
 mod types;
 mod upkeep;
+mod used_twice;
 mod waiting;
 
 pub use clock::{Clock, Millis};
@@ -57,9 +59,10 @@ pub use elsewhere::{CopiedFolder, ElsewhereFeed, WrittenElsewhere};
 pub use error::EngineError;
 pub use members::Adopted;
 pub use outbox::{OutboxItem, OutboxPeer, PeerState};
+pub use owner::check_device;
 pub use pack::history_codec;
 pub use quarantine::{
-    EnvelopeId, EnvelopeIdError, ItemPage, ItemState, QuarantineItem, Retried, WaitsFor,
+    EnvelopeId, EnvelopeIdError, ItemPage, ItemState, QuarantineItem, Retried, VoidItem, WaitsFor,
 };
 pub use replica::{Parts, Replica};
 pub use rules::{RulesExplanation, RulesReport, RulesSummary};
@@ -75,4 +78,5 @@ pub use types::{
 pub use upkeep::{
     Fault, FaultPart, FaultRemedy, Inspected, MendedJournal, Remains, inspect, mend_journal,
 };
+pub use used_twice::UsedTwice;
 pub use waiting::MissingRun;

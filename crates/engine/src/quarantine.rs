@@ -16,7 +16,7 @@ use crate::core::{Judgement, TakenBack, Verdict};
 use crate::error::EngineError;
 use crate::replica::Replica;
 use crate::space::{self, Space};
-use crate::types::RecordKey;
+use crate::types::{RecordKey, Void};
 
 /// What the settings begin with that say which items of others were dismissed; the item's id follows.
 const DISMISSED_NOTE: &str = "dismissed/";
@@ -206,6 +206,28 @@ pub struct QuarantineItem {
     pub state: ItemState,
 }
 
+/// An envelope that is applied for the sake of what rests on it, or twice, and does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct VoidItem {
+    /// Its name.
+    pub id: EnvelopeId,
+    /// Whose it is; `None` where the list of members does not know it.
+    pub device: Option<DeviceId>,
+    /// The name of that device.
+    pub device_name: Option<String>,
+    /// Whether it was made on this device.
+    pub own: bool,
+    /// When its device says that it was made.
+    pub time_ms: Option<Millis>,
+    /// Why it does not count.
+    pub why: Void,
+    /// The records it touches.
+    pub records: Vec<RecordKey>,
+    /// How many changes it has.
+    pub changes: u64,
+}
+
 /// What judging again came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -261,10 +283,14 @@ impl Replica {
     pub(crate) fn quarantined_open(&self) -> Result<u64, EngineError> {
         let mut open = 0;
         for id in self.quarantined_after(None)? {
-            let envelope = self.read_envelope(&id.feed, id.n)?;
-            open += u64::from(self.item_state(&envelope)? == ItemState::Open);
+            open += u64::from(self.state_of(id)? == ItemState::Open);
         }
         Ok(open)
+    }
+
+    /// Where an item stands.
+    pub(crate) fn state_of(&self, id: EnvelopeId) -> Result<ItemState, EngineError> {
+        self.item_state(&self.read_envelope(&id.feed, id.n)?)
     }
 
     /// One item of the quarantine, settled or not.
@@ -297,6 +323,29 @@ impl Replica {
     /// The item that a person names: `FEED:N`, or a beginning of its feed and the whole number.
     pub fn find_quarantined(&self, name: &str) -> Result<EnvelopeId, EngineError> {
         named("quarantined change", name, self.quarantined_after(None)?)
+    }
+
+    /// What a person names as if it were in the quarantine, and is applied without counting: the same names.
+    pub fn find_void(&self, name: &str) -> Result<VoidItem, EngineError> {
+        let void = self.core.void_envelopes()?;
+        let id = named("void change", name, void.iter().map(|(id, _)| *id))?;
+        let why = void.into_iter().find(|(other, _)| *other == id);
+        let (_, why) = why.ok_or_else(|| EngineError::NotFound {
+            what: "void change",
+            name: name.to_owned(),
+        })?;
+        let envelope = self.read_envelope(&id.feed, id.n)?;
+        let author = self.author_of(&id.feed);
+        Ok(VoidItem {
+            id,
+            own: id.feed.belongs_to(&self.device()),
+            device: author.as_ref().map(|(device, _)| *device),
+            device_name: author.map(|(_, name)| name),
+            time_ms: time_of(&envelope),
+            why,
+            records: records_of(&envelope),
+            changes: changes_of(&envelope),
+        })
     }
 
     /// Judges an item again.

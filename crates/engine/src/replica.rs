@@ -151,7 +151,7 @@ impl Replica {
         let core = Core::open(parts.kv, device, &parts.journal, progress)?;
         if core.log.member(&device).is_none() {
             return Err(EngineError::JournalDamaged {
-                reason: "the device's key is not that of a member of this workspace".into(),
+                reason: "the record that let this device in is gone from it".into(),
             });
         }
         let mut replica = Self::of(

@@ -41,6 +41,7 @@ impl Replica {
                 || self.core.rules.is_newer()
                 || self.has_unknown_envelope()?,
             rules: self.core.rules.summary(),
+            used_twice: self.used_twice()?,
             elsewhere: self.written_elsewhere()?,
             copied: self.copied_folder()?,
         })
@@ -123,7 +124,7 @@ impl Replica {
     ) -> Result<Option<VerifyReport>, EngineError> {
         let files = self.journal.files();
         let store = Some(self.core.base.kv());
-        let inspected = inspect(&*files, store, None, self.device(), progress)?;
+        let inspected = inspect(&*files, store, None, Some(self.device()), progress)?;
         Ok(inspected.map(|inspected| inspected.report))
     }
 }

@@ -12,6 +12,7 @@ use crate::clock::Millis;
 use crate::elsewhere::{CopiedFolder, WrittenElsewhere};
 use crate::rules::RulesSummary;
 use crate::upkeep::Fault;
+use crate::used_twice::UsedTwice;
 use crate::waiting::MissingRun;
 
 /// Names a record in a workspace.
@@ -362,7 +363,7 @@ pub struct MemberView {
     /// Who removed it, where it was.
     pub removed_by: Option<DeviceId>,
     /// How many lines of its changes go on beside each other. More than one shows that its folder was copied, restored from
-    /// an older state, or repaired, and written to since.
+    /// an older state, or repaired, and written to since; or that it is among [`StatusReport::used_twice`].
     pub lines: u64,
 }
 
@@ -422,6 +423,8 @@ pub struct StatusReport {
     pub needs_newer_version: bool,
     /// The rules that hold.
     pub rules: RulesSummary,
+    /// Devices that have signed different changes with the same numbers.
+    pub used_twice: Vec<UsedTwice>,
     /// What was written under this device's key and not by this folder, until a person has read of it.
     pub elsewhere: Option<WrittenElsewhere>,
     /// Where this folder was copied from, if it was, until a person has read of it.

@@ -101,7 +101,10 @@ pub enum FolderError {
         dir: PathBuf,
     },
     /// The device key is not a seed.
-    #[error("the device key {} is {length} bytes long instead of 32", path.display())]
+    #[error(
+        "{}: this is not the key that the folder's device was let in with: it is {length} bytes long, and a key is 32",
+        path.display()
+    )]
     BadSeed {
         /// The path of the key.
         path: PathBuf,

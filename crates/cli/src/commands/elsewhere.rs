@@ -1,6 +1,7 @@
-//! What `status`, `verify` and `members list` say of a folder that was copied or restored.
+//! What `status`, `verify` and `members list` say of a folder that was copied or restored, and of devices that are there
+//! twice.
 
-use driftless::{CopiedFolder, WrittenElsewhere};
+use driftless::{CopiedFolder, UsedTwice, WrittenElsewhere};
 use serde_json::{Value as Json, json};
 
 use crate::failure::Failure;
@@ -35,6 +36,26 @@ pub(super) fn print(
         output.line("`driftless status --dismiss` says that you have read this.")?;
     }
     Ok(())
+}
+
+/// What there is to tell of one device that has signed different changes with the same numbers, for people.
+pub(super) fn print_used_twice(output: &mut Output, device: &UsedTwice) -> Result<(), Failure> {
+    output.line(&clean(&device.to_string()))?;
+    output.line(device.remedy())
+}
+
+/// The same, as the output has it; null where it has not.
+pub(super) fn used_twice_json(device: Option<&UsedTwice>) -> Json {
+    let Some(device) = device else {
+        return Json::Null;
+    };
+    json!({
+        "device": device.device.to_string(),
+        "name": device.name,
+        "waiting": device.waiting,
+        "message": device.to_string(),
+        "remedy": device.remedy(),
+    })
 }
 
 /// What was written elsewhere, as the output has it; null where there is nothing.

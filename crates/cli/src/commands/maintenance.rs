@@ -70,6 +70,8 @@ fn status_json(
             })
         })
         .collect();
+    let used_twice = status.used_twice.iter();
+    let used_twice = used_twice.map(|device| elsewhere::used_twice_json(Some(device)));
     json!({
         "records": status.records,
         "pending": status.pending,
@@ -92,6 +94,7 @@ fn status_json(
         "store_rewritten_bytes": store.rewritten_bytes,
         "needs_newer_version": status.needs_newer_version,
         "rules": rules_summary_to_json(&status.rules),
+        "used_twice": used_twice.collect::<Vec<_>>(),
         "elsewhere": elsewhere::elsewhere_json(status.elsewhere.as_ref()),
         "copied": elsewhere::copied_json(status.copied.as_ref()),
     })
@@ -169,6 +172,7 @@ fn print_status(
             count(status.quarantined, "envelope")
         ))?;
     }
+    print_used_twice(output, status)?;
     output.line(&format!(
         "the journal takes {}, the store ({}) {} for {} of data{}",
         bytes(status.journal_bytes),
@@ -186,6 +190,15 @@ fn print_status(
         output.line("something here needs a newer version of driftless")?;
     }
     output.table(&members_table(status))
+}
+
+/// The devices that still have to write again what does not count; of this one it was told already where it knows of both runs.
+fn print_used_twice(output: &mut Output, status: &StatusReport) -> Result<(), Failure> {
+    let told = status.elsewhere.as_ref();
+    let is_told = told.is_some_and(|elsewhere| elsewhere.numbers_used_twice);
+    let devices = status.used_twice.iter();
+    let mut devices = devices.filter(|device| device.waiting > 0 && !(device.own && is_told));
+    devices.try_for_each(|device| elsewhere::print_used_twice(output, device))
 }
 
 /// Whether this device was removed, as far as it has heard of it.

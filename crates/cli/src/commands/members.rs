@@ -1,6 +1,6 @@
 //! `driftless members`: which devices are in the workspace.
 
-use driftless::{Database, MemberState, MemberView, Members, StatusReport};
+use driftless::{Database, MemberState, MemberView, Members, StatusReport, UsedTwice};
 use serde_json::Value as Json;
 
 use super::elsewhere;
@@ -38,7 +38,11 @@ async fn list(database: &Database, output: &mut Output) -> Result<(), Failure> {
         ]);
     }
     output.table(&table)?;
-    for member in members.iter().filter(|member| member.lines > 1) {
+    for device in &status.used_twice {
+        elsewhere::print_used_twice(output, device)?;
+    }
+    let is_told = |member: &MemberView| used_twice(&status, member).is_some();
+    for member in members.iter().filter(|m| m.lines > 1 && !is_told(m)) {
         output.line(&clean(&format!(
             "what {} wrote goes on in {} lines beside each other: its folder was copied, restored from an older state or repaired",
             member.name, member.lines
@@ -50,11 +54,17 @@ async fn list(database: &Database, output: &mut Output) -> Result<(), Failure> {
 /// A member as the output has it; of this device with what shows that its folder is there twice.
 fn json(member: &MemberView, status: &StatusReport) -> Json {
     let mut json = Members::to_json(member);
+    json["used_twice"] = elsewhere::used_twice_json(used_twice(status, member));
     if member.device == status.device {
         json["elsewhere"] = elsewhere::elsewhere_json(status.elsewhere.as_ref());
         json["copied"] = elsewhere::copied_json(status.copied.as_ref());
     }
     json
+}
+
+fn used_twice<'a>(status: &'a StatusReport, member: &MemberView) -> Option<&'a UsedTwice> {
+    let mut devices = status.used_twice.iter();
+    devices.find(|device| device.device == member.device)
 }
 
 /// How a member stands, in a word or two.

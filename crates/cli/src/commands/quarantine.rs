@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use driftless::{Database, EnvelopeId, ItemPage, QuarantineItem, Retried};
+use driftless::{
+    Database, EnvelopeId, ErrorKind, ItemPage, Millis, QuarantineItem, Retried, Void, VoidItem,
+};
 use serde_json::json;
 
 use crate::commands::outbox;
@@ -20,10 +22,7 @@ pub(crate) async fn run(context: &mut Context, arguments: Quarantine) -> Result<
     context
         .with_database(async |database, output| match action {
             QuarantineAction::List(arguments) => list(database, output, arguments).await,
-            QuarantineAction::Show(name) => {
-                let item = database.quarantine().get(&name.item).await?;
-                print(output, &item)
-            }
+            QuarantineAction::Show(name) => show(database, output, &name.item).await,
             QuarantineAction::Retry(name) => retry(database, output, &name.item).await,
             QuarantineAction::Adopt(named) => adopt(database, output, named).await,
             QuarantineAction::Reissue(named) => reissue(database, output, named).await,
@@ -91,11 +90,45 @@ pub(super) fn page(page: &Page) -> Result<ItemPage, Failure> {
 }
 
 fn author(item: &QuarantineItem) -> String {
-    match (&item.device_name, item.own) {
-        (_, true) => "this device".into(),
-        (Some(name), false) => name.clone(),
-        (None, false) => "an unknown device".into(),
+    author_name(item.own, item.device_name.as_deref())
+}
+
+fn author_name(own: bool, name: Option<&str>) -> String {
+    match (own, name) {
+        (true, _) => "this device".into(),
+        (false, Some(name)) => name.to_owned(),
+        (false, None) => "an unknown device".into(),
     }
+}
+
+/// One item; or what is none and does not count all the same, and whoever names it wants to know why.
+async fn show(database: &Database, output: &mut Output, name: &str) -> Result<(), Failure> {
+    let missing = match database.quarantine().get(name).await {
+        Ok(item) => return print(output, &item),
+        Err(error) if error.kind() == ErrorKind::NotFound => error,
+        Err(error) => return Err(error.into()),
+    };
+    match database.quarantine().void(name).await {
+        Ok(item) => print_void(output, &item),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(missing.into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn print_void(output: &mut Output, item: &VoidItem) -> Result<(), Failure> {
+    if output.json() {
+        return output.object(&driftless::Quarantine::void_to_json(item));
+    }
+    output.line(&format!("{} is void, and not in the quarantine", item.id))?;
+    let author = author_name(item.own, item.device_name.as_deref());
+    output.line(&made_by(&author, item.time_ms))?;
+    output.line(item.why.sentence())?;
+    outbox::print_records(output, &item.records, item.changes)
+}
+
+fn made_by(author: &str, time_ms: Option<Millis>) -> String {
+    let when = time_ms.map_or_else(|| "at an unknown time".to_owned(), time_text::minutes);
+    format!("made by {}, {when}", clean(author))
 }
 
 async fn retry(database: &Database, output: &mut Output, name: &str) -> Result<(), Failure> {
@@ -125,8 +158,15 @@ async fn retry(database: &Database, output: &mut Output, name: &str) -> Result<(
 async fn adopt(database: &Database, output: &mut Output, named: ItemOrAll) -> Result<(), Failure> {
     let adopted = match named.item {
         Some(name) => {
-            let item = database.quarantine().get(&name).await?;
-            database.quarantine().adopt(vec![item.id]).await?
+            let id = match database.quarantine().get(&name).await {
+                Ok(item) => item.id,
+                // What is void for the want of an admission can be adopted as well.
+                Err(error) => match database.quarantine().void(&name).await {
+                    Ok(item) if item.why == Void::NotCurrent => item.id,
+                    _ => return Err(error.into()),
+                },
+            };
+            database.quarantine().adopt(vec![id]).await?
         }
         None => database.quarantine().adopt_all().await?,
     };
@@ -184,10 +224,7 @@ fn print(output: &mut Output, item: &QuarantineItem) -> Result<(), Failure> {
         return output.object(&driftless::Quarantine::to_json(item));
     }
     output.line(&format!("item {} ({})", item.id, item.state.as_str()))?;
-    let when = item
-        .time_ms
-        .map_or_else(|| "at an unknown time".to_owned(), time_text::minutes);
-    output.line(&format!("made by {}, {when}", clean(&author(item))))?;
+    output.line(&made_by(&author(item), item.time_ms))?;
     output.line(&clean(&sentence(item)))?;
     output.line(&item.waits_for.sentence())?;
     outbox::print_records(output, &item.records, item.changes)

@@ -1,6 +1,6 @@
 //! `driftless repair`: what is whole is kept, what is damaged is fetched from another device.
 
-use driftless::{Database, MissingRun, RepairReport, SyncReport};
+use driftless::{Database, MissingRun, RepairReport, Sync, SyncReport};
 use serde_json::json;
 
 use super::verify::{fault_json, look, missing_json, needs_mending};
@@ -10,6 +10,10 @@ use crate::failure::Failure;
 use crate::output::{clean, count};
 
 pub(crate) async fn run(context: &mut Context, arguments: Repair) -> Result<(), Failure> {
+    // Before the folder is read as a whole, which takes long.
+    if let Some(peer) = &arguments.peer {
+        Sync::check_address(peer)?;
+    }
     let interrupt = context.interrupt()?;
     if arguments.dry_run {
         return tokio::select! {

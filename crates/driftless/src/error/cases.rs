@@ -128,7 +128,9 @@ cases! {
     NEWER_FORMAT = "needs_newer_version", Storage, Storage, false,
         "Update Driftless on this device.";
     KEY_MISSING = "device_key_missing", Storage, Storage, false,
-        "Bring the key back from a copy, or join the workspace again in a new folder.";
+        "Bring the key back from a copy, or join the workspace again in a new folder; what is stored is untouched, and `driftless verify` checks it without the key.";
+    WRONG_KEY = "wrong_device_key", Storage, Storage, false,
+        "Bring the folder's own key back from a copy, or join the workspace again in a new folder; what is stored is untouched, and `driftless verify` checks it without the key.";
     PORT_IN_USE = "port_in_use", Conflict, Busy, true,
         "Stop the other program that listens there, or choose another port.";
     CANNOT_LISTEN = "cannot_listen", Network, Usage, false,
@@ -183,7 +185,19 @@ impl Error {
     }
 
     pub(crate) fn key_missing(place: &str) -> Self {
-        KEY_MISSING.says(format!("the device key of {place} is not in its key store"))
+        KEY_MISSING.says(format!(
+            "{place}: the key of this folder's device is missing"
+        ))
+    }
+
+    /// The key at `place` is not the folder's: `what` says why.
+    pub(crate) fn wrong_key(place: &str, what: &str) -> Self {
+        WRONG_KEY.says(format!("{place}: {what}"))
+    }
+
+    /// Whether the folder's own key is what is wanting, so that the rest can be looked at without it.
+    pub(crate) fn is_about_key(&self) -> bool {
+        [KEY_MISSING.code, WRONG_KEY.code].contains(&self.code)
     }
 
     /// A key store could not keep, load or forget the key of the database at `place`.

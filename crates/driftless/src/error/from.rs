@@ -62,6 +62,7 @@ impl From<EngineError> for Error {
             E::Store(error) => error.into(),
             E::StoreDamaged { .. } | E::JournalShort { .. } => cases::STORE_DAMAGED.says(message),
             E::JournalDamaged { .. } => cases::JOURNAL_DAMAGED.says(message),
+            E::OtherKey { .. } => cases::WRONG_KEY.says(message),
             E::NoWorkspace => cases::NO_STORE.says(message),
             E::Peer { code, detail } => Self::of_code(code, Some(&detail)),
             E::Broken => cases::STORAGE_FAILED.says(message),
@@ -122,9 +123,8 @@ impl From<FolderError> for Error {
             | FolderError::Incomplete {
                 missing: "CURRENT", ..
             } => cases::STORE_UNNAMED.says(message),
-            FolderError::Incomplete { .. } | FolderError::BadSeed { .. } => {
-                cases::FOLDER_DAMAGED.says(message)
-            }
+            FolderError::Incomplete { .. } => cases::FOLDER_DAMAGED.says(message),
+            FolderError::BadSeed { .. } => cases::WRONG_KEY.says(message),
             FolderError::SeedExists { dir } => {
                 let place = dir.display().to_string();
                 Self::key_store(&place, "there is one already")

@@ -42,6 +42,7 @@ use crate::documents::Documents;
 use crate::error::EngineError;
 use crate::feeds::{Feed, Feeds};
 use crate::membership::{Forks, MembershipLog, RecordRefusal};
+use crate::owner;
 use crate::rules::InForce;
 use crate::space::{self, Keys, Space};
 use crate::touched::Touched;
@@ -214,11 +215,8 @@ impl Core {
         packed_before: Position,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Self, EngineError> {
-        let log = if journal.has_gaps() {
-            waiting::log_beside_gaps(journal)?
-        } else {
-            whole_log(journal)?
-        };
+        let log = log_of(journal)?;
+        owner::check(&log, owner::owner_of(journal)?, device, journal.has_gaps())?;
         let mut core = Self::begin(kv, device, log, journal.packs());
         core.packed_before = packed_before;
         core.replay(journal, progress)?;
@@ -247,6 +245,7 @@ impl Core {
             return Self::derive(kv, device, journal, packed_before, progress);
         };
         let mut core = Self::load(kv, device, &first, journal)?;
+        owner::check(&core.log, core.owner()?, device, journal.has_gaps())?;
         if !core.state.stale {
             core.replay(journal, progress)?;
         }
@@ -542,6 +541,15 @@ pub(crate) fn decode_note(bytes: &[u8]) -> Result<(String, Vec<u8>), EngineError
     let value = reader.take_bytes()?;
     reader.finish()?;
     Ok((name, value))
+}
+
+/// The membership records of a journal, as far as they fit together where some of it is gone.
+pub(crate) fn log_of(journal: &Journal) -> Result<MembershipLog, EngineError> {
+    if journal.has_gaps() {
+        waiting::log_beside_gaps(journal)
+    } else {
+        whole_log(journal)
+    }
 }
 
 /// All membership records of the journal: envelopes are judged by the whole log.

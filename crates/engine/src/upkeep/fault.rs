@@ -28,12 +28,16 @@ pub enum FaultPart {
     Conflict,
     /// A list that says where something is.
     Index,
+    /// The device key.
+    Key,
 }
 
 /// What mends a fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum FaultRemedy {
+    /// Bringing the device's own key back: without it the folder does not open.
+    BringKey,
     /// `driftless repair`: what is whole is kept, what is damaged comes back from another device.
     Repair,
     /// `driftless rebuild`: nothing is lost.
@@ -78,6 +82,7 @@ impl FaultPart {
             Self::Document => "document",
             Self::Conflict => "conflict",
             Self::Index => "index",
+            Self::Key => "key",
         }
     }
 }
@@ -86,6 +91,7 @@ impl FaultRemedy {
     /// A stable name for programs.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::BringKey => "bring_key",
             Self::Repair => "repair",
             Self::Rebuild => "rebuild",
             Self::Sync => "sync",
@@ -95,6 +101,9 @@ impl FaultRemedy {
     /// What a person does.
     pub fn sentence(self) -> &'static str {
         match self {
+            Self::BringKey => {
+                "Bring the folder's own key back from a copy, or join the workspace again in a new folder: what is stored is untouched."
+            }
             Self::Repair => {
                 "Run `driftless repair`: it keeps all that is whole, and what is damaged comes back with the next sync."
             }
@@ -127,6 +136,11 @@ impl Fault {
             file: Some(file.into()),
             ..Self::new(FaultPart::Store, FaultRemedy::Rebuild, what)
         }
+    }
+
+    /// Something wrong with the device key.
+    pub fn of_key(what: impl Into<String>) -> Self {
+        Self::new(FaultPart::Key, FaultRemedy::BringKey, what)
     }
 
     pub(crate) fn of_journal(fault: &JournalFault) -> Self {

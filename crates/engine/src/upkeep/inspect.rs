@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{Evidence, Record};
-use driftless_protocol::DeviceId;
+use driftless_protocol::{DeviceId, FeedId};
 use driftless_store::{Files, Journal, Kv, MemoryKv, OverlayFiles, Survey, Visit};
 
 use super::mend::{MendedJournal, mend_journal};
 use super::remains::scan_past_damage;
 use super::{Fault, FaultPart, FaultRemedy, Remains};
-use crate::core::{Core, EnvelopePlace, StoredRow};
+use crate::core::{Core, EnvelopePlace, StoredRow, log_of};
 use crate::error::EngineError;
+use crate::owner;
 use crate::space::{self, Keys, Space};
 use crate::types::{RecordKey, Replayed, VerifyReport};
 use crate::waiting::MissingRun;
@@ -33,12 +34,13 @@ pub struct Inspected {
 ///
 /// The journal is read, and derived anew in memory as a repair would leave it. Without damage in the journal the store is
 /// compared with that, value by value; with damage the store is checked by itself. `known` is what was read of the store
-/// before, or of another one that was set aside. `None` once `progress` says no.
+/// before, or of another one that was set aside. `device` is whose key is there; a key of another device than the folder's is
+/// told, and everything is looked at all the same. `None` once `progress` says no.
 pub fn inspect(
     files: &dyn Files,
     store: Option<&dyn Kv>,
     known: Option<&Remains>,
-    device: DeviceId,
+    device: Option<DeviceId>,
     progress: &mut dyn FnMut(Replayed) -> Visit,
 ) -> Result<Option<Inspected>, EngineError> {
     let mut report = VerifyReport::default();
@@ -62,19 +64,18 @@ pub fn inspect(
         .listed_packed
         .unwrap_or(mended.journal.packs().end());
     let mut stopped = false;
-    let derived = Core::derive(
-        Box::new(MemoryKv::new()),
-        device,
-        &mended.journal,
-        packed_before,
-        &mut |at: Replayed| {
-            let half = Replayed {
-                done: at.total / 2 + at.done.div_ceil(2),
-                total: at.total,
-            };
-            stopped |= progress(half) == Visit::Stop;
-        },
-    );
+    let mut second_half = |at: Replayed| {
+        let half = Replayed {
+            done: at.total / 2 + at.done.div_ceil(2),
+            total: at.total,
+        };
+        stopped |= progress(half) == Visit::Stop;
+    };
+    let whose = whose(&mended.journal, remains, device, &mut report.faults);
+    let derived = whose.and_then(|device| {
+        let kv = Box::new(MemoryKv::new());
+        Core::derive(kv, device, &mended.journal, packed_before, &mut second_half)
+    });
     if stopped {
         return Ok(None);
     }
@@ -113,6 +114,30 @@ fn tell_copies(
     report.elsewhere = derived.written_elsewhere(mended.journal.has_gaps())?;
     report.copied = derived.copied_folder()?;
     Ok(())
+}
+
+/// Whose journal it is; tells where the key is another device's.
+fn whose(
+    journal: &Journal,
+    remains: &Remains,
+    device: Option<DeviceId>,
+    faults: &mut Vec<Fault>,
+) -> Result<DeviceId, EngineError> {
+    let log = log_of(journal)?;
+    let resolved = log.resolved();
+    let mut members = resolved.iter().map(|(member, _)| member.device);
+    let of_feed = |feed: FeedId| members.clone().find(|device| feed.belongs_to(device));
+    let owner = owner::owner_of(journal)?.or(remains.own_feed.and_then(of_feed));
+    if let Some(device) = device {
+        match owner::check(&log, owner, device, journal.has_gaps()) {
+            Ok(()) => return Ok(device),
+            Err(error) => faults.push(Fault::of_key(error.to_string())),
+        }
+    }
+    // Of whom nobody knows: what is everybody's is looked at.
+    owner
+        .or_else(|| members.next())
+        .ok_or(EngineError::NoWorkspace)
 }
 
 /// What a store that reads says; what it is that does not.

@@ -18,6 +18,8 @@ pub struct Remains {
     pub(crate) applied: Option<Position>,
     /// Up to where it is listed as packed.
     pub(crate) listed_packed: Option<Position>,
+    /// The feed that the folder's device last wrote to.
+    pub(crate) own_feed: Option<FeedId>,
     /// Membership records, by hash.
     pub(crate) records: BTreeMap<Hash, MemberRecord>,
     /// Local settings, by name.
@@ -55,6 +57,7 @@ impl Remains {
             if let Ok(state) = State::decode(value) {
                 self.applied = Some(state.applied);
                 self.listed_packed = Some(state.listed_packed);
+                self.own_feed = state.own_feed;
             }
         } else if is_in(Space::Member) {
             if let Ok(record) = MemberRecord::decode(value)

@@ -267,6 +267,52 @@ fn a_restored_backup_gets_back_what_it_had_sent_and_goes_on() {
 }
 
 #[test]
+fn the_key_of_another_device_opens_no_folder() {
+    let (mut a, mut laptop, b, mut phone) = two();
+    let own = a.seed;
+    let stays_shut = |a: &Device, said: &str| match a.try_open() {
+        Err(error @ EngineError::OtherKey { .. }) => assert!(
+            error.to_string().ends_with(said),
+            "{error} is to end with {said}"
+        ),
+        other => panic!(
+            "it opens, or says something else: {other:?}",
+            other = other.err()
+        ),
+    };
+    // A folder from before the journal said whose it is: nobody's key does not fit.
+    drop(laptop);
+    a.seed = [77; 32];
+    stays_shut(&a, "and no member's");
+    a.seed = own;
+    // What it wrote is this device's, so another member's does not fit either.
+    laptop = a.open();
+    insert(&mut laptop, r#"{"title":"mine"}"#);
+    laptop.commit_group().unwrap();
+    drop(laptop);
+    a.seed = b.seed;
+    stays_shut(&a, "but that of `phone`");
+    a.seed = own;
+    // And once it is noted, nothing has to have been written; the journal alone knows.
+    phone.note_device().unwrap();
+    let written = phone.journal_bytes();
+    phone.note_device().unwrap();
+    assert_eq!(phone.journal_bytes(), written, "it is noted once");
+    drop(phone);
+    for seed in [a.seed, [77; 32]] {
+        let other = Device { seed, ..b.copy() };
+        let said = if seed == own {
+            "but that of `laptop`"
+        } else {
+            "and no member's"
+        };
+        stays_shut(&other, said);
+        assert!(other.keys().is_empty(), "nothing was derived for it");
+    }
+    b.copy().open();
+}
+
+#[test]
 fn pending_counts_what_no_peer_has_acknowledged() {
     let (a, mut laptop, _, mut phone) = two();
     let id = insert(&mut laptop, r#"{"title":"a"}"#);

@@ -401,6 +401,13 @@ fn two_copies_issue_one_branch_again(order: [usize; 2]) -> (RecordId, Vec<Envelo
         let history = replica.history("notes", shared, &HistoryOptions::default());
         let void: Vec<_> = history.unwrap().void.into_values().collect();
         assert_eq!(void, [Void::Duplicate]);
+        let name = replica.duplicates().unwrap()[0].to_string();
+        let named = replica.find_void(&name).unwrap();
+        assert_eq!((named.why, named.changes), (Void::Duplicate, 1));
+        assert_eq!(named.device_name.as_deref(), Some("phone"));
+        let twice = replica.used_twice().unwrap();
+        let told: Vec<_> = twice.iter().map(|d| (d.name.as_str(), d.waiting)).collect();
+        assert_eq!(told, [("phone", 0)]);
     }
     // The same from its journal alone, and after a restart.
     let twice = laptop.duplicates().unwrap();

@@ -173,7 +173,7 @@ impl Folder {
             &self.device.files,
             Some(&self.device.kv),
             Some(&self.remains()?),
-            self.device.key().device_id(),
+            Some(self.device.key().device_id()),
             &mut |_| Visit::Continue,
         );
         let looked = looked.map_err(|error| format!("it cannot be looked at: {error}"))?;
@@ -228,7 +228,7 @@ impl Folder {
             &device.files,
             Some(&device.kv),
             None,
-            device.key().device_id(),
+            Some(device.key().device_id()),
             &mut |_| Visit::Continue,
         );
         let looked = looked.map_err(|error| error.to_string())?;
