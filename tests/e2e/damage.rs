@@ -182,6 +182,50 @@ fn an_address_that_is_none_is_refused_before_the_folder_is_read() {
 }
 
 #[test]
+fn a_repair_that_cannot_tell_whose_workspace_it_is_says_so_and_touches_nothing() {
+    let world = World::new();
+    let (laptop, phone) = two_devices(&world);
+    let digest = phone.digest();
+    for (record, gone) in [
+        ("laptop", "the record that began the workspace"),
+        ("phone", "the record that let this device in"),
+    ] {
+        // Its name stands in it, and nowhere before it.
+        let at = format!("spoilt-{record}");
+        let spoilt = world.device(&at);
+        phone.copy_to(&spoilt.dir);
+        damage(&spoilt, record);
+        // The store still has it.
+        let mended = world.device(&format!("mended-{record}"));
+        spoilt.copy_to(&mended.dir);
+        let done = mended.json(["repair"]);
+        assert_eq!(done["frames_restored"], 1, "{done}");
+        assert_eq!(mended.digest(), digest);
+
+        fs::remove_dir_all(spoilt.store()).unwrap();
+        let before = contents(&spoilt.dir);
+        let (found, error) = faults(&spoilt);
+        let fault = found["faults"].as_array().unwrap();
+        let fault = fault.iter().find(|fault| fault["part"] == "membership");
+        let fault = fault.expect("it is told");
+        assert!(text(&fault["what"]).contains(gone), "{fault}");
+        assert_eq!(fault["remedy"], "rejoin", "{fault}");
+        assert!(
+            text(&error["remedy"]).contains("join the workspace again"),
+            "{error}"
+        );
+        let serving = laptop.serve();
+        for command in [&["repair"][..], &["repair", "--peer", &serving.url]] {
+            let error = spoilt.fails(8, command);
+            assert_eq!(error["code"], "membership_lost", "{error}");
+            assert!(text(&error["message"]).contains(gone), "{error}");
+            assert_eq!(contents(&spoilt.dir), before, "nothing was touched");
+        }
+        serving.stop();
+    }
+}
+
+#[test]
 fn a_key_that_is_not_the_folders_own_is_said_to_be_none() {
     let world = World::new();
     let (laptop, phone) = two_devices(&world);

@@ -13,8 +13,8 @@
 use std::path::{Path, PathBuf};
 
 use driftless_engine::{
-    CopiedFolder, Fault, FaultPart, MissingRun, Remains, Replayed, Replica, VerifyReport,
-    history_codec, inspect as look, mend_journal,
+    CopiedFolder, EngineError, Fault, FaultPart, MissingRun, Remains, Replayed, Replica,
+    VerifyReport, history_codec, inspect as look, mend_journal,
 };
 use driftless_protocol::DeviceKey;
 use driftless_store::{
@@ -86,6 +86,10 @@ pub(crate) fn repair(dir: &Path, options: &Options) -> Result<(Held, Opening), E
         let place = keys::told_place(dir, options);
         return Err(Error::wrong_key(&place, &fault.what));
     }
+    // Whatever it did, the folder would not open, and be another than it was.
+    if let Some(error) = found.hopeless {
+        return Err(error.into());
+    }
     let mut report = RepairReport {
         faults: found.report.faults,
         ..RepairReport::default()
@@ -134,9 +138,7 @@ fn mend(
     let (held, mut opening) = rebuilt?;
     report.set_aside = held.store.folder().set_aside_segments()?;
     let mut mending = Mending::of(files.another(), history_codec(), None);
-    mending
-        .finish()
-        .map_err(driftless_engine::EngineError::from)?;
+    mending.finish().map_err(EngineError::from)?;
     opening.repaired = Some(report);
     Ok((held, opening))
 }
@@ -155,6 +157,8 @@ struct Found {
     report: VerifyReport,
     remains: Remains,
     is_journal_clean: bool,
+    /// Why a repair would not succeed, where it would not.
+    hopeless: Option<EngineError>,
 }
 
 impl Found {
@@ -220,6 +224,7 @@ impl Found {
                 report: inspected.report,
                 remains: remains.unwrap_or_default(),
                 is_journal_clean: inspected.survey.is_clean(),
+                hopeless: inspected.hopeless,
             }
         }))
     }

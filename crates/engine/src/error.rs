@@ -220,6 +220,12 @@ pub enum EngineError {
         /// The name of the member whose key it is.
         of: Option<String>,
     },
+    /// A membership record is gone without which nobody can tell what the rest of the journal means.
+    #[error("{what} is gone from the journal, and the store does not know it either")]
+    MembershipLost {
+        /// Which record it is.
+        what: &'static str,
+    },
     /// The journal holds no workspace.
     #[error("there is no workspace here")]
     NoWorkspace,

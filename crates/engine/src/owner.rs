@@ -66,6 +66,16 @@ pub(crate) fn check(
     })
 }
 
+/// Checks that a device is in the log at all, whatever became of it.
+pub(crate) fn check_let_in(log: &MembershipLog, device: &DeviceId) -> Result<(), EngineError> {
+    match log.member(device) {
+        Some(_) => Ok(()),
+        None => Err(EngineError::MembershipLost {
+            what: "the record that let this device in",
+        }),
+    }
+}
+
 impl Core {
     /// The device whose store it is, as far as the store says so.
     pub(crate) fn owner(&self) -> Result<Option<DeviceId>, EngineError> {

@@ -15,6 +15,7 @@ use crate::elsewhere::Arrived;
 use crate::error::EngineError;
 use crate::limits;
 use crate::membership::{MembershipLog, RecordRefusal};
+use crate::owner::check_let_in;
 use crate::pack::history_codec;
 use crate::peers::Peer;
 use crate::session::{Awakened, Heard, News, Outgoing, Session, SessionId};
@@ -149,11 +150,7 @@ impl Replica {
         let device = parts.key.device_id();
         parts.journal.unpack_with(history_codec());
         let core = Core::open(parts.kv, device, &parts.journal, progress)?;
-        if core.log.member(&device).is_none() {
-            return Err(EngineError::JournalDamaged {
-                reason: "the record that let this device in is gone from it".into(),
-            });
-        }
+        check_let_in(&core.log, &device)?;
         let mut replica = Self::of(
             parts.journal,
             core,

@@ -23,7 +23,7 @@ use crate::workload::{Program, options};
 const OF_ONE: u64 = 400;
 
 /// Errors that say of a folder what is wrong with it; any other is a surprise.
-pub(crate) const TOLD: [&str; 7] = [
+pub(crate) const TOLD: [&str; 8] = [
     "journal_damaged",
     "folder_damaged",
     "device_key_missing",
@@ -31,6 +31,7 @@ pub(crate) const TOLD: [&str; 7] = [
     "needs_newer_version",
     "no_workspace",
     "wrong_device_key",
+    "membership_lost",
 ];
 
 /// What came of it.

@@ -125,6 +125,8 @@ cases! {
         "Nothing was changed. Adopted is what a removed device had not sent, or what waits for an admission.";
     NOT_REISSUABLE = "not_reissuable", Conflict, Refused, false,
         "Nothing was changed. Written again is what another run of this device wrote with numbers that were taken.";
+    MEMBERSHIP_LOST = "membership_lost", Storage, Storage, false,
+        "Bring the folder back from a copy, or join the workspace again in a new folder. Nothing was changed here: keep this folder, for what was never synced is nowhere else.";
     NEWER_FORMAT = "needs_newer_version", Storage, Storage, false,
         "Update Driftless on this device.";
     KEY_MISSING = "device_key_missing", Storage, Storage, false,

@@ -62,6 +62,7 @@ impl From<EngineError> for Error {
             E::Store(error) => error.into(),
             E::StoreDamaged { .. } | E::JournalShort { .. } => cases::STORE_DAMAGED.says(message),
             E::JournalDamaged { .. } => cases::JOURNAL_DAMAGED.says(message),
+            E::MembershipLost { .. } => cases::MEMBERSHIP_LOST.says(message),
             E::OtherKey { .. } => cases::WRONG_KEY.says(message),
             E::NoWorkspace => cases::NO_STORE.says(message),
             E::Peer { code, detail } => Self::of_code(code, Some(&detail)),

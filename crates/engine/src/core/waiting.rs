@@ -174,7 +174,9 @@ pub(super) fn log_beside_gaps(journal: &Journal) -> Result<MembershipLog, Engine
         }
         Ok::<_, EngineError>(Visit::Continue)
     })?;
-    fitting(records).ok_or(EngineError::NoWorkspace)
+    fitting(records).ok_or(EngineError::MembershipLost {
+        what: "the record that began the workspace",
+    })
 }
 
 /// The log of those records that fit together, in any order; `None` where none of them begins one.

@@ -38,6 +38,8 @@ pub enum FaultPart {
 pub enum FaultRemedy {
     /// Bringing the device's own key back: without it the folder does not open.
     BringKey,
+    /// Bringing the folder back from a copy, or joining again: a repair cannot succeed.
+    Rejoin,
     /// `driftless repair`: what is whole is kept, what is damaged comes back from another device.
     Repair,
     /// `driftless rebuild`: nothing is lost.
@@ -92,6 +94,7 @@ impl FaultRemedy {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BringKey => "bring_key",
+            Self::Rejoin => "rejoin",
             Self::Repair => "repair",
             Self::Rebuild => "rebuild",
             Self::Sync => "sync",
@@ -103,6 +106,9 @@ impl FaultRemedy {
         match self {
             Self::BringKey => {
                 "Bring the folder's own key back from a copy, or join the workspace again in a new folder: what is stored is untouched."
+            }
+            Self::Rejoin => {
+                "Bring the folder back from a copy, or join the workspace again in a new folder, and keep this one: what was never synced is nowhere else."
             }
             Self::Repair => {
                 "Run `driftless repair`: it keeps all that is whole, and what is damaged comes back with the next sync."

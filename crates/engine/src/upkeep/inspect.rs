@@ -11,7 +11,7 @@ use super::remains::scan_past_damage;
 use super::{Fault, FaultPart, FaultRemedy, Remains};
 use crate::core::{Core, EnvelopePlace, StoredRow, log_of};
 use crate::error::EngineError;
-use crate::owner;
+use crate::owner::{self, check_let_in};
 use crate::space::{self, Keys, Space};
 use crate::types::{RecordKey, Replayed, VerifyReport};
 use crate::waiting::MissingRun;
@@ -28,6 +28,8 @@ pub struct Inspected {
     pub survey: Survey,
     /// Frames of damaged segments that a repair keeps.
     pub kept: u64,
+    /// Why a repair would not succeed, where it would not: what it left would not open.
+    pub hopeless: Option<EngineError>,
 }
 
 /// Checks a journal and the store that is derived from it; neither is changed.
@@ -71,15 +73,15 @@ pub fn inspect(
         };
         stopped |= progress(half) == Visit::Stop;
     };
-    let whose = whose(&mended.journal, remains, device, &mut report.faults);
-    let derived = whose.and_then(|device| {
+    let journal = &mended.journal;
+    let derived = whose(journal, remains, device, &mut report.faults).and_then(|device| {
         let kv = Box::new(MemoryKv::new());
-        Core::derive(kv, device, &mended.journal, packed_before, &mut second_half)
+        Core::derive(kv, device, journal, packed_before, &mut second_half)
     });
     if stopped {
         return Ok(None);
     }
-    match derived {
+    let hopeless = match derived {
         Ok(derived) => {
             count(&derived, &mut report)?;
             tell_missing(&derived, &mended, remains, &mut report)?;
@@ -91,18 +93,17 @@ pub fn inspect(
                 let is_comparable = mended.survey.is_clean() && is_level;
                 check_store(store, &derived, is_comparable, &compared, &mut report)?;
             }
+            check_let_in(&derived.log, &derived.device).err()
         }
-        Err(error) => report.faults.push(Fault::new(
-            FaultPart::Membership,
-            FaultRemedy::Repair,
-            format!("what is left of the journal cannot be read without more of it: {error}"),
-        )),
-    }
+        Err(error) => Some(error),
+    };
+    report.faults.extend(hopeless.as_ref().map(hopeless_fault));
     report.problems = report.faults.iter().map(ToString::to_string).collect();
     Ok(Some(Inspected {
         report,
         survey: mended.survey,
         kept: mended.kept,
+        hopeless,
     }))
 }
 
@@ -114,6 +115,16 @@ fn tell_copies(
     report.elsewhere = derived.written_elsewhere(mended.journal.has_gaps())?;
     report.copied = derived.copied_folder()?;
     Ok(())
+}
+
+/// What no repair mends.
+fn hopeless_fault(error: &EngineError) -> Fault {
+    let remedy = match error {
+        EngineError::MembershipLost { .. } | EngineError::NoWorkspace => FaultRemedy::Rejoin,
+        _ => FaultRemedy::Repair,
+    };
+    let what = format!("what is left of the journal cannot be read without more of it: {error}");
+    Fault::new(FaultPart::Membership, remedy, what)
 }
 
 /// Whose journal it is; tells where the key is another device's.
