@@ -164,7 +164,7 @@ pub enum EngineError {
     },
     /// What was to be written again is none of that.
     #[error(
-        "{id} cannot be written again: it is no change of this device that a branch takes away, or was written again"
+        "{id} cannot be written again: it is no change of this device that a branch takes away, was written again, or rests on what is not here"
     )]
     NotReissuable {
         /// The envelope.

@@ -56,11 +56,10 @@ impl Replica {
             return Ok(0); // it would be refused everywhere
         }
         let lost = self.lost()?;
-        let count = lost.len() as u64;
-        if count == 0 {
+        if lost.is_empty() {
             return Ok(0);
         }
-        self.reissue_these(lost)?;
+        let count = self.reissue_these(lost)?.len() as u64;
         tracing::info!(
             count,
             "issued again what lay on a branch of this device's feed"
@@ -75,7 +74,10 @@ impl Replica {
         if item.waits_for != WaitsFor::ReissueHere {
             return Err(EngineError::NotReissuable { id });
         }
-        self.reissue_these(vec![id])
+        match self.reissue_these(vec![id])?[..] {
+            [] => Err(EngineError::NotReissuable { id }),
+            _ => Ok(()),
+        }
     }
 
     /// The same for all there are; says which.
@@ -88,24 +90,26 @@ impl Replica {
             }
         }
         placed.sort_unstable();
-        let ids: Vec<_> = placed.into_iter().map(|(_, id)| id).collect();
-        self.reissue_these(ids.clone())?;
-        Ok(ids)
+        self.reissue_these(placed.into_iter().map(|(_, id)| id).collect())
     }
 
-    /// Issues envelopes again, in this order.
-    fn reissue_these(&mut self, ids: Vec<EnvelopeId>) -> Result<(), EngineError> {
+    /// Issues envelopes again, in this order; says which. What rests on something that is not here waits for that.
+    fn reissue_these(&mut self, ids: Vec<EnvelopeId>) -> Result<Vec<EnvelopeId>, EngineError> {
         self.check_usable()?;
         self.check_may_write()?;
         self.commit_group()?;
         let mut known = Known::new();
-        for (n, id) in ids.into_iter().enumerate() {
-            self.reissue_one(id, &mut known)?;
-            if (n + 1).is_multiple_of(GROUP) {
+        let mut done = Vec::new();
+        for id in ids {
+            if self.reissue_one(id, &mut known)? {
+                done.push(id);
+            }
+            if done.len() % GROUP == GROUP - 1 {
                 self.commit_group()?;
             }
         }
-        self.commit_group()
+        self.commit_group()?;
+        Ok(done)
     }
 
     /// What is still to be issued again, in the order in which it was written.
@@ -138,10 +142,13 @@ impl Replica {
         Ok(note.map(|note| String::from_utf8_lossy(&note).into_owned()))
     }
 
-    fn reissue_one(&mut self, id: EnvelopeId, known: &mut Known) -> Result<(), EngineError> {
+    /// Whether an envelope could be issued again.
+    fn reissue_one(&mut self, id: EnvelopeId, known: &mut Known) -> Result<bool, EngineError> {
         let envelope = self.read_envelope(&id.feed, id.n)?;
         self.merge_membership()?;
-        let lost = self.lost_in(&envelope, known)?;
+        let Some(lost) = self.lost_in(&envelope, known)? else {
+            return Ok(false);
+        };
         let mut incarnation = self.incarnation();
         let mut knows_more = false;
         for lost in &lost {
@@ -178,11 +185,15 @@ impl Replica {
             }
             self.set_setting(&format!("{LEFT_OUT_NOTE}{id}"), left_out.as_bytes())?;
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// What an envelope that is lost did to each of its records.
-    fn lost_in(&self, envelope: &Envelope, known: &mut Known) -> Result<Vec<Lost>, EngineError> {
+    /// What an envelope that is lost did to each of its records; none where it rests on what is not here.
+    fn lost_in(
+        &self,
+        envelope: &Envelope,
+        known: &mut Known,
+    ) -> Result<Option<Vec<Lost>>, EngineError> {
         let mut lost = Vec::new();
         for key in records_of(envelope) {
             if known.len() >= RECORDS_KEPT && !known.contains_key(&key) {
@@ -190,16 +201,19 @@ impl Replica {
             }
             let changes = crate::draft::changes_of(envelope, &key);
             let record = self.with_lost(&key, envelope, known)?;
+            let Some(effect) = effect_of(&record, &changes)? else {
+                return Ok(None);
+            };
             let current = self.core.record(&key)?;
             let heads = self.known_to(&changes, &key, &record, &current)?;
             lost.push(Lost {
-                effect: effect_of(&record, &changes)?,
+                effect,
                 base: current.at(&heads)?,
                 current,
                 key,
             });
         }
-        Ok(lost)
+        Ok(Some(lost))
     }
 
     /// What lost changes knew of what counts: for what was lost itself that is what was issued in its place.
@@ -247,11 +261,6 @@ impl Replica {
             key, effect, base, ..
         } in lost
         {
-            let Some(effect) = effect else {
-                let what = format!("{}: what it rests on is not whole here", key.record);
-                again.left_out.insert(what);
-                continue;
-            };
             let mut update = self.core.update_of(key.clone())?;
             let row = base.row();
             let (mut intents, left_out) = effect.intents(&row);
@@ -355,8 +364,7 @@ fn exists() -> Intent {
 /// What of one record is lost.
 struct Lost {
     key: RecordKey,
-    /// None where what it rests on is not whole here.
-    effect: Option<Effect>,
+    effect: Effect,
     current: Record,
     /// The record as it knew it, as far as that counts.
     base: Record,

@@ -136,6 +136,24 @@ impl Replica {
     }
 }
 
+/// The runs of numbers from `first` to `last` without those that are there, which are in order. Their cost is that of what
+/// is there: how far a feed was held is only what a store said.
+fn gaps(first: u64, last: u64, there: impl Iterator<Item = u64>) -> Vec<(u64, u64)> {
+    let mut gaps = Vec::new();
+    let mut next = Some(first);
+    for n in there.take_while(|n| *n <= last) {
+        if let Some(first) = next.filter(|first| *first < n) {
+            gaps.push((first, n - 1));
+        }
+        next = n.checked_add(1);
+    }
+    gaps.extend(
+        next.filter(|first| *first <= last)
+            .map(|first| (first, last)),
+    );
+    gaps
+}
+
 /// Where an envelope lies that waits.
 struct Place {
     /// Its feed, or the branch of it; the feed where what it follows is gone, so that nobody can tell.
@@ -175,16 +193,17 @@ impl Core {
         for (feed, last) in upto {
             let first = self.first_not_held(&feed);
             let device = authors.get(&feed.device_prefix()).cloned();
-            for n in (first..=last).filter(|n| !here.contains(&(feed, *n))) {
-                match runs.last_mut() {
-                    Some(run) if run.feed == feed && run.last + 1 == n => run.last = n,
-                    _ => runs.push(MissingRun {
-                        feed,
-                        first: n,
-                        last: n,
-                        device: device.clone(),
-                    }),
-                }
+            let waits = here
+                .range((feed, first)..)
+                .take_while(|(of, _)| *of == feed);
+            for (first, last) in gaps(first, last, waits.map(|(_, n)| *n)) {
+                let device = device.clone();
+                runs.push(MissingRun {
+                    feed,
+                    first,
+                    last,
+                    device,
+                });
             }
         }
         Ok(runs)
@@ -193,7 +212,7 @@ impl Core {
     /// The first number of a feed that is not here. What was noted of it before it was known to go on in two ways lies on
     /// one of its branches now.
     fn first_not_held(&self, feed: &FeedId) -> u64 {
-        let held = |id| self.feeds.get(id).map(|held| held.last + 1);
+        let held = |id| self.feeds.get(id).map(|held| held.last.saturating_add(1));
         let root = self.forks.branch(feed).map(|branch| branch.root.header.n);
         let first = held(feed).or(root).unwrap_or(1);
         if feed.is_branch() || !self.forks.concern(feed) {
@@ -283,4 +302,20 @@ fn last_of(value: &[u8]) -> Result<u64, EngineError> {
     let mut reader = KeyReader::new(value);
     reader.take_u8()?;
     Ok(reader.take_u64()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::gaps;
+
+    #[test]
+    fn what_is_missing_is_what_lies_between_what_is_there() {
+        let gaps = |first, last, there: &[u64]| gaps(first, last, there.iter().copied());
+        assert_eq!(gaps(1, 0, &[]), []);
+        assert_eq!(gaps(1, 3, &[]), [(1, 3)]);
+        assert_eq!(gaps(1, 6, &[2, 3, 6, 9]), [(1, 1), (4, 5)]);
+        assert_eq!(gaps(2, 2, &[2]), []);
+        assert_eq!(gaps(1, u64::MAX, &[5]), [(1, 4), (6, u64::MAX)]);
+        assert_eq!(gaps(7, u64::MAX, &[u64::MAX]), [(7, u64::MAX - 1)]);
+    }
 }
