@@ -62,9 +62,9 @@ pub fn inspect(
     let faults = mended.survey.faults.iter().map(Fault::of_journal);
     report.faults.extend(faults);
     report.torn_bytes = mended.survey.torn_bytes;
-    let packed_before = compared
-        .listed_packed
-        .unwrap_or(mended.journal.packs().end());
+    // What the store lists as packed may be what is damaged.
+    let packed = mended.journal.packs().end();
+    let packed_before = compared.listed_packed.unwrap_or(packed).min(packed);
     let mut stopped = false;
     let mut second_half = |at: Replayed| {
         let half = Replayed {
@@ -103,7 +103,7 @@ pub fn inspect(
         report,
         survey: mended.survey,
         kept: mended.kept,
-        hopeless,
+        hopeless: hopeless.filter(is_lost),
     }))
 }
 
@@ -117,11 +117,20 @@ fn tell_copies(
     Ok(())
 }
 
-/// What no repair mends.
+/// Whether it is certain that no repair mends it.
+fn is_lost(error: &EngineError) -> bool {
+    matches!(
+        error,
+        EngineError::MembershipLost { .. } | EngineError::NoWorkspace
+    )
+}
+
+/// Why what is left does not read.
 fn hopeless_fault(error: &EngineError) -> Fault {
-    let remedy = match error {
-        EngineError::MembershipLost { .. } | EngineError::NoWorkspace => FaultRemedy::Rejoin,
-        _ => FaultRemedy::Repair,
+    let remedy = if is_lost(error) {
+        FaultRemedy::Rejoin
+    } else {
+        FaultRemedy::Repair
     };
     let what = format!("what is left of the journal cannot be read without more of it: {error}");
     Fault::new(FaultPart::Membership, remedy, what)
