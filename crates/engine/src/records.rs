@@ -130,10 +130,15 @@ impl Replica {
         self.core.state.seq
     }
 
+    /// How often everything was derived again since this was opened: then the changes have other numbers.
+    pub fn derivations(&self) -> u64 {
+        self.core.derivations
+    }
+
     /// Each change committed here after number `seq`, once, in order, at most `limit` of them.
     ///
     /// Numbers are this replica's own. Where something is taken back or applied after all, everything is derived again, and
-    /// what lies behind it is counted anew.
+    /// what lies behind it is counted anew; [`Replica::derivations`] tells.
     pub fn changes_since(&self, seq: u64, limit: usize) -> Result<Vec<ChangeEvent>, EngineError> {
         let mut events = Vec::new();
         if limit == 0 {

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use driftless_document::{
-    ActorId, Admission, Change, Intent, Record, Refusal, Value, change_hash, evidence,
+    ActorId, Admission, Change, Intent, Record, Refusal, Value, WriteError, change_hash, evidence,
 };
 
 use super::bytes;
@@ -206,6 +206,9 @@ fn check_loads(record: &Record) -> Result<(), String> {
 /// Honest work goes on on top, and the conflict log is there.
 fn check_goes_on(mut record: Record) -> Result<(), String> {
     let written = record.write(HONEST, 1 << 41, &on_top());
+    if let Err(WriteError::OtherType { .. } | WriteError::DoesNotFit { .. }) = written {
+        return Ok(()); // what was let in made one of these fields another type, and whoever edits it is told so
+    }
     let written = written.map_err(|error| format!("an honest edit on top: {error}"))?;
     let raw = written.ok_or("an honest edit on top changes nothing")?;
     match record.admit(&raw, HONEST.device_prefix()) {

@@ -33,6 +33,10 @@ pub(super) struct Place {
     pub(super) last_group: usize,
     /// Whether anything was taken back anywhere: then changes can go, and come again.
     pub(super) shrinks: bool,
+    /// How often this process had derived everything again when that was looked at.
+    derived: u64,
+    /// The changes of `durable` before this one are what they were when the simulation took note of them.
+    pub(super) noted_upto: usize,
     /// Whether its folder was copied, is a copy, or was restored.
     pub(super) is_twice: bool,
     /// From the oldest to the newest, all from the past of what is there now.
@@ -106,6 +110,8 @@ impl Place {
             dropped: BTreeSet::new(),
             last_group: 0,
             shrinks: false,
+            derived: 0,
+            noted_upto: 0,
             is_twice: false,
             backups: Vec::new(),
         }
@@ -158,7 +164,9 @@ impl Place {
 
     /// Takes down the changes that are new here: they are acknowledged now.
     pub(super) fn learn(&mut self) -> Result<(), Wrong> {
-        if self.shrinks {
+        let derived = self.seen()?.derivations();
+        let before = std::mem::replace(&mut self.derived, derived);
+        if self.shrinks && derived != before {
             let found = self.changes()?;
             self.take_over(found);
             return Ok(());
@@ -199,6 +207,8 @@ impl Place {
         let there: BTreeSet<_> = found.iter().copied().collect();
         let gone = self.durable.iter().filter(|change| !there.contains(change));
         self.dropped.extend(gone);
+        let same = self.durable.iter().zip(&found).take_while(|(a, b)| a == b);
+        self.noted_upto = self.noted_upto.min(same.count());
         (self.durable, self.there) = (found, there);
     }
 
@@ -247,6 +257,8 @@ impl Place {
             dropped: self.dropped.clone(),
             last_group: self.last_group,
             shrinks: self.shrinks,
+            derived: 0,
+            noted_upto: 0,
             is_twice: true,
             backups: Vec::new(),
         })
@@ -291,6 +303,8 @@ impl Place {
         }
         // What nobody acknowledged may be there all the same.
         self.take_over(found);
+        self.derived = self.seen()?.derivations();
+        self.noted_upto = 0;
         Ok(())
     }
 }

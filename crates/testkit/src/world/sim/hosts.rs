@@ -24,8 +24,6 @@ pub(super) struct Host {
     pub(super) skew: i64,
     /// What will make its next commit fail.
     pub(super) armed: Option<Armed>,
-    /// How many of the changes there are noted as durable.
-    pub(super) noted: usize,
     /// Whether a person has written there since.
     pub(super) acted: bool,
     /// Whether it was put back to a backup: it may have forgotten who was let in since.
@@ -231,12 +229,7 @@ impl Simulation {
     /// own disk, is its own.
     pub(super) fn note_durable(&mut self, n: usize) -> Result<(), Wrong> {
         let place = &self.world.places[n];
-        let known = if place.shrinks {
-            0
-        } else {
-            self.hosts[n].noted
-        };
-        let from = known.min(place.durable.len());
+        let from = place.noted_upto.min(place.durable.len());
         let ever = self.ever.entry(place.device.seed).or_default();
         ever.extend(&place.durable[from..]);
         let replica = place.seen()?;
@@ -253,7 +246,7 @@ impl Simulation {
             }
         }
         checks::authored(&foreign, &self.made)?;
-        self.hosts[n].noted = place.durable.len();
+        self.world.places[n].noted_upto = place.durable.len();
         self.hosts[n].acted = false;
         Ok(())
     }
@@ -288,7 +281,6 @@ impl Simulation {
             }
         }?;
         self.hosts[n].armed = None;
-        self.hosts[n].noted = 0;
         self.hosts[n].restored |= how == Restart::Restore;
         self.note_durable(n)?;
         self.reissue(n)?;

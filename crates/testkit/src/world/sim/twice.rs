@@ -26,9 +26,6 @@ impl Simulation {
         for place in &mut self.world.places {
             place.shrinks = true;
         }
-        for host in &mut self.hosts {
-            host.noted = 0;
-        }
     }
 
     /// A member signs two envelopes with one number, and two devices get one each; others write on top of both.
