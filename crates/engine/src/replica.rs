@@ -300,11 +300,12 @@ impl Replica {
         judgement: crate::core::Judgement,
     ) -> Result<(), EngineError> {
         self.check_usable()?;
+        // Before the journal has it: what is appended and not staged would be committed without what it does.
+        let id = self.core.id_of(envelope)?;
         let position = self
             .journal
             .append(crate::core::ENVELOPE_FRAME, &envelope.encode())?;
         self.staged = true;
-        let id = self.core.id_of(envelope)?;
         self.note_news(News::Envelope(Outgoing {
             feed: id.feed,
             n: id.n,
