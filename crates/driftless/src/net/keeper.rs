@@ -146,13 +146,8 @@ impl Keeper {
         if ended.is_ok() && !live {
             tell(News::CaughtUp);
         }
-        if caught_up.load(Ordering::Acquire) {
-            self.backoff.reset();
-        }
-        if matches!(&ended, Err(error) if error.code() == Code::Equivocation.as_str()) {
-            // That a feed went on in two ways is written down, and the next session goes on without what is in dispute.
-            self.backoff.shorten();
-        }
+        let caught_up = caught_up.load(Ordering::Acquire);
+        count(&mut self.backoff, caught_up, ended.as_ref().err());
         ended.map(drop)
     }
 
@@ -312,12 +307,39 @@ pub(crate) fn note(status: &mut ConnectionStatus, news: News, live: bool, now: M
     }
 }
 
+/// What a session that is over changes about the waits to come.
+fn count(backoff: &mut Backoff, caught_up: bool, error: Option<&Error>) {
+    if caught_up {
+        backoff.reset();
+    }
+    if error.is_some_and(|error| error.code() == Code::Equivocation.as_str()) {
+        // That a feed went on in two ways is written down, and the next session goes on without what is in dispute.
+        backoff.shorten();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use driftless_engine::SyncProgress;
 
     use super::*;
     use crate::net::state::Direction;
+
+    #[test]
+    fn after_long_trouble_a_feed_that_is_found_to_be_split_is_gone_on_with_soon() {
+        let mut backoff = Backoff::default();
+        for _ in 0..12 {
+            backoff.after_failure(0, None);
+        }
+        count(&mut backoff, false, Some(&Error::timeout("silence")));
+        assert_eq!(backoff.failures(), 12);
+        let split = Error::of_code(Code::Equivocation, None);
+        count(&mut backoff, false, Some(&split));
+        let wait = backoff.after_failure(u64::MAX, None);
+        assert_eq!(wait, Duration::from_secs(8));
+        count(&mut backoff, true, None);
+        assert_eq!(backoff.failures(), 0);
+    }
 
     #[test]
     fn a_device_may_announce_any_number_of_records() {
