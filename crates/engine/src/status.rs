@@ -4,7 +4,7 @@ use driftless_protocol::{BodyForm, DeviceId, Envelope, FeedId};
 use driftless_store::Visit;
 
 use crate::conflicts::ConflictFilter;
-use crate::core::StoredRow;
+use crate::core::{StoredRow, envelope_at};
 use crate::error::EngineError;
 use crate::replica::Replica;
 use crate::rules::PickedBy;
@@ -55,10 +55,7 @@ impl Replica {
         let place = self.core.envelope_place(feed, n)?.ok_or_else(|| {
             EngineError::store_damaged(format!("envelope {n} of feed {feed} is not listed"))
         })?;
-        let frame = self.journal.read(place.position)?;
-        Envelope::decode(&frame.bytes).map_err(|error| EngineError::JournalDamaged {
-            reason: format!("envelope {n} of feed {feed}: {error}"),
-        })
+        envelope_at(&self.journal, place.position)
     }
 
     fn has_unknown_envelope(&self) -> Result<bool, EngineError> {

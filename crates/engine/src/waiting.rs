@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
 use driftless_store::{Journal, KeyBuilder, KeyReader};
 
-use crate::core::{Core, Judgement};
+use crate::core::{Core, Judgement, envelope_at};
 use crate::error::EngineError;
 use crate::replica::Replica;
 use crate::space::{self, Space};
@@ -40,12 +40,7 @@ impl Replica {
         loop {
             let mut is_done = true;
             for position in self.core.waiting_next() {
-                let frame = self.journal.read(position)?;
-                let envelope = Envelope::decode(&frame.bytes).map_err(|error| {
-                    EngineError::JournalDamaged {
-                        reason: error.to_string(),
-                    }
-                })?;
+                let envelope = envelope_at(&self.journal, position)?;
                 let judgement = self.core.judge(&envelope)?;
                 if !matches!(judgement, Judgement::Missing(..)) {
                     self.stage(&envelope, judgement)?;

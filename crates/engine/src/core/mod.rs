@@ -530,6 +530,14 @@ impl Core {
     }
 }
 
+/// The envelope that lies in the journal at a place.
+pub(crate) fn envelope_at(journal: &Journal, at: Position) -> Result<Envelope, EngineError> {
+    let frame = journal.read(at)?;
+    Envelope::decode(&frame.bytes).map_err(|error| EngineError::JournalDamaged {
+        reason: format!("the envelope at {at}: {error}"),
+    })
+}
+
 /// The bytes of a note frame.
 pub(crate) fn encode_note(name: &str, value: &[u8]) -> Vec<u8> {
     KeyBuilder::new().push_str(name).push_bytes(value).finish()

@@ -9,12 +9,13 @@
 //! prove what it holds ends this session, and nothing else.
 
 use driftless_protocol::{
-    Accuse, Code, CursorMark, Envelope, FeedId, Hash, Message, RecordBody, SignedHeader,
+    Accuse, Code, CursorMark, FeedId, Hash, Message, RecordBody, SignedHeader,
 };
 
 use super::greet::stop_of;
 use super::live::News;
 use super::{Session, Stage, Stop};
+use crate::core::envelope_at;
 use crate::error::EngineError;
 use crate::limits;
 use crate::replica::Replica;
@@ -250,11 +251,7 @@ impl Replica {
         let staged = self.news.iter_mut().map(|heard| &mut heard.news);
         for news in waiting.chain(staged) {
             if let News::Envelope(outgoing) = news {
-                let frame = journal.read(outgoing.position)?;
-                let envelope = Envelope::decode(&frame.bytes);
-                let envelope = envelope.map_err(|error| EngineError::JournalDamaged {
-                    reason: error.to_string(),
-                })?;
+                let envelope = envelope_at(journal, outgoing.position)?;
                 outgoing.feed = core.id_of(&envelope)?.feed;
             }
         }
