@@ -1,7 +1,7 @@
 //! Who is not let in, and who does not answer.
 
 use driftless::{Database, ErrorKind, Options};
-use driftless_protocol::{Code, Hello, Message, decode_batch, encode_batch, workspace_tag};
+use driftless_protocol::Code;
 use tokio::net::TcpListener;
 
 use crate::support::{LOOPBACK, RawDevice, Two, assert_equal, created, note, scratch, two};
@@ -113,27 +113,8 @@ async fn a_device_that_is_no_member_gets_a_code_and_nothing_else() {
     } = two().await;
     note(&a, "secret").await;
     let mut device = RawDevice::dial(&server, 9).await;
-    let hello = Hello {
-        protocol_min: 1,
-        protocol_max: 1,
-        workspace: workspace_tag(&a.workspace(), &device.peer.handshake_hash),
-        features: 0,
-        cursor_digest: [0; 16],
-        membership_digest: [0; 16],
-        common: None,
-        max_envelope: 1_000_000,
-        role: 0,
-    };
-    let proof = Message::Proof {
-        records: Vec::new(),
-    };
-    let frame = encode_batch(&[Message::Hello(hello), proof]).unwrap();
-    device.say(&frame).await;
-    let answer = decode_batch(&device.hear().await.unwrap()).unwrap();
-    let [Message::Error { code, detail, .. }] = &answer[..] else {
-        panic!("an error and nothing else was expected, not {answer:?}")
-    };
-    assert_eq!((*code, detail.as_str()), (Code::UnknownDevice, ""));
+    let told = device.is_told_as_a_stranger(&a.workspace()).await;
+    assert_eq!(told, (Code::UnknownDevice, String::new()));
     assert_eq!(device.hear().await, None);
     server.stop().await;
 }

@@ -15,7 +15,7 @@ use driftless::{
     Class, Clock, Database, DeviceKey, Error, InviteOptions, MemoryKeys, Options, Resolution, Role,
     Server, SyncReport,
 };
-use driftless_protocol::{Code, Hello, Message, decode_batch, encode_batch, workspace_tag};
+use driftless_protocol::{Code, Message, decode_batch, encode_batch, workspace_tag};
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::json;
 use tempfile::TempDir;
@@ -126,26 +126,7 @@ async fn who_is_no_member_joins() {
     } = two().await;
     note(&a, "of a").await;
     let mut stranger = RawDevice::dial(&server, SEED).await;
-    let hello = Message::Hello(Hello {
-        protocol_min: 1,
-        protocol_max: 1,
-        workspace: workspace_tag(&a.workspace(), &stranger.peer.handshake_hash),
-        features: 0,
-        cursor_digest: [0; 16],
-        membership_digest: [0; 16],
-        common: None,
-        max_envelope: 1_000_000,
-        role: 0,
-    });
-    let proof = Message::Proof {
-        records: Vec::new(),
-    };
-    let frame = encode_batch(&[hello, proof]).unwrap();
-    stranger.say(&frame).await;
-    let answer = decode_batch(&stranger.hear().await.unwrap()).unwrap();
-    let [Message::Error { code, .. }] = answer[..] else {
-        panic!("an error and nothing else was expected, not {answer:?}")
-    };
+    let (code, _) = stranger.is_told_as_a_stranger(&a.workspace()).await;
     assert_eq!(
         (code, code.class(), code.retry(), code.remedy()),
         (

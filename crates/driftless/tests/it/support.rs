@@ -8,15 +8,18 @@ use std::time::{Duration, Instant};
 use driftless::testing::{MemoryNetwork, NoNetwork};
 use driftless::{
     Conflict, ConflictFilter, Connection, ConnectionState, Database, DeviceKey, InviteOptions,
-    Options, RecordId, Server, Status,
+    Options, RecordId, Server, Status, WorkspaceId,
 };
-use driftless_protocol::{Channel, Handshake, PeerIdentity, Randomness};
+use driftless_protocol::{
+    Channel, Code, Handshake, Hello, Message, PeerIdentity, Randomness, decode_batch, encode_batch,
+    workspace_tag,
+};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::Message as Frame;
 
 pub(crate) const LOOPBACK: &str = "127.0.0.1:0";
 
@@ -281,6 +284,30 @@ impl RawDevice {
         }
     }
 
+    /// Greets as somebody who is no member does, and has nothing to show; what is answered: an error and nothing else.
+    pub(crate) async fn is_told_as_a_stranger(&mut self, of: &WorkspaceId) -> (Code, String) {
+        let hello = Message::Hello(Hello {
+            protocol_min: 1,
+            protocol_max: 1,
+            workspace: workspace_tag(of, &self.peer.handshake_hash),
+            features: 0,
+            cursor_digest: [0; 16],
+            membership_digest: [0; 16],
+            common: None,
+            max_envelope: 1_000_000,
+            role: 0,
+        });
+        let proof = Message::Proof {
+            records: Vec::new(),
+        };
+        self.say(&encode_batch(&[hello, proof]).unwrap()).await;
+        let answer = decode_batch(&self.hear().await.unwrap()).unwrap();
+        match &answer[..] {
+            [Message::Error { code, detail, .. }] => (*code, detail.clone()),
+            _ => panic!("an error and nothing else was expected, not {answer:?}"),
+        }
+    }
+
     pub(crate) async fn say(&mut self, frame: &[u8]) {
         let sealed = self.channel.seal(frame).unwrap();
         send(&mut self.socket, sealed).await;
@@ -302,12 +329,12 @@ impl Randomness for Fixed {
 }
 
 async fn send(socket: &mut RawSocket, message: Vec<u8>) {
-    socket.send(Message::binary(message)).await.unwrap();
+    socket.send(Frame::binary(message)).await.unwrap();
 }
 
 async fn receive(socket: &mut RawSocket) -> Option<Vec<u8>> {
     while let Some(Ok(message)) = socket.next().await {
-        if let Message::Binary(bytes) = message {
+        if let Frame::Binary(bytes) = message {
             return Some(bytes.into());
         }
     }

@@ -52,6 +52,37 @@ pub(super) struct Link {
     pub(super) check: u32,
 }
 
+impl Link {
+    /// The one that is written from `at` on: number (8 bytes), check (4).
+    pub(super) fn at(bytes: &[u8], at: usize) -> Self {
+        Self {
+            number: long_at(bytes, at),
+            check: number_at(bytes, at + 8),
+        }
+    }
+}
+
+/// Bytes of the header of a packed and of a mended segment.
+pub(super) const FORM_HEADER_BYTES: u32 = 64;
+
+/// The header of a segment in another form, by its magic number, its checksum and its version.
+pub(super) fn form_header(
+    file: &[u8],
+    magic: [u8; 8],
+    version: u8,
+    damage: Damage,
+) -> Result<&[u8], Unreadable> {
+    let bad = Unreadable::Bad(damage);
+    let bytes = file.get(..FORM_HEADER_BYTES as usize).ok_or(bad)?;
+    if bytes[..8] != magic || crc32c::crc32c(&bytes[..60]) != number_at(bytes, 60) {
+        return Err(bad);
+    }
+    if bytes[8] != version {
+        return Err(Unreadable::Format(bytes[8]));
+    }
+    Ok(bytes)
+}
+
 /// Why bytes are not what they should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Unreadable {
@@ -118,10 +149,7 @@ impl SegmentHeader {
         Ok(SegmentHeader {
             segment,
             salt: long_at(header, 16),
-            before: Link {
-                number: long_at(header, 24),
-                check: number_at(header, 32),
-            },
+            before: Link::at(header, 24),
         })
     }
 }

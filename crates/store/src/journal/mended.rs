@@ -23,8 +23,8 @@
 //! from the journal until it is appended again. It is never packed and never written to.
 
 use super::format::{
-    FRAME_HEADER_BYTES, Link, SEGMENT_HEADER_BYTES, Unreadable, decode_frame, length_of, long_at,
-    number_at,
+    FORM_HEADER_BYTES, FRAME_HEADER_BYTES, Link, SEGMENT_HEADER_BYTES, Unreadable, decode_frame,
+    form_header, length_of, number_at,
 };
 use super::salvage::{Found, search};
 use super::{Damage, Frame, JournalError, Position};
@@ -32,8 +32,8 @@ use crate::files::Files;
 use crate::limits::MENDED_READ_BYTES_MAX;
 use crate::visit::Visit;
 
-pub(super) const MEND_HEADER_BYTES: u32 = 64;
-const MAGIC: &[u8; 8] = b"DRIFTMND";
+pub(super) const MEND_HEADER_BYTES: u32 = FORM_HEADER_BYTES;
+const MAGIC: [u8; 8] = *b"DRIFTMND";
 const VERSION: u8 = 1;
 /// Bytes of one entry of the index.
 const ENTRY_BYTES: usize = 4;
@@ -57,7 +57,7 @@ pub(super) struct MendedFile {
 impl MendHeader {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(MEND_HEADER_BYTES as usize);
-        bytes.extend_from_slice(MAGIC);
+        bytes.extend_from_slice(&MAGIC);
         bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
         bytes.extend_from_slice(&self.segment.to_be_bytes());
         for link in [self.before, self.last] {
@@ -73,22 +73,11 @@ impl MendHeader {
     }
 
     pub(super) fn decode(file: &[u8], segment: u32) -> Result<MendHeader, Unreadable> {
-        let bad = Unreadable::Bad(Damage::Mended);
-        let bytes = file.get(..MEND_HEADER_BYTES as usize).ok_or(bad)?;
-        if &bytes[..8] != MAGIC || crc32c::crc32c(&bytes[..60]) != number_at(bytes, 60) {
-            return Err(bad);
-        }
-        if bytes[8] != VERSION {
-            return Err(Unreadable::Format(bytes[8]));
-        }
-        let link = |at: usize| Link {
-            number: long_at(bytes, at),
-            check: number_at(bytes, at + 8),
-        };
+        let bytes = form_header(file, MAGIC, VERSION, Damage::Mended)?;
         let header = MendHeader {
             segment: number_at(bytes, 12),
-            before: link(16),
-            last: link(28),
+            before: Link::at(bytes, 16),
+            last: Link::at(bytes, 28),
             length: number_at(bytes, 40),
             frames: number_at(bytes, 44),
             index_checksum: number_at(bytes, 48),
@@ -96,7 +85,7 @@ impl MendHeader {
         if header.segment == segment {
             Ok(header)
         } else {
-            Err(bad)
+            Err(Unreadable::Bad(Damage::Mended))
         }
     }
 }

@@ -29,14 +29,15 @@
 use std::sync::Arc;
 
 use super::format::{
-    FRAME_HEADER_BYTES, GROUP_HEADER_BYTES, GroupHeader, Groups, Link, Place, SEGMENT_HEADER_BYTES,
-    SegmentHeader, Unreadable, decode_frame, encode_frame, length_of, long_at, number_at,
+    FORM_HEADER_BYTES, FRAME_HEADER_BYTES, GROUP_HEADER_BYTES, GroupHeader, Groups, Link, Place,
+    SEGMENT_HEADER_BYTES, SegmentHeader, Unreadable, decode_frame, encode_frame, form_header,
+    length_of, long_at, number_at,
 };
 use super::{Damage, Frame, FrameKind, JournalError, Position};
 use crate::limits::SEGMENT_READ_BYTES_MAX;
 
-pub(super) const PACK_HEADER_BYTES: usize = 64;
-const PACK_MAGIC: &[u8; 8] = b"DRIFTPAK";
+pub(super) const PACK_HEADER_BYTES: usize = FORM_HEADER_BYTES as usize;
+const PACK_MAGIC: [u8; 8] = *b"DRIFTPAK";
 const VERSION: u8 = 1;
 
 /// The frames of one segment, group by group; a group has at least one.
@@ -168,7 +169,7 @@ impl PackedSegment {
 impl PackHeader {
     fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(PACK_HEADER_BYTES);
-        bytes.extend_from_slice(PACK_MAGIC);
+        bytes.extend_from_slice(&PACK_MAGIC);
         bytes.extend_from_slice(&[VERSION, 0, 0, 0]);
         bytes.extend_from_slice(&self.segment.segment.to_be_bytes());
         bytes.extend_from_slice(&self.segment.salt.to_be_bytes());
@@ -185,25 +186,14 @@ impl PackHeader {
 
     /// Reads the header of a file; the content is not looked at.
     fn decode(file: &[u8]) -> Result<PackHeader, Unreadable> {
-        let bad = Unreadable::Bad(Damage::Pack);
-        let bytes = file.get(..PACK_HEADER_BYTES).ok_or(bad)?;
-        if &bytes[..8] != PACK_MAGIC || crc32c::crc32c(&bytes[..60]) != number_at(bytes, 60) {
-            return Err(bad);
-        }
-        if bytes[8] != VERSION {
-            return Err(Unreadable::Format(bytes[8]));
-        }
-        let link = |at: usize| Link {
-            number: long_at(bytes, at),
-            check: number_at(bytes, at + 8),
-        };
+        let bytes = form_header(file, PACK_MAGIC, VERSION, Damage::Pack)?;
         Ok(PackHeader {
             segment: SegmentHeader {
                 segment: number_at(bytes, 12),
                 salt: long_at(bytes, 16),
-                before: link(24),
+                before: Link::at(bytes, 24),
             },
-            last: link(36),
+            last: Link::at(bytes, 36),
             length: number_at(bytes, 48),
             content_length: number_at(bytes, 52),
             content_checksum: number_at(bytes, 56),

@@ -257,17 +257,7 @@ impl World {
         if done.is_ok() && (3..5).contains(&what) {
             *self.increments.entry(id).or_default() += 1;
         }
-        let replica = &mut self.replicas[device];
-        match done {
-            // It is not there yet, deleted, or the device knows that it was removed.
-            Err(
-                EngineError::NotFound { .. }
-                | EngineError::Deleted { .. }
-                | EngineError::NotAllowed { .. },
-            )
-            | Ok(()) => commit(replica),
-            Err(other) => Err(format!("device {device} cannot edit: {other}")),
-        }
+        self.commit_if_written(device, done)
     }
 
     /// Writes what nobody else has written.
@@ -276,14 +266,23 @@ impl World {
         let id = self.records[self.dice.below(self.records.len())];
         let path = FieldPath::parse(FIELDS[0]).expect("it is one");
         let node = Node::Leaf(Value::String(format!("{device}-{}", self.edits)));
-        let replica = &mut self.replicas[device];
-        match edit(replica, id, Edit::Set { path, node }) {
+        let done = edit(&mut self.replicas[device], id, Edit::Set { path, node });
+        self.commit_if_written(device, done)
+    }
+
+    fn commit_if_written(
+        &mut self,
+        device: usize,
+        done: Result<(), EngineError>,
+    ) -> Result<(), String> {
+        match done {
+            // It is not there yet, deleted, or the device knows that it was removed.
             Err(
                 EngineError::NotFound { .. }
                 | EngineError::Deleted { .. }
                 | EngineError::NotAllowed { .. },
             )
-            | Ok(()) => commit(replica),
+            | Ok(()) => commit(&mut self.replicas[device]),
             Err(other) => Err(format!("device {device} cannot edit: {other}")),
         }
     }
