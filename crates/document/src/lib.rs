@@ -72,5 +72,5 @@ pub use rules::{
     ValueType, Writer, Writers, rules_schema,
 };
 pub use value::{Fields, Value};
-pub use void::counting;
+pub use void::{Counted, counting};
 pub use write::{Intent, WriteError};

@@ -29,6 +29,7 @@ use crate::remembered::{self, Lineage};
 use crate::row::Row;
 use crate::sequence::{Sequence, Sequences};
 use crate::value::{Fields, Value};
+use crate::void::Counted;
 use crate::write::{self, Intent, Parts, WriteError};
 
 /// Offsets in text count Unicode code points; not saved by Automerge, so set on every load.
@@ -403,7 +404,19 @@ impl Record {
         time: i64,
         intents: &[Intent],
     ) -> Result<Option<Vec<u8>>, WriteError> {
-        let parts = write::write(self, actor, time, intents)?;
+        self.write_counting(actor, time, intents, &Counted::default())
+    }
+
+    /// The same where some of the record's changes are void: what they wrote stands in nobody's way, and says for nobody
+    /// what is not written because it stands already.
+    pub fn write_counting(
+        &self,
+        actor: ActorId,
+        time: i64,
+        intents: &[Intent],
+        counted: &Counted,
+    ) -> Result<Option<Vec<u8>>, WriteError> {
+        let parts = write::write(self, actor, time, intents, counted)?;
         parts.map(Parts::one).transpose()
     }
 
@@ -415,8 +428,9 @@ impl Record {
         actor: ActorId,
         time: i64,
         intents: &[Intent],
+        counted: &Counted,
     ) -> Result<Vec<Vec<u8>>, WriteError> {
-        let parts = write::write(self, actor, time, intents)?;
+        let parts = write::write(self, actor, time, intents, counted)?;
         parts.map_or(Ok(Vec::new()), Parts::all)
     }
 

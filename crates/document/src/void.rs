@@ -57,21 +57,42 @@ pub fn counting(mut changes: Vec<Change>, void: &BTreeSet<ChangeHash>) -> Vec<Ch
     changes
 }
 
+/// What void changes wrote to, as it counts: the values that stand on each register, smallest operation first, the last
+/// one shown; and what the counters read. Everything else counts as it is.
+#[derive(Clone, Debug, Default)]
+pub struct Counted(pub(crate) BTreeMap<String, Vec<Value>>);
+
 impl Record {
+    /// What void changes of this record wrote to, as it counts.
+    pub fn counted(&self, void: &BTreeSet<ChangeHash>) -> Result<Counted, LoadError> {
+        let mut counted = BTreeMap::new();
+        if void.iter().all(|change| !self.has_change(change)) {
+            return Ok(Counted(counted));
+        }
+        let changes = self.changes()?;
+        let writes = Writes::of(&changes, void);
+        for key in &writes.keys {
+            let live = writes.live(key, |_| true).into_iter();
+            let values = live.filter_map(|operation| value_of(&changes, operation));
+            counted.insert(key.clone(), values.collect());
+        }
+        for (key, (of_void, counts)) in steps(&changes, void) {
+            let now = self.live_at(key, &self.heads()).pop();
+            let now = now.and_then(|(_, value)| match value {
+                Value::Counter(now) if counts => Some(Value::Counter(now.wrapping_sub(of_void))),
+                _ => None,
+            });
+            counted.insert(key.to_owned(), now.into_iter().collect());
+        }
+        Ok(Counted(counted))
+    }
+
     /// The record as it reads now, where some of its changes are void.
     pub fn row_counting(&self, void: &BTreeSet<ChangeHash>) -> Result<Row, LoadError> {
         let mut row = self.row();
-        let changes = self.changes()?;
-        if changes.iter().all(|change| !void.contains(&change.hash)) {
-            return Ok(row);
+        for (key, values) in self.counted(void)?.0 {
+            show(&mut row, &key, values.into_iter().next_back());
         }
-        let writes = Writes::of(&changes, void);
-        for key in &writes.keys {
-            let live = writes.live(key, |_| true).into_iter().max();
-            let value = live.and_then(|operation| value_of(&changes, operation));
-            show(&mut row, key, value);
-        }
-        take_back_counts(&mut row, &changes, void);
         Ok(row)
     }
 }
@@ -139,28 +160,25 @@ fn show(row: &mut Row, key: &str, value: Option<Value>) {
     }
 }
 
-/// Takes what void changes added out of the counters; one that nobody else stepped is not there.
-fn take_back_counts(row: &mut Row, changes: &[Change], void: &BTreeSet<ChangeHash>) {
-    let mut steps = BTreeMap::<&str, (i64, bool)>::new();
+/// Per counter that void changes stepped: what they added, and whether somebody else stepped it. One that nobody else
+/// did is not there.
+fn steps<'a>(changes: &'a [Change], void: &BTreeSet<ChangeHash>) -> BTreeMap<&'a str, (i64, bool)> {
+    let mut steps = BTreeMap::<&str, (i64, bool, bool)>::new();
     for change in changes {
         let is_void = void.contains(&change.hash);
         for step in &change.operations {
             if let Action::Increment(by) = &step.action {
-                let (total, counts) = steps.entry(&step.key).or_default();
-                *total = total.wrapping_add(if is_void { *by } else { 0 });
+                let (of_void, concerns, counts) = steps.entry(&step.key).or_default();
+                *of_void = of_void.wrapping_add(if is_void { *by } else { 0 });
+                *concerns |= is_void;
                 *counts |= !is_void;
             }
         }
     }
-    for (key, (by, counts)) in steps {
-        match row.fields.get_mut(key) {
-            Some(_) if !counts => {
-                row.fields.remove(key);
-            }
-            Some(Value::Counter(value)) => *value = value.wrapping_sub(by),
-            _ => {}
-        }
-    }
+    let concerned = steps.into_iter().filter(|(_, (_, concerns, _))| *concerns);
+    concerned
+        .map(|(key, (of_void, _, counts))| (key, (of_void, counts)))
+        .collect()
 }
 
 /// Who writes the registers that void changes wrote, void changes left out.

@@ -294,7 +294,8 @@ impl Replica {
                 update = take_in(update, raw, feed)?;
             }
         }
-        let written = update.record.write_split(actor, time, intents);
+        let counted = self.core.counted(key, &update.record)?;
+        let written = update.record.write_split(actor, time, intents, &counted);
         let parts = match written {
             Ok(parts) if !parts.is_empty() => parts,
             nothing => {

@@ -12,8 +12,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_document::{
-    ActorId, Admission, Change, ChangeHash, DELETED, FieldKey, FieldType, Intent, REVIEW, Record,
-    Row, Value,
+    ActorId, Admission, Change, ChangeHash, Counted, DELETED, FieldKey, FieldType, Intent, REVIEW,
+    Record, Row, Value,
 };
 use driftless_protocol::Envelope;
 
@@ -262,13 +262,14 @@ impl Replica {
         } in lost
         {
             let mut update = self.core.update_of(key.clone())?;
-            let row = base.row();
+            let row = self.core.row_of(&key, &base, self.core.has_void())?;
+            let counted = self.core.counted(&key, &base)?;
             let (mut intents, left_out) = effect.intents(&row);
             if intents.is_empty() && update.before.is_none() && base.change_count() == 0 {
                 intents.push(exists());
             }
             let mut left_out: Vec<String> = left_out.into_iter().collect();
-            let raw = write_fitting(&base, actor, time, intents, &mut left_out);
+            let raw = write_fitting((&base, &counted), actor, time, intents, &mut left_out);
             let left_out = left_out.into_iter();
             again
                 .left_out
@@ -406,23 +407,23 @@ fn effect_of(record: &Record, lost: &[Change]) -> Result<Option<Effect>, EngineE
 
 /// The change that intents make of a record; those that do not fit are left out, each in words.
 fn write_fitting(
-    base: &Record,
+    (base, counted): (&Record, &Counted),
     actor: ActorId,
     time: i64,
     intents: Vec<Intent>,
     left_out: &mut Vec<String>,
 ) -> Option<Vec<u8>> {
-    if let Ok(raw) = base.write(actor, time, &intents) {
+    if let Ok(raw) = base.write_counting(actor, time, &intents, counted) {
         return raw;
     }
     let fits = |intent: &Intent| {
-        let written = base.write(actor, time, std::slice::from_ref(intent));
+        let written = base.write_counting(actor, time, std::slice::from_ref(intent), counted);
         written
             .map_err(|error| left_out.push(error.to_string()))
             .is_ok()
     };
     let fitting: Vec<_> = intents.into_iter().filter(fits).collect();
-    match base.write(actor, time, &fitting) {
+    match base.write_counting(actor, time, &fitting, counted) {
         Ok(raw) => raw,
         Err(error) => {
             left_out.push(error.to_string());

@@ -26,13 +26,16 @@ use crate::limits;
 use crate::path::{self, DELETED, Register};
 use crate::record::Record;
 use crate::value::Value;
+use crate::void::Counted;
 
-/// What `intents` do, one after the other, at the record's heads; none where that is nothing.
+/// What `intents` do, one after the other, at the record's heads; none where that is nothing. What void changes wrote to
+/// is taken as it is `counted`.
 pub(crate) fn write(
     record: &Record,
     actor: ActorId,
     time: i64,
     intents: &[Intent],
+    counted: &Counted,
 ) -> Result<Option<Parts>, WriteError> {
     let heads = record.heads();
     let past = record
@@ -46,8 +49,9 @@ pub(crate) fn write(
         start_op: max_op + 1,
         heads,
         live: BTreeMap::new(),
+        counted: counted.0.clone(),
         elements: BTreeMap::new(),
-        keys: record.keys().collect(),
+        keys: record.keys().chain(counted.0.keys().cloned()).collect(),
         creates: BTreeSet::new(),
         operations: Vec::new(),
     };
@@ -75,9 +79,11 @@ struct Writer<'a> {
     heads: Vec<ChangeHash>,
     /// What is live on the registers written so far, with what this change did to them.
     live: BTreeMap<String, Vec<(OpId, Value)>>,
+    /// What stands on the registers, and in the counters, that void changes wrote to and this change has not.
+    counted: BTreeMap<String, Vec<Value>>,
     /// The texts and lists changed so far, with what this change did to them.
     elements: BTreeMap<String, Elements>,
-    /// The keys of all live registers of the record.
+    /// The keys of all live registers of the record, and of those that void changes wrote to.
     keys: BTreeSet<String>,
     /// The keys of the texts, lists and counters that the record does not have.
     creates: BTreeSet<String>,
@@ -127,19 +133,47 @@ impl Writer<'_> {
         if let Some(kind) = self.type_at(key) {
             self.put_typed(key, kind, value)?;
             // A value that was made apart stands first in a row: it would hide what was put.
-            if !self.live(key).is_empty() {
-                self.operate(key, Action::Delete);
-            }
+            self.empty(key);
             return Ok(());
         }
         if let Some(Register::Field(_)) = Register::parse(key) {
             self.make_room(key)?;
         }
         let live = self.live(key);
-        if live.len() != 1 || live[0].1 != *value {
+        let is_there = live.len() == 1 && live[0].1 == *value;
+        let counts = self.counted.get(key);
+        if !is_there || counts.is_some_and(|stands| stands[..] != [value.clone()]) {
             self.operate(key, Action::Put(value.clone()));
         }
         Ok(())
+    }
+
+    /// Whether nothing stands on a register.
+    fn is_empty(&mut self, key: &str) -> bool {
+        match self.counted.get(key) {
+            Some(stands) => stands.is_empty(),
+            None => self.live(key).is_empty(),
+        }
+    }
+
+    /// Nothing shall stand on a register.
+    fn empty(&mut self, key: &str) {
+        if !self.is_empty(key) {
+            self.delete(key);
+        }
+    }
+
+    /// Empties a register in any case.
+    fn delete(&mut self, key: &str) {
+        if self.live(key).is_empty() {
+            // Deleting nothing says nothing.
+            let nothing = match FieldKey::parse(key).map(|field| field.kind()) {
+                Some(FieldType::Set) => Value::Bool(true),
+                _ => Value::Null,
+            };
+            self.operate(key, Action::Put(nothing));
+        }
+        self.operate(key, Action::Delete);
     }
 
     /// Empties what cannot stand beside a field that gets a value: the values of the fields it lies in, and the
@@ -152,9 +186,7 @@ impl Writer<'_> {
 
     fn clear_above(&mut self, path: &str) {
         for above in path::above(path) {
-            if !self.live(above).is_empty() {
-                self.operate(above, Action::Delete);
-            }
+            self.empty(above);
         }
     }
 
@@ -190,9 +222,7 @@ impl Writer<'_> {
                 FieldType::Set | FieldType::Value => {}
             }
         }
-        if !self.live(key).is_empty() {
-            self.operate(key, Action::Delete);
-        }
+        self.empty(key);
         Ok(())
     }
 
@@ -201,18 +231,9 @@ impl Writer<'_> {
             return self.settle_element(list, element, value);
         }
         check(key, value)?;
-        if let Some(value) = value {
-            self.operate(key, Action::Put(value.clone()));
-        } else {
-            if self.live(key).is_empty() {
-                // Deleting nothing says nothing.
-                let nothing = match FieldKey::parse(key).map(|field| field.kind()) {
-                    Some(FieldType::Set) => Value::Bool(true),
-                    _ => Value::Null,
-                };
-                self.operate(key, Action::Put(nothing));
-            }
-            self.operate(key, Action::Delete);
+        match value {
+            Some(value) => self.operate(key, Action::Put(value.clone())),
+            None => self.delete(key),
         }
         Ok(())
     }
@@ -234,6 +255,7 @@ impl Writer<'_> {
         };
         let before = std::mem::replace(self.live(key), now);
         let replaced = before.into_iter().map(|(id, _)| id).collect();
+        self.counted.remove(key);
         self.push(key, action, replaced);
     }
 

@@ -41,14 +41,19 @@ impl Writer<'_> {
         let now = self.count(&key).saturating_add(by);
         self.live
             .insert(key.clone(), vec![(made, Value::Counter(now))]);
+        self.counted.remove(&key);
         self.push(&key, Action::Increment(by), vec![made]);
         Ok(())
     }
 
     /// What a counter reads, with what this change added.
     fn count(&mut self, key: &str) -> i64 {
-        match self.live(key).first() {
-            Some((_, Value::Counter(count))) => *count,
+        let stands = match self.counted.get(key) {
+            Some(stands) => stands.first(),
+            None => self.live(key).first().map(|(_, value)| value),
+        };
+        match stands {
+            Some(Value::Counter(count)) => *count,
             _ => 0,
         }
     }
@@ -66,8 +71,8 @@ impl Writer<'_> {
         if is_added {
             self.clear_above(path);
             self.operate(&key, Action::Put(Value::Bool(true)));
-        } else if !self.live(&key).is_empty() {
-            self.operate(&key, Action::Delete);
+        } else {
+            self.empty(&key);
         }
         Ok(())
     }
@@ -75,14 +80,12 @@ impl Writer<'_> {
     pub(super) fn clear_set(&mut self, key: &str) {
         let members: BTreeSet<String> = self.keys_from(key).collect();
         for member in members {
-            if !self.live(&member).is_empty() {
-                self.operate(&member, Action::Delete);
-            }
+            self.empty(&member);
         }
     }
 
     pub(super) fn clear_counter(&mut self, key: &str, field: &FieldKey) -> Result<(), WriteError> {
-        if self.live(key).is_empty() {
+        if self.is_empty(key) {
             return Ok(());
         }
         Err(WriteError::CannotUnset {
@@ -123,9 +126,9 @@ impl Writer<'_> {
         }
         let stored: BTreeSet<String> = self.keys_from(&FieldType::Set.key_at(path)).collect();
         for key in stored.union(&wanted) {
-            match (self.live(key).is_empty(), wanted.contains(key)) {
+            match (self.is_empty(key), wanted.contains(key)) {
                 (true, true) => self.operate(key, Action::Put(Value::Bool(true))),
-                (false, false) => self.operate(key, Action::Delete),
+                (false, false) => self.delete(key),
                 _ => {}
             }
         }
@@ -139,7 +142,7 @@ impl Writer<'_> {
         if key.len() > crate::limits::KEY_BYTES {
             return Err(WriteError::NotAField { key });
         }
-        let is_value = |writer: &mut Self| !writer.live(path).is_empty();
+        let is_value = |writer: &mut Self| !writer.is_empty(path);
         let is = match self.type_at(path) {
             Some(kind) => kind,
             None if is_value(self) => FieldType::Value,
@@ -173,7 +176,10 @@ impl Writer<'_> {
         }
         let set = FieldType::Set.key_at(path);
         let mut members = self.keys_from(&set);
-        let is_there = |key: &String| self.live.get(key).is_none_or(|live| !live.is_empty());
+        let is_there = |key: &String| match (self.counted.get(key), self.live.get(key)) {
+            (Some(stands), _) => !stands.is_empty(),
+            (None, live) => live.is_none_or(|live| !live.is_empty()),
+        };
         members.any(|key| is_there(&key)).then_some(FieldType::Set)
     }
 }

@@ -1,6 +1,6 @@
 //! Honest work of the largest kind is let in: what people do, no rule stands in the way of.
 
-use driftless_document::{ActorId, Intent, JOINED, Record, Value, WriteError, limits};
+use driftless_document::{ActorId, Counted, Intent, JOINED, Record, Value, WriteError, limits};
 
 use crate::support::{DEVICE, actor, edit, put, receive, text};
 
@@ -96,7 +96,9 @@ fn a_paragraph_that_sixty_five_sessions_wrote_is_deleted_at_once() {
 
 /// Writes, in as many changes as it takes, and brings each to another device; says how many there were.
 fn edit_split(record: &mut Record, by: ActorId, intents: &[Intent]) -> usize {
-    let parts = record.write_split(by, 7 << 12, intents).unwrap();
+    let parts = record
+        .write_split(by, 7 << 12, intents, &Counted::default())
+        .unwrap();
     let mut other = record.clone();
     for raw in &parts {
         receive(record, raw);
@@ -175,7 +177,12 @@ fn the_first_part_of_a_new_record_may_make_nothing() {
 fn what_cannot_be_split_is_refused_before_it_is_written() {
     let record = Record::new();
     let large = text(&"x".repeat(limits::CHANGE_BYTES));
-    let refused = record.write_split(actor(1), 1, &[put("a", Value::Null), put("b", large)]);
+    let refused = record.write_split(
+        actor(1),
+        1,
+        &[put("a", Value::Null), put("b", large)],
+        &Counted::default(),
+    );
     assert!(matches!(
         refused,
         Err(WriteError::TooMuch { what: "bytes", .. })
@@ -186,7 +193,7 @@ fn what_cannot_be_split_is_refused_before_it_is_written() {
         count: limits::EDIT_OPERATIONS + 1,
         limit: limits::EDIT_OPERATIONS,
     };
-    let refused = record.write_split(actor(1), 1, &[append(&endless)]);
+    let refused = record.write_split(actor(1), 1, &[append(&endless)], &Counted::default());
     assert_eq!(refused, Err(expected));
 }
 

@@ -112,6 +112,89 @@ fn an_honest_write_over_a_void_one_replaces_what_that_one_had_replaced() {
     assert_eq!(changes[2].operations[1].pred, [changes[0].op_id(1)]);
 }
 
+/// Writes where changes are void, and says what the record reads then.
+fn write_over(record: &mut Record, late: &[ChangeHash], intents: &[Intent]) -> Row {
+    let counted = record.counted(&void(late)).unwrap();
+    let raw = record.write_counting(HONEST, 1 << 40, intents, &counted);
+    let raw = raw.unwrap().expect("it says something");
+    let Ok(Admission::Admitted(admitted)) = record.admit(&raw, HONEST.device_prefix()) else {
+        panic!("an honest change");
+    };
+    let (applied, _) = std::mem::take(record).apply(admitted).unwrap();
+    *record = applied;
+    record.row_counting(&void(late)).unwrap()
+}
+
+#[test]
+fn a_value_that_a_void_change_wrote_already_can_be_written() {
+    let mut record = Record::new();
+    write(&mut record, HONEST, &[put("a", "first")]);
+    let deleted = |deleted| Intent::Put {
+        key: DELETED.into(),
+        value: Value::Bool(deleted),
+    };
+    let late = write(
+        &mut record,
+        LATE,
+        &[put("a", "late"), put("b", "late"), deleted(true)],
+    );
+    let row = write_over(&mut record, &[late], &[put("a", "late"), deleted(true)]);
+    assert_eq!(shown(&row, "a"), Some(Value::String("late".into())));
+    assert_eq!(shown(&row, "b"), None);
+    assert!(row.deleted);
+    let counted = record.counted(&void(&[late])).unwrap();
+    let again = record.write_counting(HONEST, 1 << 40, &[put("a", "late")], &counted);
+    assert_eq!(again, Ok(None), "it stands");
+}
+
+#[test]
+fn a_value_that_a_void_change_removed_already_can_be_removed() {
+    let mut record = Record::new();
+    let tag = |is_added| {
+        let (path, member) = ("tags".to_owned(), Value::String("x".into()));
+        if is_added {
+            Intent::AddMember { path, member }
+        } else {
+            Intent::RemoveMember { path, member }
+        }
+    };
+    let remove = |key: &str| Intent::Remove { key: key.into() };
+    write(
+        &mut record,
+        HONEST,
+        &[
+            put("a", "first"),
+            put("b", "first"),
+            put("c", "x"),
+            tag(true),
+        ],
+    );
+    let late = write(
+        &mut record,
+        LATE,
+        &[remove("a"), remove("b"), remove("c"), tag(false)],
+    );
+    let row = record.row_counting(&void(&[late])).unwrap();
+    assert_eq!(row.fields.len(), 4, "{row:?}");
+    let below = put("b.below", "second");
+    let row = write_over(&mut record, &[late], &[remove("a"), below, tag(false)]);
+    let keys: Vec<_> = row.fields.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["b.below", "c"]);
+}
+
+#[test]
+fn what_a_void_change_added_to_a_counter_is_not_counted_when_it_is_given_a_value() {
+    let mut record = Record::new();
+    write(&mut record, HONEST, &[increment("seen", 2)]);
+    let late = write(&mut record, LATE, &[increment("seen", 5)]);
+    let seven = Intent::Put {
+        key: "seen".into(),
+        value: Value::Int(7),
+    };
+    let row = write_over(&mut record, &[late], &[seven]);
+    assert_eq!(shown(&row, "seen#counter"), Some(Value::Counter(7)));
+}
+
 #[test]
 fn a_void_side_is_no_side_of_a_conflict() {
     let mut one = Record::new();

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::ChangeHash;
+use driftless_document::{ChangeHash, Counted, Record};
 use driftless_store::{KeyBuilder, KeyReader, Visit};
 
 use super::Core;
@@ -52,7 +52,7 @@ fn begin(bytes: &[u8]) -> Result<KeyReader<'_>, EngineError> {
 
 impl Core {
     /// Whether some envelope may be void.
-    pub(super) fn has_void(&self) -> bool {
+    pub(crate) fn has_void(&self) -> bool {
         !self.currency.wanted.is_empty() || !self.reissues.is_empty()
     }
 
@@ -87,7 +87,15 @@ impl Core {
         Ok(self.void_changes_with_why(key)?.into_keys().collect())
     }
 
-    /// The same, each with why it is.
+    /// What they wrote to in the record, as it counts.
+    pub(crate) fn counted(&self, key: &RecordKey, record: &Record) -> Result<Counted, EngineError> {
+        if !self.has_void() {
+            return Ok(Counted::default());
+        }
+        Ok(record.counted(&self.void_changes(key)?)?)
+    }
+
+    /// Void changes of a record, each with why it is.
     pub(crate) fn void_changes_with_why(
         &self,
         key: &RecordKey,

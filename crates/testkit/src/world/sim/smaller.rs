@@ -5,14 +5,20 @@
 
 use super::{Mischief, Odds, SimCanary, SimFailure, once};
 
-/// Runs that are tried, at most: some tens of seconds, and what is left by then is small enough to be read.
+/// Runs that are tried, at most: some tens of seconds where one is like most, and what is left by then is small enough
+/// to be read.
 const ATTEMPTS: usize = 300;
 /// People who do something less often than this, in milliseconds, do next to nothing.
 const IDLE_MS: usize = 16_000;
 
 /// A run of the same seed that fails alike, with fewer kinds of fault, fewer devices, less time and less to do; it tells
-/// its story. The failure itself where none is smaller.
-pub fn make_smaller(failure: &SimFailure, canary: Option<SimCanary>) -> Box<SimFailure> {
+/// its story. The failure itself where none is smaller. It goes on for as long as `goes_on` says so: some runs take a
+/// hundred times as long as most.
+pub fn make_smaller(
+    failure: &SimFailure,
+    canary: Option<SimCanary>,
+    goes_on: &dyn Fn() -> bool,
+) -> Box<SimFailure> {
     let alike = kind(&failure.what);
     let mut attempts = ATTEMPTS;
     let mut smallest = failure.clone();
@@ -21,7 +27,8 @@ pub fn make_smaller(failure: &SimFailure, canary: Option<SimCanary>) -> Box<SimF
         failed.filter(|failed| kind(&failed.what) == alike)
     };
     loop {
-        let mut smaller = smaller(&smallest).into_iter().take(attempts);
+        let smaller = smaller(&smallest).into_iter().take(attempts);
+        let mut smaller = smaller.take_while(|_| goes_on());
         let found = smaller.find_map(|odds| {
             attempts -= 1;
             fails(&odds, false)
