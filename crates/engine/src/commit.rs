@@ -247,7 +247,7 @@ impl Replica {
         let mut meta = Meta::changes(time);
         meta.atomic = atomic;
         let envelope = self.seal(incarnation, meta, &updates)?;
-        self.stage(&envelope, Judgement::Apply(updates))?;
+        self.stage_own(&envelope, Judgement::Apply(updates))?;
         self.advance(incarnation, &envelope);
         Ok(count)
     }

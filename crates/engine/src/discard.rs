@@ -145,7 +145,7 @@ impl Replica {
         };
         let sealed = self.sign_envelope(incarnation, body, Payload::default())?;
         let judgement = self.core.judge(&sealed)?;
-        self.stage(&sealed, judgement)?;
+        self.stage_own(&sealed, judgement)?;
         self.advance(incarnation, &sealed);
         self.commit_group()
     }

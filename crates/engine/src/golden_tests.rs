@@ -14,7 +14,8 @@ use driftless_store::{Batch, Journal, Kv as _, MemoryFiles, MemoryKv, Visit};
 use crate::clock::{Clock, Millis};
 use crate::conflicts::ConflictFilter;
 use crate::core::{
-    EnvelopePlace, Judgement, NOTE_FRAME, State, StoredRow, TakenBack, Verdict, encode_note,
+    ENVELOPE_FRAME, EnvelopePlace, Judgement, MEMBER_FRAME, NOTE_FRAME, OWN_ENVELOPE_FRAME, State,
+    StoredRow, TakenBack, Verdict, encode_note,
 };
 use crate::elsewhere::{Arrived, CopiedFolder};
 use crate::feeds::Feed;
@@ -156,9 +157,13 @@ fn history() -> (MemoryFiles, MemoryKv, Replica) {
     set(&mut replica, record, "Dora");
     let judgement = replica.core.judge(&second).expect("it is judged");
     assert!(matches!(judgement, Judgement::Apply(_)));
-    replica.stage(&second, judgement).expect("it is staged");
+    replica
+        .stage(&second, ENVELOPE_FRAME, judgement)
+        .expect("it is staged");
     let refused = Judgement::Quarantine(Code::ChangeRefused, "why".into(), BTreeSet::new());
-    replica.stage(&third, refused).expect("it is staged");
+    replica
+        .stage(&third, ENVELOPE_FRAME, refused)
+        .expect("it is staged");
 
     replica.set_setting("theme", b"dark").expect("it is kept");
     let peer = DeviceKey::from_seed(&[2; 32]).device_id();
@@ -326,7 +331,8 @@ fn a_frame_with_a_setting() {
     GOLDEN.holds("note_frame", &encode_note(name, value));
     let read = crate::core::decode_note(&GOLDEN.bytes("note_frame"));
     assert_eq!(read.expect("a note"), (name.to_owned(), value.to_vec()));
-    assert_eq!(NOTE_FRAME.0, 3);
+    let kinds = [ENVELOPE_FRAME, MEMBER_FRAME, NOTE_FRAME, OWN_ENVELOPE_FRAME];
+    assert_eq!(kinds.map(|kind| kind.0), [1, 2, 3, 4]);
 }
 
 #[test]

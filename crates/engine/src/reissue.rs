@@ -175,7 +175,7 @@ impl Replica {
             }
         };
         let judgement = crate::core::Judgement::Apply(again.updates);
-        self.stage(&sealed, judgement)?;
+        self.stage_own(&sealed, judgement)?;
         self.advance(incarnation, &sealed);
         if !again.left_out.is_empty() {
             let left_out: Vec<_> = again.left_out.into_iter().collect();

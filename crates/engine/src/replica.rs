@@ -7,10 +7,10 @@ use driftless_protocol::{
     DeviceId, DeviceKey, Envelope, FeedId, Genesis, Hash, Predecessor, Randomness,
     Record as MemberRecord, WorkspaceId,
 };
-use driftless_store::{Journal, Kv};
+use driftless_store::{FrameKind, Journal, Kv};
 
 use crate::clock::{Clock, Millis};
-use crate::core::{Core, MEMBER_FRAME, NOTE_FRAME, encode_note};
+use crate::core::{Core, Judgement, MEMBER_FRAME, NOTE_FRAME, OWN_ENVELOPE_FRAME, encode_note};
 use crate::elsewhere::Arrived;
 use crate::error::EngineError;
 use crate::limits;
@@ -293,18 +293,26 @@ impl Replica {
         Ok(())
     }
 
+    /// Appends an envelope that this process wrote and stages what it does.
+    pub(crate) fn stage_own(
+        &mut self,
+        envelope: &Envelope,
+        judgement: Judgement,
+    ) -> Result<(), EngineError> {
+        self.stage(envelope, OWN_ENVELOPE_FRAME, judgement)
+    }
+
     /// Appends an envelope and stages what it does.
     pub(crate) fn stage(
         &mut self,
         envelope: &Envelope,
-        judgement: crate::core::Judgement,
+        kind: FrameKind,
+        judgement: Judgement,
     ) -> Result<(), EngineError> {
         self.check_usable()?;
         // Before the journal has it: what is appended and not staged would be committed without what it does.
         let id = self.core.id_of(envelope)?;
-        let position = self
-            .journal
-            .append(crate::core::ENVELOPE_FRAME, &envelope.encode())?;
+        let position = self.journal.append(kind, &envelope.encode())?;
         self.staged = true;
         self.note_news(News::Envelope(Outgoing {
             feed: id.feed,
@@ -312,7 +320,9 @@ impl Replica {
             position,
             items: envelope.items().len() as u64,
         }));
-        let staged = self.core.stage_envelope(envelope, position, judgement);
+        let staged = self
+            .core
+            .stage_envelope(envelope, (position, kind), judgement);
         // Half an envelope must not reach the store: the group fails as a whole.
         self.broken |= staged.is_err();
         staged

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
 use driftless_store::{Journal, KeyBuilder, KeyReader};
 
-use crate::core::{Core, Judgement, envelope_at};
+use crate::core::{Core, Judgement, envelope_and_kind_at};
 use crate::error::EngineError;
 use crate::replica::Replica;
 use crate::space::{self, Space};
@@ -40,10 +40,10 @@ impl Replica {
         loop {
             let mut is_done = true;
             for position in self.core.waiting_next() {
-                let envelope = envelope_at(&self.journal, position)?;
+                let (envelope, kind) = envelope_and_kind_at(&self.journal, position)?;
                 let judgement = self.core.judge(&envelope)?;
                 if !matches!(judgement, Judgement::Missing(..)) {
-                    self.stage(&envelope, judgement)?;
+                    self.stage(&envelope, kind, judgement)?;
                     is_done = false;
                 }
             }

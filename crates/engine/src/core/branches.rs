@@ -140,7 +140,7 @@ impl Core {
         Ok(self.check_branches(envelope)?.is_err())
     }
 
-    /// Stages that an envelope of this device, which this folder wrote, is to be issued again.
+    /// Stages that an envelope which this folder wrote is to be issued again.
     pub(super) fn stage_lost(&mut self, id: &EnvelopeId) {
         let key = self.keys.numbered(Space::Lost, &id.feed, id.n);
         self.base.put(key, vec![1]);

@@ -18,9 +18,9 @@ mod void;
 mod waiting;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_protocol::{DeviceId, Envelope, FeedId, Record as MemberRecord};
+use driftless_protocol::{DeviceId, Envelope, FeedId, Hash, Record as MemberRecord};
 use driftless_store::{
     Frame, FrameKind, Journal, KeyBuilder, KeyReader, Kv, Packs, Position, Visit,
 };
@@ -48,12 +48,14 @@ use crate::space::{self, Keys, Space};
 use crate::touched::Touched;
 use crate::types::{RecordKey, Replayed};
 
-/// A frame that holds an envelope, in its full form.
+/// A frame that holds an envelope that came from a peer, in its full form.
 pub(crate) const ENVELOPE_FRAME: FrameKind = FrameKind(1);
 /// A frame that holds a membership record.
 pub(crate) const MEMBER_FRAME: FrameKind = FrameKind(2);
 /// A frame that holds a local setting: name and value as a tuple.
 pub(crate) const NOTE_FRAME: FrameKind = FrameKind(3);
+/// A frame that holds an envelope which was written here: by this folder, or by the one it is a copy of.
+pub(crate) const OWN_ENVELOPE_FRAME: FrameKind = FrameKind(4);
 
 /// How many keys a replay stages before it applies them.
 const REPLAY_BATCH_KEYS: usize = 4_096;
@@ -64,6 +66,8 @@ pub(crate) struct Core {
     pub(crate) keys: Keys,
     pub(crate) device: DeviceId,
     pub(crate) log: MembershipLog,
+    /// Those of its records that the store has: fewer, while all is derived with the whole log.
+    stored_members: BTreeSet<Hash>,
     pub(crate) feeds: Feeds,
     pub(crate) state: State,
     pub(crate) packed: PackedIndex,
@@ -303,6 +307,7 @@ impl Core {
             ));
         }
         let mut core = Self::begin_with(base, device, log, packs);
+        core.stored_members = core.log.hashes().copied().collect();
         core.feeds = feeds;
         core.packed_before = state.listed_packed;
         core.state = state;
@@ -336,6 +341,7 @@ impl Core {
             forks: log.forks().clone(),
             split: false,
             log,
+            stored_members: BTreeSet::new(),
             derivations: 0,
             waiting: Waiting::default(),
             has_gaps: false,
@@ -394,11 +400,11 @@ impl Core {
                     damaged(format!("a membership record does not fit: {refusal:?}"))
                 })
             }
-            ENVELOPE_FRAME => {
+            ENVELOPE_FRAME | OWN_ENVELOPE_FRAME => {
                 let envelope =
                     Envelope::decode(&frame.bytes).map_err(|error| damaged(error.to_string()))?;
                 if self.has_gaps {
-                    return self.replay_beside_gaps(&envelope, frame.position);
+                    return self.replay_beside_gaps(&envelope, (frame.position, frame.kind));
                 }
                 let judgement = match self.judge(&envelope)? {
                     Judgement::Missing(code, detail) => {
@@ -408,7 +414,7 @@ impl Core {
                     }
                     judgement => judgement,
                 };
-                self.stage_envelope(&envelope, frame.position, judgement)
+                self.stage_envelope(&envelope, (frame.position, frame.kind), judgement)
             }
             NOTE_FRAME => {
                 let (name, value) = decode_note(&frame.bytes)?;
@@ -427,7 +433,7 @@ impl Core {
         self.state.applied = applied;
         let listed = applied.min(self.packed_before);
         self.state.listed_packed = self.state.listed_packed.max(listed);
-        self.state.members = self.log.hashes().count() as u64;
+        self.state.members = self.stored_members.len() as u64;
         self.state.take_backs = self.take_backs.len() as u64;
         let state = self.state.encode();
         self.base.put(self.keys.space(Space::State), state);
@@ -439,6 +445,7 @@ impl Core {
         let (hash, bytes) = (record.hash(), record.encode());
         let is_new = self.log.insert(record)?;
         self.base.put(self.keys.member(&hash), bytes);
+        self.stored_members.insert(hash);
         self.end_waiting_of_record(&hash);
         if !is_new {
             // Where all is derived the log is known from the beginning.
@@ -464,8 +471,9 @@ impl Core {
 
     /// Stages the record the log began with.
     pub(crate) fn stage_genesis(&mut self, genesis: &MemberRecord) {
-        self.base
-            .put(self.keys.member(&genesis.hash()), genesis.encode());
+        let hash = genesis.hash();
+        self.base.put(self.keys.member(&hash), genesis.encode());
+        self.stored_members.insert(hash);
     }
 
     /// Whether a device's admission stands when all membership records are looked at.
@@ -508,6 +516,7 @@ impl Core {
             self.base.delete(key);
         }
         self.documents.get_mut().clear();
+        self.stored_members.clear();
         self.feeds = Feeds::default();
         self.waiting = Waiting::default();
         self.packed.forget();
@@ -530,12 +539,26 @@ impl Core {
     }
 }
 
+/// Whether a frame holds an envelope.
+pub(crate) fn holds_envelope(kind: FrameKind) -> bool {
+    kind == ENVELOPE_FRAME || kind == OWN_ENVELOPE_FRAME
+}
+
 /// The envelope that lies in the journal at a place.
 pub(crate) fn envelope_at(journal: &Journal, at: Position) -> Result<Envelope, EngineError> {
+    Ok(envelope_and_kind_at(journal, at)?.0)
+}
+
+/// The same, with the kind of its frame: that says whether it was written here.
+pub(crate) fn envelope_and_kind_at(
+    journal: &Journal,
+    at: Position,
+) -> Result<(Envelope, FrameKind), EngineError> {
     let frame = journal.read(at)?;
-    Envelope::decode(&frame.bytes).map_err(|error| EngineError::JournalDamaged {
+    let envelope = Envelope::decode(&frame.bytes).map_err(|error| EngineError::JournalDamaged {
         reason: format!("the envelope at {at}: {error}"),
-    })
+    })?;
+    Ok((envelope, frame.kind))
 }
 
 /// The bytes of a note frame.

@@ -14,7 +14,7 @@ use driftless_protocol::{Envelope, FeedId, Hash};
 use driftless_store::{Frame, KeyBuilder, KeyReader, Packs, Position, Visit};
 
 use super::stage::EnvelopePlace;
-use super::{Core, ENVELOPE_FRAME};
+use super::{Core, holds_envelope};
 use crate::error::EngineError;
 use crate::space::{self, Space};
 use crate::types::RecordKey;
@@ -327,7 +327,7 @@ impl Core {
         let mut slots = BTreeMap::new();
         let packs = &self.packed.packs;
         packs.replay(segment, Position::START, &mut |frame: Frame| {
-            if frame.kind == ENVELOPE_FRAME {
+            if holds_envelope(frame.kind) {
                 let envelope = Envelope::decode(&frame.bytes).map_err(|error| damaged(&error))?;
                 let n = envelope.header().n;
                 let feed = self.slot_in(segment, &slots, &envelope)?;

@@ -7,9 +7,11 @@ use driftless_document::{
     evidence, read_change,
 };
 use driftless_protocol::{Code, Envelope, FeedId, Hash, Header, Predecessor, check_commitment};
-use driftless_store::{KeyBuilder, KeyReader, Position};
+use driftless_store::{FrameKind, KeyBuilder, KeyReader, Position};
 
-use super::{Core, Judgement, RefusedChange, StoredRow, TakenBack, Update, Verdict};
+use super::{
+    Core, Judgement, OWN_ENVELOPE_FRAME, RefusedChange, StoredRow, TakenBack, Update, Verdict,
+};
 use crate::error::EngineError;
 use crate::quarantine::EnvelopeId;
 use crate::space::Space;
@@ -91,11 +93,11 @@ impl Core {
         bytes.map(|bytes| EnvelopePlace::decode(&bytes)).transpose()
     }
 
-    /// Stages what an envelope does; it lies in the journal at `position`.
+    /// Stages what an envelope does; it lies in the journal at `position`, in a frame of this kind.
     pub(crate) fn stage_envelope(
         &mut self,
         envelope: &Envelope,
-        position: Position,
+        (position, kind): (Position, FrameKind),
         judgement: Judgement,
     ) -> Result<(), EngineError> {
         let header = envelope.header();
@@ -111,11 +113,12 @@ impl Core {
         }
         self.stage_known(envelope, &id);
         if header.feed.belongs_to(&self.device) {
-            if self.continues_own(&id.feed, before) {
+            let is_own = kind == OWN_ENVELOPE_FRAME;
+            if is_own || self.continues_own(&id.feed, before) {
                 self.state.own_feed = Some(id.feed);
-                if matches!(judgement, Judgement::NotCurrent(Code::Equivocation, _)) {
-                    self.stage_lost(&id);
-                }
+            }
+            if is_own && matches!(judgement, Judgement::NotCurrent(Code::Equivocation, _)) {
+                self.stage_lost(&id);
             }
             if let Some((body, _)) = envelope.known() {
                 self.state.clock.last = self.state.clock.last.max(body.meta.time);
@@ -193,11 +196,13 @@ impl Core {
         Ok(())
     }
 
-    /// Whether a feed of this device goes on from what this folder wrote; a copy's feeds may not.
-    ///
-    /// Of two branches it is the one that came first: what this process writes is here before anything can come back. What
-    /// is written once that is known goes on from where the two parted.
+    /// Whether a feed of this device goes on from what this folder wrote: then it may be its own, of before a backup took
+    /// its place; a copy's may not. What is written once it is known that the feed was split goes on from where the two
+    /// parted. A branch is for who wrote it.
     fn continues_own(&self, slot: &FeedId, before: Option<Predecessor>) -> bool {
+        if slot.is_branch() {
+            return false;
+        }
         let Some(own) = self.state.own_feed else {
             return true;
         };
@@ -206,11 +211,10 @@ impl Core {
             before.is_some_and(|before| before.feed == feed && before.n >= last)
         };
         let common = self.common_of(own);
-        let leaves_branch = own.is_branch() && !slot.is_branch();
         let from_nothing = common.is_branch() && before.is_none();
         own == *slot
             || goes_on_from(own)
-            || (leaves_branch && (goes_on_from(common) || from_nothing))
+            || (own.is_branch() && (goes_on_from(common) || from_nothing))
     }
 
     /// The feed that a branch left, and which counts; any other is its own.

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use driftless_protocol::{Code, Envelope, FeedId, Hash, Record as MemberRecord};
-use driftless_store::{Frame, Journal, KeyBuilder, KeyReader, Position, Visit};
+use driftless_store::{Frame, FrameKind, Journal, KeyBuilder, KeyReader, Position, Visit};
 
 use super::{Core, Judgement, MEMBER_FRAME};
 use crate::error::EngineError;
@@ -51,7 +51,7 @@ impl Core {
     pub(super) fn replay_beside_gaps(
         &mut self,
         envelope: &Envelope,
-        position: Position,
+        (position, kind): (Position, FrameKind),
     ) -> Result<(), EngineError> {
         let (feed, n) = (envelope.header().feed, envelope.header().n);
         if self.slot_holding(&feed, n, &envelope.hash())?.is_some() {
@@ -71,7 +71,7 @@ impl Core {
                 self.waiting.envelopes.insert(name, position);
                 Ok(())
             }
-            judgement => self.stage_envelope(envelope, position, judgement),
+            judgement => self.stage_envelope(envelope, (position, kind), judgement),
         }
     }
 

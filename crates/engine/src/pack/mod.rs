@@ -20,12 +20,14 @@ use std::sync::Arc;
 use driftless_protocol::Envelope;
 use driftless_store::{FrameKind, SegmentCodec, SegmentFrames};
 
-use crate::core::ENVELOPE_FRAME;
+use crate::core::{ENVELOPE_FRAME, OWN_ENVELOPE_FRAME};
 use columns::{Column, Reader, Writer};
 use dictionary::Dictionaries;
 
 /// The code of a frame that is an envelope taken apart; any other is the frame's kind and one more.
 const TAKEN_APART: u64 = 0;
+/// The same of one that was written here: a kind and one more is at most 256.
+const OWN_TAKEN_APART: u64 = 257;
 /// Bytes a frame takes beside its own, at least: so that a count read from disk is bounded by the segment's length.
 const FRAME_BYTES: usize = 14;
 /// Frames between two looks at whether to go on.
@@ -88,26 +90,26 @@ impl SegmentCodec for HistoryCodec {
 
 /// Says whether the frame is an envelope that can be taken apart, and was.
 fn take_apart(writer: &mut Writer, all: &mut Dictionaries, kind: FrameKind, bytes: &[u8]) -> bool {
-    if kind != ENVELOPE_FRAME {
-        return false;
-    }
+    let code = match kind {
+        ENVELOPE_FRAME => TAKEN_APART,
+        OWN_ENVELOPE_FRAME => OWN_TAKEN_APART,
+        _ => return false,
+    };
     let Ok(envelope) = Envelope::decode(bytes) else {
         return false;
     };
     let Some(parts) = envelope::Parts::of(&envelope, all) else {
         return false;
     };
-    writer.number(Column::Frame, TAKEN_APART);
+    writer.number(Column::Frame, code);
     envelope::write(writer, all, &parts);
     true
 }
 
 fn unpack_frame(reader: &mut Reader, all: &mut Dictionaries) -> Option<(FrameKind, Vec<u8>)> {
     match reader.number(Column::Frame)? {
-        TAKEN_APART => {
-            let envelope = envelope::read(reader, all)?;
-            Some((ENVELOPE_FRAME, envelope.encode()))
-        }
+        TAKEN_APART => Some((ENVELOPE_FRAME, envelope::read(reader, all)?.encode())),
+        OWN_TAKEN_APART => Some((OWN_ENVELOPE_FRAME, envelope::read(reader, all)?.encode())),
         code => {
             let kind = FrameKind(u8::try_from(code - 1).ok()?);
             let bytes = reader.text(Column::Frame, Column::Raw)?.to_vec();

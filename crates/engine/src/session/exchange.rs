@@ -11,7 +11,7 @@ use driftless_protocol::{
 use super::greet::stop_of;
 use super::{Session, Stop};
 use crate::clock::Millis;
-use crate::core::Judgement;
+use crate::core::{ENVELOPE_FRAME, Judgement, OWN_ENVELOPE_FRAME};
 use crate::feeds::{feeds_of, positions_needed};
 use crate::limits;
 use crate::quarantine::EnvelopeId;
@@ -250,7 +250,14 @@ impl Replica {
             }
         }
         let is_from_elsewhere = self.is_from_elsewhere(&feed, &envelope).map_err(stop_of)?;
-        self.stage(&envelope, judgement).map_err(stop_of)?;
+        // What of this device's own was here, and was lost, comes back as what it was.
+        let is_back = envelope.header().feed.belongs_to(&self.device()) && !is_from_elsewhere;
+        let kind = if is_back {
+            OWN_ENVELOPE_FRAME
+        } else {
+            ENVELOPE_FRAME
+        };
+        self.stage(&envelope, kind, judgement).map_err(stop_of)?;
         if is_from_elsewhere {
             self.take_from_elsewhere(feed, &envelope, now);
         }

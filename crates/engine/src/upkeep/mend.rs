@@ -9,7 +9,9 @@ use driftless_protocol::{
 use driftless_store::{Files, Found, Frame, Journal, Mending, Position, Survey, Visit};
 
 use super::Remains;
-use crate::core::{ENVELOPE_FRAME, MEMBER_FRAME, NOTE_FRAME, decode_note, encode_note};
+use crate::core::{
+    ENVELOPE_FRAME, MEMBER_FRAME, NOTE_FRAME, OWN_ENVELOPE_FRAME, decode_note, encode_note,
+};
 use crate::error::EngineError;
 use crate::pack::history_codec;
 use crate::types::Replayed;
@@ -93,7 +95,7 @@ fn authors(
 fn is_kept(found: &Found, authors: &BTreeMap<[u8; 8], DeviceId>) -> bool {
     let Frame { kind, bytes, .. } = &found.frame;
     match *kind {
-        ENVELOPE_FRAME => Envelope::decode(bytes)
+        ENVELOPE_FRAME | OWN_ENVELOPE_FRAME => Envelope::decode(bytes)
             .is_ok_and(|envelope| found.is_sure || proves_itself(&envelope, authors)),
         MEMBER_FRAME => {
             MemberRecord::decode(bytes).is_ok_and(|record| found.is_sure || record.verify().is_ok())

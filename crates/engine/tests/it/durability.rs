@@ -47,6 +47,41 @@ fn a_lost_store_is_derived_again_from_the_journal() {
 }
 
 #[test]
+fn what_is_derived_again_and_cut_off_between_two_batches_is_derived_to_its_end() {
+    const RECORDS: usize = 2_000;
+    let (a, mut laptop, ..) = two();
+    for n in 0..RECORDS {
+        let fields = parse_record(&format!(r#"{{"n":{n}}}"#)).unwrap();
+        laptop.insert("notes", fields).unwrap();
+    }
+    laptop.commit_group().unwrap();
+    // A membership record comes behind what fills several batches.
+    let phone = laptop.find_member("phone").unwrap();
+    laptop.remove_member(&phone).unwrap();
+    laptop.commit_group().unwrap();
+    let digest = laptop.digest().unwrap();
+    laptop.close().unwrap();
+    let mut cut_off = 0;
+    loop {
+        let lost = Device {
+            kv: MemoryKv::new(),
+            ..a.copy()
+        };
+        lost.kv.fail_apply(cut_off + 1);
+        if let Ok(laptop) = lost.try_open() {
+            laptop.close().unwrap();
+            break;
+        }
+        cut_off += 1;
+        let laptop = lost.open();
+        assert_eq!(laptop.digest().unwrap(), digest);
+        let phone = laptop.find_member("phone");
+        assert!(phone.is_ok(), "it is listed as one that was removed");
+    }
+    assert!(cut_off > 1, "{cut_off}");
+}
+
+#[test]
 fn what_was_never_synced_to_disk_is_gone_after_a_power_loss_and_the_rest_is_there() {
     let (a, mut laptop, ..) = two();
     let kept = insert(&mut laptop, r#"{"title":"kept"}"#);

@@ -179,9 +179,24 @@ fn what_was_packed_by_the_first_release_unpacks() {
 
 #[test]
 fn both_forms_come_back_and_all_but_one_envelope_is_taken_apart() {
-    let (codec, frames) = (history_codec(), frames());
+    let (codec, mut frames) = (history_codec(), frames());
     let packed = codec.pack(&frames, false, &|| true).unwrap();
     assert!(codec.unpack(&packed, LIMIT).as_ref() == Some(&frames));
+    let as_they_are = codec.pack(&frames, true, &|| true).unwrap();
+    assert!(codec.unpack(&as_they_are, LIMIT).as_ref() == Some(&frames));
+    // Those that were written here, likewise.
+    for (kind, _) in frames.groups.iter_mut().flatten() {
+        if *kind == FrameKind(1) {
+            *kind = FrameKind(4);
+        }
+    }
+    let of_those = codec.pack(&frames, false, &|| true).unwrap();
+    assert!(codec.unpack(&of_those, LIMIT).as_ref() == Some(&frames));
+    assert!(
+        of_those.len() < packed.len() * 11 / 10,
+        "{}",
+        of_those.len()
+    );
     let as_they_are = codec.pack(&frames, true, &|| true).unwrap();
     assert!(codec.unpack(&as_they_are, LIMIT).as_ref() == Some(&frames));
     assert!(packed.len() < as_they_are.len(), "{}", packed.len());

@@ -10,7 +10,8 @@ use crate::device::Device;
 use crate::ills::Ills;
 use crate::members::Places;
 
-const ENVELOPE: FrameKind = FrameKind(1);
+/// Of one that came, and of one that was written here.
+const ENVELOPES: [FrameKind; 2] = [FrameKind(1), FrameKind(4)];
 const RECORD: FrameKind = FrameKind(2);
 /// Bytes before those of a frame in a segment.
 const FRAME_HEADER: usize = 14;
@@ -37,7 +38,7 @@ impl Known {
         let (mut records, mut envelopes) = (Vec::new(), Vec::new());
         for frame in &self.frames {
             let failed = |error: &dyn std::fmt::Display| error.to_string();
-            if frame.kind == ENVELOPE {
+            if ENVELOPES.contains(&frame.kind) {
                 envelopes.push(Envelope::decode(&frame.bytes).map_err(|e| failed(&e))?);
             } else {
                 records.push(Record::decode(&frame.bytes).map_err(|e| failed(&e))?);
@@ -49,13 +50,15 @@ impl Known {
 
 /// The hashes of envelopes and membership records.
 pub(super) fn names(frames: &[Frame]) -> Result<BTreeSet<Hash>, String> {
-    let name = |frame: &Frame| match frame.kind {
-        ENVELOPE => Envelope::decode(&frame.bytes)
-            .map(|envelope| envelope.hash())
-            .map_err(|error| error.to_string()),
-        _ => Record::decode(&frame.bytes)
+    let name = |frame: &Frame| {
+        if ENVELOPES.contains(&frame.kind) {
+            return Envelope::decode(&frame.bytes)
+                .map(|envelope| envelope.hash())
+                .map_err(|error| error.to_string());
+        }
+        Record::decode(&frame.bytes)
             .map(|record| record.hash())
-            .map_err(|error| error.to_string()),
+            .map_err(|error| error.to_string())
     };
     frames.iter().map(name).collect()
 }
@@ -94,7 +97,7 @@ impl Folder {
     /// Envelopes and membership records of the journal.
     pub(super) fn frames(&self) -> Result<Vec<Frame>, String> {
         let mut frames = self.device.frames().map_err(|error| error.to_string())?;
-        frames.retain(|frame| [ENVELOPE, RECORD].contains(&frame.kind));
+        frames.retain(|frame| ENVELOPES.contains(&frame.kind) || frame.kind == RECORD);
         Ok(frames)
     }
 
@@ -254,7 +257,7 @@ pub(super) fn missing_is_named(
     let (records, envelopes) = known.decoded()?;
     let places = Places::of(&records, &envelopes);
     for frame in &known.frames {
-        if frame.kind != ENVELOPE {
+        if !ENVELOPES.contains(&frame.kind) {
             continue;
         }
         let envelope = Envelope::decode(&frame.bytes).map_err(|error| error.to_string())?;

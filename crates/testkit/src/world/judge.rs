@@ -18,7 +18,7 @@ use crate::past::Past;
 use crate::replicas::receive;
 
 /// The frames that hold envelopes, as docs/format.md says.
-const ENVELOPE_FRAME: FrameKind = FrameKind(1);
+const ENVELOPE_FRAMES: [FrameKind; 2] = [FrameKind(1), FrameKind(4)];
 /// Records of longer histories are left to the other checks: brute force takes the cube of their length.
 const CHANGES: usize = 60;
 
@@ -98,7 +98,7 @@ pub(super) fn envelopes_of(place: &Place, unseen: bool) -> Result<Vec<Envelope>,
 
 fn envelope_frames(place: &Place) -> Result<Vec<Frame>, Wrong> {
     let mut frames = place.device.frames()?;
-    frames.retain(|frame| frame.kind == ENVELOPE_FRAME);
+    frames.retain(|frame| ENVELOPE_FRAMES.contains(&frame.kind));
     Ok(frames)
 }
 

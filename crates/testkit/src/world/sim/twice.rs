@@ -1,14 +1,15 @@
 //! Feeds that go on in two ways: a member that signs two envelopes with one number, and a memory image that is resumed
 //! twice. What lies on a branch counts nowhere; what an honest device wrote there it writes again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use driftless_document::RecordId;
 use driftless_engine::{ItemPage, RecordKey};
-use driftless_protocol::{Code, FeedId};
+use driftless_protocol::{Code, DeviceId, FeedId};
 
-use super::super::place::Expect;
+use super::super::place::{Expect, Place};
 use super::super::{While, Wrong, checks};
 use super::hosts::Restart;
 use super::villain::{Draft, random_bytes, wire_of};
@@ -121,8 +122,8 @@ impl Simulation {
         Ok(())
     }
 
-    /// What an honest device wrote on a branch it has written again (what of it could not be is told to a person), unless a folder of its was put back to a backup: that
-    /// may have forgotten which of two runs it was.
+    /// What an honest device wrote on a branch it has written again (what of it could not be is told to a person), unless a
+    /// folder of its was put back to a backup: what that had written there nobody has any more as its own.
     pub(super) fn check_issued_again(&self) -> Result<(), Wrong> {
         if !self.world.splits {
             return Ok(());
@@ -131,8 +132,12 @@ impl Simulation {
             settled: true,
             ..ItemPage::default()
         };
-        for (place, host) in self.world.places.iter().zip(&self.hosts) {
-            if host.restored {
+        let key = |place: &Place| place.device.key().device_id();
+        let all_hosts = || self.world.places.iter().zip(&self.hosts);
+        let restored = all_hosts().filter(|(_, host)| host.restored);
+        let restored: BTreeSet<DeviceId> = restored.map(|(place, _)| key(place)).collect();
+        for place in &self.world.places {
+            if restored.contains(&key(place)) {
                 continue;
             }
             for item in place.seen()?.quarantine(&all)? {
