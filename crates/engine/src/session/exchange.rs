@@ -12,6 +12,7 @@ use super::greet::stop_of;
 use super::{Session, Stop};
 use crate::clock::Millis;
 use crate::core::{ENVELOPE_FRAME, Judgement, OWN_ENVELOPE_FRAME};
+use crate::error::EngineError;
 use crate::feeds::{feeds_of, positions_needed};
 use crate::limits;
 use crate::quarantine::EnvelopeId;
@@ -243,24 +244,8 @@ impl Replica {
             Judgement::Rests(..) => Some(Code::ChangeRefused),
             Judgement::Quarantine(code, ..) | Judgement::NotCurrent(code, _) => Some(*code),
         };
-        if let Some((body, _)) = envelope.known() {
-            let ahead = self.core.state.clock.observe(body.meta.time, now);
-            if ahead {
-                tracing::warn!(%feed, n, "the clock of this envelope's device is far ahead");
-            }
-        }
-        let is_from_elsewhere = self.is_from_elsewhere(&feed, &envelope).map_err(stop_of)?;
-        // What of this device's own was here, and was lost, comes back as what it was.
-        let is_back = envelope.header().feed.belongs_to(&self.device()) && !is_from_elsewhere;
-        let kind = if is_back {
-            OWN_ENVELOPE_FRAME
-        } else {
-            ENVELOPE_FRAME
-        };
-        self.stage(&envelope, kind, judgement).map_err(stop_of)?;
-        if is_from_elsewhere {
-            self.take_from_elsewhere(feed, &envelope, now);
-        }
+        let staged = self.stage_received(feed, &envelope, judgement, now);
+        staged.map_err(stop_of)?;
         if refused.is_some() {
             let told = self.note_told(&session.start.peer, EnvelopeId { feed, n });
             told.map_err(stop_of)?;
@@ -272,6 +257,36 @@ impl Replica {
         match refused {
             Some(code) => session.refused.push(Refusal { feed, n, code }),
             None => acknowledge(session, feed, n),
+        }
+        Ok(())
+    }
+
+    /// Stages an envelope that a peer brings.
+    fn stage_received(
+        &mut self,
+        feed: FeedId,
+        envelope: &Envelope,
+        judgement: Judgement,
+        now: Millis,
+    ) -> Result<(), EngineError> {
+        if let Some((body, _)) = envelope.known() {
+            let ahead = self.core.state.clock.observe(body.meta.time, now);
+            if ahead {
+                let n = envelope.header().n;
+                tracing::warn!(%feed, n, "the clock of this envelope's device is far ahead");
+            }
+        }
+        let is_from_elsewhere = self.is_from_elsewhere(&feed, envelope)?;
+        // What of this device's own was here, and was lost, comes back as what it was.
+        let is_back = envelope.header().feed.belongs_to(&self.device()) && !is_from_elsewhere;
+        let kind = if is_back {
+            OWN_ENVELOPE_FRAME
+        } else {
+            ENVELOPE_FRAME
+        };
+        self.stage(envelope, kind, judgement)?;
+        if is_from_elsewhere {
+            self.take_from_elsewhere(feed, envelope, now);
         }
         Ok(())
     }
