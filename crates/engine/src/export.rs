@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use driftless_document::{
-    Action, Change, FieldKey, FieldType, OpId, Record, RecordId, Value, read_change, value_to_json,
+    Action, Change, FieldKey, FieldType, OpId, Record, Value, read_change, value_to_json,
 };
 use driftless_protocol::{BodyForm, Envelope, Item, ItemPayload};
 use serde_json::{Value as Json, json};
@@ -35,10 +35,7 @@ impl Replica {
             .items()
             .into_iter()
             .map(|(collection, item, payload)| {
-                let key = RecordKey {
-                    collection: collection.to_owned(),
-                    record: RecordId(item.record),
-                };
+                let key = RecordKey::of(collection, item);
                 Ok(item_json(&key, item, payload, &self.core.record(&key)?))
             })
             .collect::<Result<_, EngineError>>()?;

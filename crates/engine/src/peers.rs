@@ -280,10 +280,7 @@ impl Replica {
             let envelope = self.read_envelope(&feed, n)?;
             for (collection, item, _) in envelope.items() {
                 changes += item.last_seq - item.first_seq + 1;
-                records.insert(RecordKey {
-                    collection: collection.to_owned(),
-                    record: RecordId(item.record),
-                });
+                records.insert(RecordKey::of(collection, item));
             }
         }
         Ok((records.len() as u64, changes))
@@ -371,10 +368,7 @@ impl Replica {
         let keys = envelope
             .items()
             .into_iter()
-            .map(|(collection, item, _)| RecordKey {
-                collection: collection.to_owned(),
-                record: RecordId(item.record),
-            });
+            .map(|(collection, item, _)| RecordKey::of(collection, item));
         let keys: BTreeSet<_> = keys.collect();
         let touches = keys.contains(key);
         self.core.touched.borrow_mut().remember(id, keys);

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use driftless_document::{RecordId, read_change};
+use driftless_document::read_change;
 use driftless_protocol::{Code, DeviceId, Envelope, FeedId};
 use driftless_store::Visit;
 
@@ -438,13 +438,14 @@ impl Replica {
     /// A refused envelope that this one rests on, if there is one.
     pub(crate) fn rests_on(&self, envelope: &Envelope) -> Result<Option<EnvelopeId>, EngineError> {
         let id = self.core.id_of(envelope)?;
-        for (_, _, payload) in envelope.items() {
+        for (collection, item, payload) in envelope.items() {
+            let key = RecordKey::of(collection, item);
             for raw in &payload.changes {
                 let Ok(change) = read_change(raw) else {
                     continue;
                 };
                 for hash in &change.deps {
-                    let refused = self.core.refused_change(hash)?;
+                    let refused = self.core.refused_change(&key, hash)?;
                     if let Some(refused) = refused.filter(|refused| refused.id != id) {
                         return Ok(Some(refused.id));
                     }
@@ -514,10 +515,7 @@ pub(crate) fn time_of(envelope: &Envelope) -> Option<Millis> {
 pub(crate) fn records_of(envelope: &Envelope) -> Vec<RecordKey> {
     let items = envelope.items().into_iter();
     let mut records: Vec<_> = items
-        .map(|(collection, item, _)| RecordKey {
-            collection: collection.to_owned(),
-            record: RecordId(item.record),
-        })
+        .map(|(collection, item, _)| RecordKey::of(collection, item))
         .collect();
     records.dedup();
     records

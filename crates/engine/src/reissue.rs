@@ -231,7 +231,7 @@ impl Replica {
                 heads.insert(change.hash);
                 continue;
             }
-            let Some(refused) = self.core.refused_change(&change.hash)? else {
+            let Some(refused) = self.core.refused_change(key, &change.hash)? else {
                 continue;
             };
             let gone = self.read_envelope(&refused.id.feed, refused.id.n)?;
@@ -328,7 +328,7 @@ impl Replica {
                     if record.has_change(&hash) || !seen.insert(hash) {
                         continue;
                     }
-                    if let Some(refused) = self.core.refused_change(&hash)?
+                    if let Some(refused) = self.core.refused_change(key, &hash)?
                         && refused.id != id
                     {
                         open.push(self.read_envelope(&refused.id.feed, refused.id.n)?);

@@ -132,8 +132,11 @@ impl Keys {
         self.begin(Space::PackedCommits).push_u64(first).finish()
     }
 
-    pub(crate) fn refused_change(self, hash: &[u8; 32]) -> Vec<u8> {
-        self.begin(Space::RefusedChange).push_fixed(hash).finish()
+    /// Changes of two records may be equal, byte for byte.
+    pub(crate) fn refused_change(self, key: &RecordKey, change: &ChangeHash) -> Vec<u8> {
+        KeyBuilder::after(&self.record(Space::RefusedChange, key))
+            .push_fixed(&change.0)
+            .finish()
     }
 
     pub(crate) fn known_by(self, change: &ChangeHash) -> Vec<u8> {

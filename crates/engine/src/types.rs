@@ -6,7 +6,7 @@ use driftless_document::{
     ActorId, ChangeHash, Entry, FieldPath, FieldType, HistoryStep, NoAuthors, Node, Policy,
     RecordId, Shown, Status, Value, Version,
 };
-use driftless_protocol::{Code, DeviceId, FeedId, Role, WorkspaceId};
+use driftless_protocol::{Code, DeviceId, FeedId, Item, Role, WorkspaceId};
 
 use crate::clock::Millis;
 use crate::elsewhere::{CopiedFolder, WrittenElsewhere};
@@ -22,6 +22,16 @@ pub struct RecordKey {
     pub collection: String,
     /// Its id there.
     pub record: RecordId,
+}
+
+impl RecordKey {
+    /// The record of an item in the group of a collection.
+    pub(crate) fn of(collection: &str, item: &Item) -> Self {
+        Self {
+            collection: collection.to_owned(),
+            record: RecordId(item.record),
+        }
+    }
 }
 
 /// A write that is durable on this replica.

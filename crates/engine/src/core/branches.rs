@@ -11,6 +11,7 @@ use super::Core;
 use crate::error::EngineError;
 use crate::quarantine::EnvelopeId;
 use crate::space::Space;
+use crate::types::RecordKey;
 
 /// Why an envelope on a branch does not count.
 const ON_A_BRANCH: &str = "its device has signed two different changes with one number";
@@ -112,20 +113,17 @@ impl Core {
     /// Whether a change of an envelope rests on one that lies on a branch, or that rests on one itself.
     fn rests_on_branch(&self, envelope: &Envelope) -> Result<bool, EngineError> {
         for (collection, item, payload) in envelope.items() {
+            let key = RecordKey::of(collection, item);
             for raw in &payload.changes {
                 let Ok(change) = read_change(raw) else {
                     continue;
                 };
                 for hash in change.known() {
-                    let refused = self.refused_change(&hash)?;
+                    let refused = self.refused_change(&key, &hash)?;
                     if !refused.is_some_and(|refused| refused.on_branch) {
                         continue;
                     }
                     // It may have come in an envelope that counts as well.
-                    let key = crate::types::RecordKey {
-                        collection: collection.to_owned(),
-                        record: driftless_document::RecordId(item.record),
-                    };
                     if !self.record(&key)?.has_change(&hash) {
                         return Ok(true);
                     }

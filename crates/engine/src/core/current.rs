@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{ChangeHash, read_change};
+use driftless_document::read_change;
 use driftless_protocol::{Code, DeviceId, Envelope, EnvelopeName, FeedId, Hash, check_commitment};
 use driftless_store::KeyReader;
 
@@ -17,6 +17,7 @@ use crate::error::EngineError;
 use crate::membership::{Removal, Standing};
 use crate::quarantine::EnvelopeId;
 use crate::space::Space;
+use crate::types::RecordKey;
 
 /// What of the log concerns envelopes, and how far the feeds that are held answer to it.
 #[derive(Debug, Default)]
@@ -183,28 +184,31 @@ impl Core {
         self.currency.wanted.clear();
     }
 
-    /// The changes right below an envelope's own that were refused in other envelopes.
+    /// The envelopes with refused changes that an envelope's own rest on, others than itself.
     pub(super) fn refused_below(
         &self,
         envelope: &Envelope,
-    ) -> Result<BTreeMap<ChangeHash, EnvelopeId>, EngineError> {
+    ) -> Result<BTreeSet<EnvelopeId>, EngineError> {
         let id = self.id_of(envelope)?;
-        let mut below = BTreeMap::new();
-        for hash in deps_of(envelope) {
-            let refused = self.refused_change(&hash)?;
-            if let Some(refused) = refused.filter(|refused| refused.id != id) {
-                below.insert(hash, refused.id);
+        let mut below = BTreeSet::new();
+        for (collection, item, payload) in envelope.items() {
+            let key = RecordKey::of(collection, item);
+            let changes = payload.changes.iter().map(|raw| read_change(raw));
+            for hash in changes.flatten().flat_map(|change| change.deps) {
+                let refused = self.refused_change(&key, &hash)?;
+                below.extend(
+                    refused
+                        .map(|refused| refused.id)
+                        .filter(|other| *other != id),
+                );
             }
         }
         Ok(below)
     }
 
     /// What counts rests on these: all of it that does not count is wanted, and what that rests on.
-    pub(super) fn want(
-        &mut self,
-        below: &BTreeMap<ChangeHash, EnvelopeId>,
-    ) -> Result<(), EngineError> {
-        let mut open: Vec<EnvelopeId> = below.values().copied().collect();
+    pub(super) fn want(&mut self, below: BTreeSet<EnvelopeId>) -> Result<(), EngineError> {
+        let mut open = Vec::from_iter(below);
         let mut seen = BTreeSet::new();
         while let Some(id) = open.pop() {
             if !seen.insert(id) {
@@ -243,10 +247,7 @@ impl Core {
                 let detail = "its changes are not those it commits to".to_owned();
                 return Ok(Err((Code::BadFrame, detail)));
             }
-            let key = crate::types::RecordKey {
-                collection: collection.to_owned(),
-                record: driftless_document::RecordId(item.record),
-            };
+            let key = RecordKey::of(collection, item);
             let record = self.record(&key)?;
             for raw in &payload.changes {
                 let Ok(change) = read_change(raw) else {
@@ -255,7 +256,7 @@ impl Core {
                 for hash in change.known() {
                     let known = own.contains(&hash)
                         || record.has_change(&hash)
-                        || self.refused_change(&hash)?.is_some();
+                        || self.refused_change(&key, &hash)?.is_some();
                     if !known {
                         let detail = format!("it rests on the change {hash}, which is not here");
                         return Ok(Err((Code::MissingPast, detail)));
@@ -266,19 +267,6 @@ impl Core {
         }
         Ok(Ok(()))
     }
-}
-
-/// The changes that an envelope's own rest on, where they can be read.
-fn deps_of(envelope: &Envelope) -> BTreeSet<ChangeHash> {
-    let mut deps = BTreeSet::new();
-    for (_, _, payload) in envelope.items() {
-        for raw in &payload.changes {
-            if let Ok(change) = read_change(raw) {
-                deps.extend(change.deps);
-            }
-        }
-    }
-    deps
 }
 
 /// What is kept of an envelope that is not applied.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Admission, Change, ChangeHash, Record, RecordId, change_hash};
+use driftless_document::{Admission, Change, ChangeHash, Record, change_hash};
 use driftless_protocol::{
     BodyForm, Code, Envelope, FeedId, Item, ItemPayload, Role, check_commitment,
 };
@@ -200,10 +200,7 @@ impl Core {
         let id = EnvelopeId::signed(envelope); // what lies on a branch does not come here
         let mut updates = BTreeMap::<RecordKey, Update>::new();
         for (collection, item, payload) in envelope.items() {
-            let key = RecordKey {
-                collection: collection.to_owned(),
-                record: RecordId(item.record),
-            };
+            let key = RecordKey::of(collection, item);
             let update = match updates.entry(key) {
                 std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
                 std::collections::btree_map::Entry::Vacant(entry) => {
@@ -248,7 +245,7 @@ impl Core {
                 spoilt("changes that its item names are missing")
             }));
         }
-        if let Some(refused_in) = self.refused_change(&last)?
+        if let Some(refused_in) = self.refused_change(&update.key, &last)?
             && refused_in.id != id
         {
             return Ok(Err(refused("it repeats a change that was refused")));
@@ -257,7 +254,7 @@ impl Core {
             let is_last = seq == item.last_seq;
             let admitted = match update.record.admit(raw, feed.device_prefix()) {
                 Ok(Admission::Admitted(admitted)) => admitted,
-                Ok(Admission::MissingPast(hash)) => return self.judge_missing(hash),
+                Ok(Admission::MissingPast(hash)) => return self.judge_missing(&update.key, hash),
                 _ if !is_last => return Ok(Err(spoilt("one of its changes is not its author's"))),
                 Ok(Admission::Known) => return Ok(Err(refused("it repeats a change"))),
                 Err(refusal) => return Ok(Err(refused(refusal.to_string()))),
@@ -286,8 +283,12 @@ impl Core {
     }
 
     /// A change whose past is not here: refused with what it rests on, or not to be judged yet.
-    fn judge_missing(&self, hash: ChangeHash) -> Result<Result<(), Judgement>, EngineError> {
-        Ok(Err(match self.refused_change(&hash)? {
+    fn judge_missing(
+        &self,
+        key: &RecordKey,
+        hash: ChangeHash,
+    ) -> Result<Result<(), Judgement>, EngineError> {
+        Ok(Err(match self.refused_change(key, &hash)? {
             Some(RefusedChange { taken_back, .. }) => Judgement::Rests(
                 format!("it rests on the change {hash}, which was refused"),
                 taken_back,

@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use driftless_document::{Change, ChangeHash, RecordId};
+use driftless_document::{Change, ChangeHash};
 use driftless_protocol::{Envelope, FeedId, Hash};
 use driftless_store::{Frame, KeyBuilder, KeyReader, Packs, Position, Visit};
 
@@ -356,10 +356,7 @@ fn commits_of(envelope: &Envelope, commits: &mut Vec<PackedCommit>) -> Result<()
         for raw in &payload.changes {
             let change = Change::from_raw(raw).ok_or_else(|| damaged(&"a change does not read"))?;
             commits.push(PackedCommit {
-                key: RecordKey {
-                    collection: collection.to_owned(),
-                    record: RecordId(item.record),
-                },
+                key: RecordKey::of(collection, item),
                 change: change.hash,
                 feed: envelope.header().feed,
                 time: change.time,

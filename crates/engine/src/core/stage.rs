@@ -148,7 +148,7 @@ impl Core {
             Judgement::Rests(detail, taken_back) => {
                 let below = self.refused_below(envelope)?;
                 self.stage_quarantine(envelope, Code::ChangeRefused, &detail, taken_back)?;
-                self.want(&below)?;
+                self.want(below)?;
             }
             Judgement::NotCurrent(code, detail) => {
                 self.stage_not_current(envelope, code, detail)?;
@@ -262,7 +262,7 @@ impl Core {
             code,
             detail: detail.to_owned(),
             may_be_wanted,
-            rests_on: self.refused_below(envelope)?.into_values().collect(),
+            rests_on: self.refused_below(envelope)?,
         };
         let key = self.keys.numbered(Space::Quarantine, &id.feed, id.n);
         self.base.put(key, verdict.encode());
@@ -280,8 +280,8 @@ impl Core {
             taken_back,
             on_branch: self.is_on_branch(envelope)?,
         };
-        for hash in vouched(envelope) {
-            self.stage_refused_change(&hash, &refused)?;
+        for (key, hash) in vouched(envelope) {
+            self.stage_refused_change(&key, &hash, &refused)?;
         }
         Ok(())
     }
@@ -453,10 +453,11 @@ impl Core {
 /// The changes of an envelope that its author vouches for: a stranger's beside them are not refused with it.
 ///
 /// An item commits to its last change, and that names its past.
-fn vouched(envelope: &Envelope) -> BTreeSet<ChangeHash> {
+fn vouched(envelope: &Envelope) -> BTreeSet<(RecordKey, ChangeHash)> {
     let feed = envelope.header().feed;
     let mut vouched = BTreeSet::new();
-    for (_, item, payload) in envelope.items() {
+    for (collection, item, payload) in envelope.items() {
+        let key = RecordKey::of(collection, item);
         let last = payload.changes.last().and_then(|raw| change_hash(raw));
         let committed = last
             .filter(|hash| item.actor == feed.0 && check_commitment(item, &payload.salt, &hash.0));
@@ -464,12 +465,15 @@ fn vouched(envelope: &Envelope) -> BTreeSet<ChangeHash> {
         for raw in payload.changes.iter().rev() {
             match read_change(raw) {
                 Ok(change) if change.actor.0 == feed.0 && below.contains(&change.hash) => {
-                    vouched.insert(change.hash);
+                    vouched.insert((key.clone(), change.hash));
                     below.extend(change.deps);
                 }
                 Ok(_) => {}
                 // It does not read, so it is nothing of a stranger's.
-                Err(_) => vouched.extend(committed.filter(|hash| change_hash(raw) == Some(*hash))),
+                Err(_) => {
+                    let committed = committed.filter(|hash| change_hash(raw) == Some(*hash));
+                    vouched.extend(committed.map(|hash| (key.clone(), hash)));
+                }
             }
         }
     }

@@ -18,6 +18,7 @@ use super::Core;
 use crate::error::EngineError;
 use crate::quarantine::EnvelopeId;
 use crate::space::{self, Space};
+use crate::types::RecordKey;
 
 /// The extension of an envelope that takes others back: feed (16), number (8, big-endian), hash (32) of each.
 const TAKE_BACK_TAG: u16 = 1;
@@ -231,24 +232,26 @@ impl Core {
         Ok(())
     }
 
-    /// Where a change is that was refused.
+    /// Where a change of a record is that was refused.
     pub(crate) fn refused_change(
         &self,
+        key: &RecordKey,
         hash: &ChangeHash,
     ) -> Result<Option<RefusedChange>, EngineError> {
-        let bytes = self.base.get(&self.keys.refused_change(&hash.0))?;
+        let bytes = self.base.get(&self.keys.refused_change(key, hash))?;
         bytes.map(|bytes| RefusedChange::decode(&bytes)).transpose()
     }
 
     /// Notes where a change is that was refused; the first envelope it came in counts.
     pub(super) fn stage_refused_change(
         &mut self,
+        key: &RecordKey,
         hash: &ChangeHash,
         refused: &RefusedChange,
     ) -> Result<(), EngineError> {
-        if self.refused_change(hash)?.is_none() {
-            let key = self.keys.refused_change(&hash.0);
-            self.base.put(key, refused.encode());
+        if self.refused_change(key, hash)?.is_none() {
+            let place = self.keys.refused_change(key, hash);
+            self.base.put(place, refused.encode());
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use driftless_document::{FieldPath, HistoryOptions, RecordId, Value};
+use driftless_document::{ActorId, FieldPath, HistoryOptions, Record, RecordId, Value};
 use driftless_engine::{
     Clock, ConflictFilter, Edit, EngineError, EnvelopeId, ItemPage, ItemState, QuarantineItem,
     Replica, Void, WaitsFor,
@@ -12,7 +12,8 @@ use driftless_protocol::Code;
 use driftless_testkit::device::Hand;
 use driftless_testkit::wire::sync;
 
-use crate::support::{Device, assert_equal, insert, set, text, two};
+use crate::forger::{introduce, put, talk};
+use crate::support::{Device, assert_equal, insert, set, text, three, two};
 
 fn title(replica: &Replica, id: RecordId) -> String {
     match text(replica, id, "title") {
@@ -475,4 +476,39 @@ fn what_follows_a_lost_edit_after_a_restart_follows_it_when_both_are_issued_agai
     assert_eq!(title(&laptop, shared), "second");
     assert_eq!(laptop.conflicts(&ConflictFilter::default()).unwrap(), []);
     assert_all_issued_again(&laptop, 3);
+}
+
+/// Changes of two records may be equal, byte for byte.
+#[test]
+fn work_on_top_of_one_of_two_equal_changes_is_issued_again_in_its_record() {
+    let ([_, _, tablet], [mut laptop, mut phone, _]) = three();
+    let records = [RecordId([1; 16]), RecordId([2; 16])];
+    // One device gets two envelopes with equal changes, the other one another with the number of the first.
+    for (replica, equal) in [(&mut laptop, &records[..]), (&mut phone, &records[..1])] {
+        let (session, mut forger) = introduce(replica, tablet.key());
+        let actor = ActorId(forger.feed.0);
+        let key = if equal.len() == 2 { "a" } else { "b" };
+        let signed = equal.iter().map(|record| {
+            let change = put(&mut Record::new(), actor, key, 1);
+            forger.sign(record.0, (1, 1), change)
+        });
+        let signed = signed.collect();
+        talk(replica, session, &forger.send(signed));
+        replica.end_session(session).unwrap();
+    }
+    for record in records {
+        set(&mut laptop, record, "title", "on top of it");
+    }
+    for _ in 0..2 {
+        sync_again(&mut phone, &mut laptop);
+        laptop.reissue().unwrap();
+    }
+    sync_again(&mut phone, &mut laptop);
+    assert_equal(&laptop, &phone);
+    for record in records {
+        assert_eq!(title(&phone, record), "on top of it");
+    }
+    let items = all_items(&laptop).into_iter().filter(|item| item.own);
+    let states: Vec<_> = items.map(|item| item.state).collect();
+    assert_eq!(states, [ItemState::Reissued; 2]);
 }
