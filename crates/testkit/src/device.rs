@@ -9,8 +9,8 @@ use driftless_engine::{
 };
 use driftless_protocol::{DeviceKey, InviteLink, Randomness};
 use driftless_store::{
-    Batch, Frame, Journal, JournalError, Kv, KvError, MemoryFiles, MemoryKv, Mending, Position,
-    Visit,
+    Batch, Frame, FrameKind, Journal, JournalError, Kv, KvError, MemoryFiles, MemoryKv, Mending,
+    Position, Visit,
 };
 
 use crate::ills::Ills;
@@ -18,6 +18,14 @@ use crate::wire::start_of;
 
 /// Where the clock of a new device stands, in milliseconds: the autumn of 2026.
 pub const START_MS: Millis = 1_790_000_000_000;
+
+/// A frame of a journal that holds a membership record, as docs/format.md says.
+pub const RECORD_FRAME: FrameKind = FrameKind(2);
+
+/// Whether a frame of a journal holds an envelope, as docs/format.md says: one that came, or one that was written here.
+pub fn holds_envelope(kind: FrameKind) -> bool {
+    [FrameKind(1), FrameKind(4)].contains(&kind)
+}
 
 /// A clock that stands still until it is moved; clones are one clock.
 #[derive(Clone, Debug)]

@@ -6,8 +6,7 @@ use driftless_engine::{
     Wishes,
 };
 use driftless_protocol::{Code, Envelope, Message, decode_batch};
-use driftless_store::FrameKind;
-use driftless_testkit::device::START_MS;
+use driftless_testkit::device::{START_MS, holds_envelope};
 use driftless_testkit::wire::{DIALER, LISTENER, Link};
 
 use crate::forger::{greet, introduce, put, talk};
@@ -375,7 +374,7 @@ fn work_that_knows_of_a_removal_by_what_it_builds_on_is_refused_for_good() {
     let id = insert(&mut laptop, r#"{"title":"after"}"#);
     let mut record = Record::new();
     for frame in a.frames().unwrap() {
-        if ![FrameKind(1), FrameKind(4)].contains(&frame.kind) {
+        if !holds_envelope(frame.kind) {
             continue;
         }
         let envelope = Envelope::decode(&frame.bytes).unwrap();

@@ -4,15 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_engine::{DigestReport, FaultRemedy, Inspected, Remains, Replica, inspect};
 use driftless_protocol::{Envelope, Hash, Record, RecordBody};
-use driftless_store::{Files as _, Frame, FrameKind, MemoryKv, Position, Visit};
+use driftless_store::{Files as _, Frame, MemoryKv, Position, Visit};
 
-use crate::device::Device;
+use crate::device::{Device, RECORD_FRAME, holds_envelope};
 use crate::ills::Ills;
 use crate::members::Places;
 
-/// Of one that came, and of one that was written here.
-const ENVELOPES: [FrameKind; 2] = [FrameKind(1), FrameKind(4)];
-const RECORD: FrameKind = FrameKind(2);
 /// Bytes before those of a frame in a segment.
 const FRAME_HEADER: usize = 14;
 
@@ -38,7 +35,7 @@ impl Known {
         let (mut records, mut envelopes) = (Vec::new(), Vec::new());
         for frame in &self.frames {
             let failed = |error: &dyn std::fmt::Display| error.to_string();
-            if ENVELOPES.contains(&frame.kind) {
+            if holds_envelope(frame.kind) {
                 envelopes.push(Envelope::decode(&frame.bytes).map_err(|e| failed(&e))?);
             } else {
                 records.push(Record::decode(&frame.bytes).map_err(|e| failed(&e))?);
@@ -51,7 +48,7 @@ impl Known {
 /// The hashes of envelopes and membership records.
 pub(super) fn names(frames: &[Frame]) -> Result<BTreeSet<Hash>, String> {
     let name = |frame: &Frame| {
-        if ENVELOPES.contains(&frame.kind) {
+        if holds_envelope(frame.kind) {
             return Envelope::decode(&frame.bytes)
                 .map(|envelope| envelope.hash())
                 .map_err(|error| error.to_string());
@@ -97,7 +94,7 @@ impl Folder {
     /// Envelopes and membership records of the journal.
     pub(super) fn frames(&self) -> Result<Vec<Frame>, String> {
         let mut frames = self.device.frames().map_err(|error| error.to_string())?;
-        frames.retain(|frame| ENVELOPES.contains(&frame.kind) || frame.kind == RECORD);
+        frames.retain(|frame| holds_envelope(frame.kind) || frame.kind == RECORD_FRAME);
         Ok(frames)
     }
 
@@ -211,7 +208,7 @@ impl Folder {
 
     /// Whether what is left says where the workspace began, and that this device is in it.
     pub(super) fn tells_whose_it_is(&self, untouched: &[Frame]) -> Result<bool, String> {
-        let records = untouched.iter().filter(|frame| frame.kind == RECORD);
+        let records = untouched.iter().filter(|frame| frame.kind == RECORD_FRAME);
         let records = records.map(|frame| Record::decode(&frame.bytes));
         let records = records.collect::<Result<Vec<_>, _>>();
         let records = records.map_err(|error| error.to_string())?;
@@ -257,7 +254,7 @@ pub(super) fn missing_is_named(
     let (records, envelopes) = known.decoded()?;
     let places = Places::of(&records, &envelopes);
     for frame in &known.frames {
-        if !ENVELOPES.contains(&frame.kind) {
+        if !holds_envelope(frame.kind) {
             continue;
         }
         let envelope = Envelope::decode(&frame.bytes).map_err(|error| error.to_string())?;

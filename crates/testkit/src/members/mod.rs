@@ -23,7 +23,7 @@ use driftless_engine::{
 use driftless_protocol::{Code, Envelope, Record};
 use driftless_store::MemoryKv;
 
-use crate::device::Device;
+use crate::device::{Device, RECORD_FRAME, holds_envelope};
 use crate::histories::Dice;
 use crate::wire::sync;
 use kinds::Token;
@@ -511,14 +511,12 @@ fn frames(device: &Device) -> Result<Held, String> {
         envelopes: Vec::new(),
     };
     for frame in device.frames().map_err(|error| error.to_string())? {
-        match frame.kind.0 {
-            1 => held
-                .envelopes
-                .push(Envelope::decode(&frame.bytes).map_err(|e| e.to_string())?),
-            2 => held
-                .records
-                .push(Record::decode(&frame.bytes).map_err(|e| e.to_string())?),
-            _ => {}
+        if holds_envelope(frame.kind) {
+            let envelope = Envelope::decode(&frame.bytes).map_err(|e| e.to_string())?;
+            held.envelopes.push(envelope);
+        } else if frame.kind == RECORD_FRAME {
+            let record = Record::decode(&frame.bytes).map_err(|e| e.to_string())?;
+            held.records.push(record);
         }
     }
     Ok(held)

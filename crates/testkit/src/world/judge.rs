@@ -9,16 +9,15 @@ use driftless_document::{
 };
 use driftless_engine::{ConflictFilter, EnvelopeId, ItemPage, RecordKey, Replica};
 use driftless_protocol::{Code, Envelope};
-use driftless_store::{Frame, FrameKind};
+use driftless_store::Frame;
 
 use super::place::Place;
 use super::{While, Wrong, checks};
+use crate::device::holds_envelope;
 use crate::oracle;
 use crate::past::Past;
 use crate::replicas::receive;
 
-/// The frames that hold envelopes, as docs/format.md says.
-const ENVELOPE_FRAMES: [FrameKind; 2] = [FrameKind(1), FrameKind(4)];
 /// Records of longer histories are left to the other checks: brute force takes the cube of their length.
 const CHANGES: usize = 60;
 
@@ -98,7 +97,7 @@ pub(super) fn envelopes_of(place: &Place, unseen: bool) -> Result<Vec<Envelope>,
 
 fn envelope_frames(place: &Place) -> Result<Vec<Frame>, Wrong> {
     let mut frames = place.device.frames()?;
-    frames.retain(|frame| ENVELOPE_FRAMES.contains(&frame.kind));
+    frames.retain(|frame| holds_envelope(frame.kind));
     Ok(frames)
 }
 
