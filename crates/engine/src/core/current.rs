@@ -219,10 +219,11 @@ impl Core {
                 continue;
             };
             let verdict = Verdict::decode(&bytes)?;
-            if matches!(verdict.code, Code::NotAllowed | Code::PastRemoval)
-                && verdict.may_be_wanted
-                && self.currency.wanted.insert(id)
+            if matches!(verdict.code, Code::NotAllowed | Code::PastRemoval) && verdict.may_be_wanted
             {
+                if !self.currency.wanted.insert(id) {
+                    continue; // with what it rests on
+                }
                 self.turn();
             }
             open.extend(verdict.rests_on);
@@ -276,13 +277,23 @@ pub(crate) struct Verdict {
     pub(crate) detail: String,
     /// Whether it may be applied for the sake of others: a viewer's writes may not.
     pub(crate) may_be_wanted: bool,
-    /// The envelopes right below it that are not applied either.
+    /// The envelopes right below it that are not applied either; none where what is wanted of them was found when it came.
     pub(crate) rests_on: BTreeSet<EnvelopeId>,
 }
 
 const FORMAT: u8 = 2;
 
 impl Verdict {
+    /// One that no more is known of.
+    pub(super) fn of(code: Code, detail: &str) -> Self {
+        Self {
+            code,
+            detail: detail.to_owned(),
+            may_be_wanted: false,
+            rests_on: BTreeSet::new(),
+        }
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut value = driftless_store::KeyBuilder::new()
             .push_u8(FORMAT)

@@ -78,6 +78,8 @@ pub(crate) struct Core {
     pub(crate) touched: RefCell<Touched>,
     /// Records whose conflict entries are to be computed before the batch is applied.
     contested: BTreeMap<RecordKey, Contested>,
+    /// In a batch, the records with void changes whose rows show these until it ends.
+    behind: Option<BTreeSet<RecordKey>>,
     /// The rules that hold, and whom they know.
     pub(crate) rules: InForce,
     /// What of the log concerns envelopes.
@@ -333,6 +335,7 @@ impl Core {
             documents: RefCell::default(),
             touched: RefCell::default(),
             contested: BTreeMap::new(),
+            behind: None,
             rules: InForce::of(&log),
             currency: Currency::default(),
             take_backs: BTreeMap::new(),
@@ -360,6 +363,7 @@ impl Core {
         let from = self.state.applied;
         let total = journal.replay_bytes(from);
         let mut done = 0u64;
+        let outer = self.begin_batch();
         journal.replay(from, &mut |frame: Frame| {
             if self.base.staged_keys() > REPLAY_BATCH_KEYS {
                 self.apply(frame.position)?;
@@ -375,9 +379,10 @@ impl Core {
             })
         })?;
         if self.split {
-            self.base.discard();
-            return Ok(());
+            self.discard();
+            return self.end_batch(outer);
         }
+        self.end_batch(outer)?;
         if self.base.has_staged() || self.state.applied < journal.end() {
             self.apply(journal.end())?;
             progress(Replayed { done: total, total });
@@ -429,6 +434,7 @@ impl Core {
 
     /// Applies what is staged; the journal is applied up to `applied` with it.
     pub(crate) fn apply(&mut self, applied: Position) -> Result<(), EngineError> {
+        self.settle_rows()?;
         self.stage_evidence()?;
         self.state.applied = applied;
         let listed = applied.min(self.packed_before);
@@ -512,6 +518,7 @@ impl Core {
         self.derivations += 1;
         self.base.discard();
         self.contested.clear();
+        self.behind.iter_mut().for_each(BTreeSet::clear);
         for key in self.base.keys(&self.keys.0.0)? {
             self.base.delete(key);
         }
@@ -535,6 +542,7 @@ impl Core {
         self.touched.take(); // numbers of envelopes are given anew
         self.base.discard();
         self.contested.clear();
+        self.behind.iter_mut().for_each(BTreeSet::clear);
         self.documents.get_mut().clear();
     }
 }

@@ -1,5 +1,7 @@
 //! What the store keeps of one record: its row, its document, its conflict entries.
 
+use std::collections::BTreeSet;
+
 use driftless_document::{ChangeHash, Evidence, Record, RecordId, Row, counting, evidence};
 use driftless_store::Visit;
 
@@ -189,6 +191,52 @@ impl Core {
         } else {
             Ok(record.row())
         }
+    }
+
+    /// From here on no row is read until the batch ends: what a record with void changes reads is found then, once, since
+    /// it costs as much as the record's history is long. Says whether a batch had begun before.
+    pub(crate) fn begin_batch(&mut self) -> bool {
+        let outer = self.behind.is_some();
+        self.behind.get_or_insert_default();
+        outer
+    }
+
+    /// Ends a batch, within `outer` if that had begun before.
+    pub(crate) fn end_batch(&mut self, outer: bool) -> Result<(), EngineError> {
+        self.settle_rows()?;
+        self.behind = outer.then(BTreeSet::new);
+        Ok(())
+    }
+
+    /// What a record reads; in a batch with void changes what is settled later.
+    pub(super) fn row_or_behind(
+        &mut self,
+        key: &RecordKey,
+        record: &Record,
+        void: bool,
+    ) -> Result<Row, EngineError> {
+        match &mut self.behind {
+            Some(behind) if void => {
+                behind.insert(key.clone());
+                Ok(record.row())
+            }
+            _ => self.row_of(key, record, void),
+        }
+    }
+
+    /// Finds what the records read whose rows are behind.
+    pub(super) fn settle_rows(&mut self) -> Result<(), EngineError> {
+        let behind: Vec<_> = self.behind.iter_mut().flat_map(std::mem::take).collect();
+        for key in behind {
+            let Some(mut stored) = self.stored_row(&key)? else {
+                continue;
+            };
+            let record = self.record_of(&key, Some(&stored))?;
+            stored.row = self.row_of(&key, &record, stored.void)?;
+            let place = self.keys.record(Space::Row, &key);
+            self.base.put(place, stored.encode());
+        }
+        Ok(())
     }
 
     /// Shows every row of a collection, or of all, in (collection, id) order.

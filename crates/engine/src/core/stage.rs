@@ -147,7 +147,11 @@ impl Core {
             }
             Judgement::Rests(detail, taken_back) => {
                 let below = self.refused_below(envelope)?;
-                self.stage_quarantine(envelope, Code::ChangeRefused, &detail, taken_back)?;
+                self.keep_for_others(header.feed, &taken_back);
+                // What is wanted of what lies below is found now: who rests on this one need not look there again.
+                let verdict = Verdict::of(Code::ChangeRefused, &detail);
+                self.stage_verdict(envelope, &verdict)?;
+                self.stage_refused(envelope, taken_back)?;
                 self.want(below)?;
             }
             Judgement::NotCurrent(code, detail) => {
@@ -235,7 +239,11 @@ impl Core {
         taken_back: BTreeSet<TakenBack>,
     ) -> Result<(), EngineError> {
         self.keep_for_others(envelope.header().feed, &taken_back);
-        self.stage_verdict(envelope, code, detail, false)?;
+        let verdict = Verdict {
+            rests_on: self.refused_below(envelope)?,
+            ..Verdict::of(code, detail)
+        };
+        self.stage_verdict(envelope, &verdict)?;
         self.stage_refused(envelope, taken_back)
     }
 
@@ -245,25 +253,18 @@ impl Core {
         code: Code,
         detail: &str,
     ) -> Result<(), EngineError> {
-        // What lies on a branch may repeat numbers of the other: nothing can rest on it.
-        self.stage_verdict(envelope, code, detail, code != Code::Equivocation)?;
+        let verdict = Verdict {
+            // What lies on a branch may repeat numbers of the other: nothing can rest on it.
+            may_be_wanted: code != Code::Equivocation,
+            rests_on: self.refused_below(envelope)?,
+            ..Verdict::of(code, detail)
+        };
+        self.stage_verdict(envelope, &verdict)?;
         self.stage_refused(envelope, BTreeSet::new())
     }
 
-    fn stage_verdict(
-        &mut self,
-        envelope: &Envelope,
-        code: Code,
-        detail: &str,
-        may_be_wanted: bool,
-    ) -> Result<(), EngineError> {
+    fn stage_verdict(&mut self, envelope: &Envelope, verdict: &Verdict) -> Result<(), EngineError> {
         let id = self.id_of(envelope)?;
-        let verdict = Verdict {
-            code,
-            detail: detail.to_owned(),
-            may_be_wanted,
-            rests_on: self.refused_below(envelope)?,
-        };
         let key = self.keys.numbered(Space::Quarantine, &id.feed, id.n);
         self.base.put(key, verdict.encode());
         Ok(())
@@ -314,7 +315,7 @@ impl Core {
         }
         let place = self.keys.record(Space::VoidChanges, &key);
         let void = self.has_void() && self.base.get(&place)?.is_some();
-        let row = self.row_of(&key, &record, void)?;
+        let row = self.row_or_behind(&key, &record, void)?;
         let (changes, raw): (Vec<_>, Vec<_>) = changes.into_iter().unzip();
         let most = LOOSE_CHANGES.max(record.change_count() / LOOSE_PART);
         if usize::from(loose) + raw.len() > most.min(usize::from(u8::MAX)) {

@@ -378,8 +378,14 @@ impl Replica {
                 session.summary.round_trips += 1;
             }
             self.handling = Some(id);
+            let outer = self.core.begin_batch();
             if let Err(stop) = self.handle_messages(&mut session, frame, now) {
                 session.fail(stop);
+            }
+            if let Err(error) = self.core.end_batch(outer) {
+                // The group fails as a whole.
+                self.broken = true;
+                session.fail(greet::stop_of(error));
             }
             self.handling = None;
         }

@@ -1,11 +1,12 @@
 //! A device is removed: what counts of it, what waits, what an admin adopts, and what it gets from the others.
 
-use driftless_document::{ActorId, Admission, Record, RecordId, Value};
+use driftless_document::{ActorId, Admission, FieldPath, Node, Record, RecordId, Value};
 use driftless_engine::{
-    EngineError, ItemPage, MemberState, Replica, SessionOutput, SessionStart, Side, WaitsFor,
+    Edit, EngineError, ItemPage, MemberState, Replica, SessionOutput, SessionStart, Side, WaitsFor,
     Wishes,
 };
 use driftless_protocol::{Code, Envelope, Message, decode_batch};
+use driftless_store::MemoryKv;
 use driftless_testkit::device::{START_MS, holds_envelope};
 use driftless_testkit::wire::{DIALER, LISTENER, Link};
 
@@ -406,4 +407,40 @@ fn work_that_knows_of_a_removal_by_what_it_builds_on_is_refused_for_good() {
     assert_eq!(laptop.adopt_all().unwrap().applied, []);
     sync(&mut phone, &mut laptop).unwrap();
     assert_equal(&laptop, &phone);
+}
+
+/// What it allocates to derive a replica again on which so many changes rest on one that is void.
+fn to_derive_on_top_of_a_void_change(changes: i64) -> u64 {
+    let ([device, ..], [mut laptop, mut phone, mut tablet]) = three();
+    remove(&mut laptop, "tablet");
+    let id = insert(&mut tablet, r#"{"title":"late"}"#);
+    sync(&mut tablet, &mut phone).unwrap();
+    for n in 0..changes {
+        let edit = Edit::Set {
+            path: FieldPath::parse("body").unwrap(),
+            node: Node::Leaf(Value::Int(n)),
+        };
+        phone.edit("notes", id, &[edit]).unwrap();
+    }
+    phone.commit_group().unwrap();
+    sync(&mut phone, &mut laptop).unwrap();
+    laptop.close().unwrap();
+    let lost = Device {
+        kv: MemoryKv::new(),
+        ..device
+    };
+    let mut laptop = None;
+    let allocated = allocation_counter::measure(|| laptop = Some(lost.open()));
+    let laptop = laptop.unwrap();
+    assert_eq!(laptop.void().unwrap().len(), 1);
+    assert_equal(&laptop, &phone);
+    allocated.bytes_total
+}
+
+#[test]
+fn a_long_history_on_top_of_a_void_change_costs_what_it_is_long() {
+    let few = to_derive_on_top_of_a_void_change(150);
+    let many = to_derive_on_top_of_a_void_change(600);
+    // Four times as many, and the document that grows; with the square of it 14 times.
+    assert!(many < few * 7, "{few} and {many} bytes");
 }
