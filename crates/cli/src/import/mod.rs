@@ -10,6 +10,9 @@ mod json;
 mod types;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod altered_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
