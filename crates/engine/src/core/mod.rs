@@ -256,7 +256,7 @@ impl Core {
             core.replay(journal, progress)?;
         }
         if core.state.stale {
-            core.log = whole_log(journal)?;
+            core.log = log_of(journal)?;
             core.rederive(journal)?;
         }
         // What a process that ended early left to be done.
@@ -288,8 +288,12 @@ impl Core {
                 end: journal.end(),
             });
         }
-        let log = load_log(&base, keys)?;
-        if log.hashes().count() as u64 != state.members {
+        let log = if state.stale {
+            log_of(journal)? // the store may have none of it yet
+        } else {
+            load_log(&base, keys)?
+        };
+        if !state.stale && log.hashes().count() as u64 != state.members {
             return Err(EngineError::store_damaged("a membership record is missing"));
         }
         let mut feeds = Feeds::default();

@@ -1,6 +1,8 @@
 //! A device is removed: what counts of it, what waits, what an admin adopts, and what it gets from the others.
 
-use driftless_document::{ActorId, Admission, FieldPath, Node, Record, RecordId, Value};
+use driftless_document::{
+    ActorId, Admission, FieldPath, Node, Record, RecordId, Value, parse_record,
+};
 use driftless_engine::{
     Edit, EngineError, ItemPage, MemberState, Replica, SessionOutput, SessionStart, Side, WaitsFor,
     Wishes,
@@ -443,4 +445,48 @@ fn a_long_history_on_top_of_a_void_change_costs_what_it_is_long() {
     let many = to_derive_on_top_of_a_void_change(600);
     // Four times as many, and the document that grows; with the square of it 14 times.
     assert!(many < few * 7, "{few} and {many} bytes");
+}
+
+#[test]
+fn what_is_judged_anew_and_cut_off_between_two_batches_is_judged_to_its_end() {
+    const RECORDS: usize = 1_000;
+    let ([a, ..], [mut laptop, mut phone, mut tablet]) = three();
+    remove(&mut laptop, "tablet");
+    for n in 0..RECORDS {
+        let fields = parse_record(&format!(r#"{{"n":{n}}}"#)).unwrap();
+        laptop.insert("notes", fields).unwrap();
+    }
+    laptop.commit_group().unwrap();
+    let id = insert(&mut tablet, r#"{"title":"late"}"#);
+    sync(&mut tablet, &mut phone).unwrap();
+    set(&mut phone, id, "body", "on top");
+    laptop.close().unwrap();
+    // The laptop derives all again, twice; its power goes somewhere on the way.
+    let lost = Device {
+        kv: MemoryKv::with_history(),
+        ..a
+    };
+    let mut laptop = lost.open();
+    sync(&mut phone, &mut laptop).unwrap();
+    drop(laptop);
+    let mut cut_off = 0;
+    for batches in (0..64).rev() {
+        if lost.kv.crash(batches) == 0 {
+            continue; // there were no more
+        }
+        if cut_off == 6 {
+            break; // both times
+        }
+        cut_off += 1;
+        let after = Device {
+            kv: lost.kv.duplicate(),
+            ..lost.copy()
+        };
+        let laptop = after.open();
+        let body = text(&laptop, id, "body");
+        assert_eq!(body, Some(Value::String("on top".into())));
+        assert_eq!(laptop.void().unwrap().len(), 1);
+        assert_equal(&laptop, &phone);
+    }
+    assert_eq!(cut_off, 6);
 }

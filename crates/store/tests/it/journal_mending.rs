@@ -459,6 +459,9 @@ fn harm() -> impl Strategy<Value = Harm> {
 
 fn apply(files: &MemoryFiles, name: &str, harm: &Harm) {
     let mut bytes = files.content(name).unwrap();
+    if bytes.is_empty() {
+        return; // an earlier harm has cut off all of it
+    }
     match *harm {
         Harm::Flip(at) => {
             let at = at % (bytes.len() * 8);
