@@ -150,6 +150,7 @@ impl Simulation {
         if self.hosts[n].armed.is_some() || !self.settle(n)? {
             return Ok(());
         }
+        self.drain(n)?; // what comes next takes note of the sessions that have something to say for itself
         let how = match self.fault(4) {
             0 => Packing::Close,
             1 | 2 => Packing::All,
@@ -169,6 +170,7 @@ impl Simulation {
         if self.world.places.len() == PLACES || self.hosts[n].armed.is_some() || !self.settle(n)? {
             return Ok(());
         }
+        self.drain(n)?;
         let with_store = self.fault(2) == 0;
         self.world.copy_folder(n, with_store)?;
         self.begin_copy(n)
