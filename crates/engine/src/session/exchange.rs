@@ -185,6 +185,7 @@ impl Replica {
             entries.dedup_by_key(|mark| mark.feed);
             // One message, sent even if empty: the peer waits for it. What it does not list is sent once more.
             session.say(Message::Position { entries });
+            session.positions.sent = true;
         } else {
             session.positions.compared = true;
         }

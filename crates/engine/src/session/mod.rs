@@ -246,6 +246,7 @@ struct Positions {
     /// Whether the cursors have been compared, and ours sent if it was needed.
     compared: bool,
     awaited: bool,
+    sent: bool,
     received: Option<Vec<CursorMark>>,
 }
 

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 
 use driftless_document::change_hash;
-use driftless_protocol::{Ack, Agreed, Chunker, Code, FeedId, Message, limits as wire};
+use driftless_protocol::{
+    Ack, Agreed, Chunker, Code, CursorMark, FeedId, Message, RunSet, limits as wire,
+};
 use driftless_store::Position;
 
 use super::exchange::acknowledge;
@@ -146,6 +148,10 @@ impl Replica {
         if !added.is_empty() {
             session.say_all(Message::membership(added));
         }
+        let late = self.late_marks(session);
+        if !late.is_empty() && !std::mem::replace(&mut session.positions.sent, true) {
+            session.say(Message::Position { entries: late });
+        }
         let mut plan = Vec::new();
         if session.may_push() {
             let known = Self::known_of(session);
@@ -174,6 +180,25 @@ impl Replica {
         session.fresh.clear(); // all of it is here by now
         session.begin_plan(plan.into_iter().map(News::Envelope));
         Ok(())
+    }
+
+    /// What came by other sessions since our cursor was sent, of feeds that the peer holds more of: it may hold them
+    /// otherwise, and what follows rests on ours.
+    fn late_marks(&self, session: &Session) -> Vec<CursorMark> {
+        let mut late = Vec::new();
+        for mark in &session.cursor.marks {
+            let said = session.peer_holds.get(&mark.feed).copied();
+            let ours = self.core.feeds.get(&mark.feed);
+            let ours = ours.filter(|ours| ours.last < mark.headers && Some(ours.last) > said);
+            late.extend(ours.map(|ours| CursorMark {
+                feed: mark.feed,
+                headers: ours.last,
+                head: ours.head.prefix(),
+                held: RunSet::up_to(ours.last),
+            }));
+        }
+        late.truncate(limits::POSITION_ENTRIES);
+        late
     }
 
     /// Puts what comes next into the outbox; says how many bytes it has.

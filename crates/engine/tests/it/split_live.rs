@@ -8,7 +8,7 @@ use driftless_protocol::Code;
 use driftless_testkit::device::Hand;
 use driftless_testkit::wire::{DIALER, LISTENER, Link, sync};
 
-use crate::support::{assert_equal, insert, three};
+use crate::support::{assert_equal, insert, set, three};
 
 const NOW: i64 = 1_790_000_000_000;
 
@@ -54,4 +54,34 @@ fn a_branch_reaches_those_who_listen_under_its_own_name() {
     run(&mut link, &mut tablet, &mut laptop);
     assert_eq!(link.ended, [None, None], "the session goes on");
     assert_equal(&laptop, &tablet);
+}
+
+#[test]
+fn what_came_since_the_cursor_was_sent_is_compared_before_what_rests_on_it_comes() {
+    let ([_a, b, _c], [mut laptop, mut phone, _]) = three();
+    // More than fits into a few frames lies before what differs.
+    for n in 0..40 {
+        let body = format!("{n} ").repeat(4_000);
+        insert(&mut phone, &format!(r#"{{"body":"{body}"}}"#));
+    }
+    phone.close().unwrap();
+    let mut copy = b.copy();
+    copy.processes = Arc::new(AtomicU64::new(b.processes.load(Ordering::Relaxed)));
+    copy.clock = Hand::at(NOW + 1_000);
+    let (mut phone, mut other) = (b.open(), copy.open());
+    for title in ["one", "two"] {
+        insert(&mut phone, &format!(r#"{{"title":"{title}"}}"#));
+    }
+    let theirs = insert(&mut other, r#"{"title":"three"}"#);
+
+    // The laptop has said what it holds when the beginning of the same feed comes otherwise, and is built upon.
+    let mut link = Link::open(&mut phone, &mut laptop, [7; 32], [Wishes::default(); 2]);
+    link.drain(DIALER, &mut phone);
+    link.deliver(LISTENER, &mut laptop, NOW).unwrap();
+    link.drain(LISTENER, &mut laptop);
+    sync(&mut other, &mut laptop).unwrap();
+    set(&mut laptop, theirs, "title", "on top of three");
+    run(&mut link, &mut phone, &mut laptop);
+    let failure = link.failure().expect("they find that they differ");
+    assert_eq!(failure.code, Code::Equivocation, "{}", failure.detail);
 }
