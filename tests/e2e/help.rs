@@ -130,6 +130,7 @@ fn every_command_explains_itself_with_an_example() {
                     "{command} at {columns}: {line}"
                 );
             }
+            no_sentence_is_broken_early(&help, limit);
             insta::with_settings!({
                 snapshot_path => folder,
                 prepend_module_to_snapshot => false,
@@ -138,6 +139,22 @@ fn every_command_explains_itself_with_an_example() {
                 insta::assert_snapshot!(file_of(command), help);
             });
         }
+    }
+}
+
+/// A line ends where a sentence does, or where the next word has no room.
+#[track_caller]
+fn no_sentence_is_broken_early(help: &str, limit: usize) {
+    let told: Vec<&str> = help.lines().collect();
+    for lines in told.windows(2) {
+        let [line, next] = lines else { continue };
+        let is_text = |line: &str| !line.is_empty() && !line.starts_with(' ');
+        if !is_text(line) || !is_text(next) || line.ends_with(['.', ':', ';']) {
+            continue;
+        }
+        let word = next.split(' ').next().unwrap_or_default();
+        let with_it = line.chars().count() + 1 + word.chars().count();
+        assert!(with_it > limit, "{word:?} has room behind {line:?}");
     }
 }
 

@@ -49,7 +49,7 @@ Examples:
 
 pub(crate) const HISTORY: &str = "\
 A line a field that a change wrote: what its author read there, and what came of it.
-Every change stands after all its author knew of, in one order on every device; times are what
+Every change stands after all its author knew of, in one order on every device; times are what \
 the devices' clocks said. `get --at VERSION` shows the record as it was.
 
 Examples:
@@ -57,7 +57,7 @@ Examples:
   driftless history --dir laptop airports key:00M --field city --limit 5";
 
 pub(crate) const EXPLAIN: &str = "\
-What becomes of an edit made here while somebody else makes one without knowing of it, and what
+What becomes of an edit made here while somebody else makes one without knowing of it, and what \
 became of those that overlapped so far. It changes nothing.
 
 Examples:
@@ -80,8 +80,8 @@ Examples:
   driftless increment --dir laptop stock key:A7 pieces=-2 sold=+2";
 
 pub(crate) const TEXT: &str = "\
-The first edit makes the text. Characters are Unicode code points, counted from 0. Edits that are made
-apart both stand; those that touch the same place are in the conflict log. Without an edit the text
+The first edit makes the text. Characters are Unicode code points, counted from 0. Edits that are made \
+apart both stand; those that touch the same place are in the conflict log. Without an edit the text \
 is printed.
 
 Examples:
@@ -108,7 +108,7 @@ Examples:
   driftless remove-at --dir laptop trips key:7 stops 2 --count 3";
 
 pub(crate) const ADD: &str = "\
-The first member makes the set; a member is a text, a number, or true or false. A member that one
+The first member makes the set; a member is a text, a number, or true or false. A member that one \
 device adds and another removes at the same time stays.
 
 Example:
@@ -133,7 +133,7 @@ Example:
   driftless restore --dir laptop airports key:00M";
 
 pub(crate) const INVITE: &str = "\
-Whoever has the link can join: send it to nobody else. An admin reads, writes and sets the
+Whoever has the link can join: send it to nobody else. An admin reads, writes and sets the \
 rules, an editor reads and writes, a viewer reads.
 
 Examples:
@@ -165,8 +165,8 @@ Examples:
   driftless sync --dir phone";
 
 pub(crate) const WATCH: &str = "\
-A line for each change that this device makes or receives, and for each entry of the conflict log that is
-opened, changed or closed by it. On a folder that is served it shows what the serving process sees. Otherwise
+A line for each change that this device makes or receives, and for each entry of the conflict log that is \
+opened, changed or closed by it. On a folder that is served it shows what the serving process sees. Otherwise \
 it holds the folder itself, carries out the commands of others on it, and shows those; it does not sync.
 
 Examples:
@@ -194,7 +194,7 @@ Examples:
   driftless conflicts review --dir phone --collection airports --kind put_put";
 
 pub(crate) const CONFLICTS_SHOW: &str = "\
-What was there before stands above the sides, who wrote them and when below. Words that the sides
+What was there before stands above the sides, who wrote them and when below. Words that the sides \
 disagree about are marked: {+new+}, [-gone-], or in colours on a terminal (not if NO_COLOR is set).
 
 Examples:
@@ -243,7 +243,7 @@ Example:
   driftless conflicts export --dir phone > conflicts.jsonl";
 
 pub(crate) const RULES: &str = "\
-Rules pick one side of a conflict, the same one on every device; nothing is
+Rules pick one side of a conflict, the same one on every device; nothing is \
 lost, and a person can still decide otherwise.
 
 Examples:
@@ -282,9 +282,9 @@ Example:
   driftless members list --dir laptop --json";
 
 pub(crate) const MEMBERS_REMOVE: &str = "\
-For the owner and admins; the owner stays, and nobody removes itself. What this
-device holds of the removed one counts for ever. What comes of it later waits in
-the quarantine until somebody adopts it. The removed device keeps what it has,
+For the owner and admins; the owner stays, and nobody removes itself. What this \
+device holds of the removed one counts for ever. What comes of it later waits in \
+the quarantine until somebody adopts it. The removed device keeps what it has, \
 and gets nothing new from whoever has heard of its removal.
 
 Example:
@@ -306,15 +306,15 @@ Example:
   driftless quarantine show --dir laptop 5b1f0c…:3";
 
 pub(crate) const QUARANTINE_RETRY: &str = "\
-The verdict depends on nothing but the change, what it rests on and the list of members: this helps
+The verdict depends on nothing but the change, what it rests on and the list of members: this helps \
 after an update. A change in the list of members needs no command.
 
 Example:
   driftless quarantine retry --dir laptop 5b1f0c…:3";
 
 pub(crate) const QUARANTINE_ADOPT: &str = "\
-For the owner and admins. What a removed device had not sent counts then on
-every device, for good; what breaks the rules cannot be adopted. Look at it
+For the owner and admins. What a removed device had not sent counts then on \
+every device, for good; what breaks the rules cannot be adopted. Look at it \
 first: show, or export.
 
 Examples:
@@ -322,8 +322,8 @@ Examples:
   driftless quarantine adopt --dir laptop --all";
 
 pub(crate) const QUARANTINE_REISSUE: &str = "\
-A memory image that is resumed twice signs two changes with one number; none of
-the two counts, and each run writes its own again by itself. This is for a run
+A memory image that is resumed twice signs two changes with one number; none of \
+the two counts, and each run writes its own again by itself. This is for a run \
 that is gone, as when a machine was set back: while it lives, both would write.
 
 Examples:
@@ -335,7 +335,7 @@ Example:
   driftless quarantine export --dir laptop 5b1f0c…:3 > refused.json";
 
 pub(crate) const QUARANTINE_DISCARD: &str = "\
-What this device made is taken back for everybody, and its writes are printed as a draft; what another
+What this device made is taken back for everybody, and its writes are printed as a draft; what another \
 device made is left out of the list here. There is no undo: export it first.
 
 Examples:
@@ -356,7 +356,7 @@ Example:
   driftless outbox show --dir laptop 5b1f0c…:3";
 
 pub(crate) const OUTBOX_RETRY: &str = "\
-Nothing has to be done for what was not sent yet: it goes out with the next sync. What a device has
+Nothing has to be done for what was not sent yet: it goes out with the next sync. What a device has \
 refused only that device can judge again.
 
 Example:
@@ -367,8 +367,8 @@ Example:
   driftless outbox export --dir laptop 5b1f0c…:3 > refused.json";
 
 pub(crate) const OUTBOX_DISCARD: &str = "\
-Only what a device has refused, and no device has applied or built on. It is taken back for everybody,
-with what rests on it. There is no undo: its writes are printed as a draft, to be edited and written
+Only what a device has refused, and no device has applied or built on. It is taken back for everybody, \
+with what rests on it. There is no undo: its writes are printed as a draft, to be edited and written \
 again with `outbox apply`; discarding it once more prints the draft again.
 
 Example:
@@ -381,7 +381,7 @@ Example:
   driftless outbox apply --dir laptop draft.json";
 
 pub(crate) const STATUS: &str = "\
-It says as well if this folder is a copy, was restored from a backup, or if another folder writes with
+It says as well if this folder is a copy, was restored from a backup, or if another folder writes with \
 this device's key, and what to do; --dismiss says that you have read it.
 
 Examples:
@@ -393,8 +393,8 @@ Example:
   driftless digest --dir laptop --json";
 
 pub(crate) const VERIFY: &str = "\
-It reads the journal and all that is in it (checksums, chains, signatures), derives everything again in
-memory, and compares it with the store. It goes on behind what is wrong, and says where that is and what
+It reads the journal and all that is in it (checksums, chains, signatures), derives everything again in \
+memory, and compares it with the store. It goes on behind what is wrong, and says where that is and what \
 mends it; the exit code is then 8. Nothing is changed, and interrupting it does no harm.
 
 Examples:
@@ -402,10 +402,10 @@ Examples:
   driftless verify --dir laptop --json";
 
 pub(crate) const REPAIR: &str = "\
-Everything that is whole is kept. Damaged files of the journal are moved to journal.damaged in the device's
-folder. What was in them comes back with the next sync with a device that has it, or at once with --peer;
-what rests on it waits until then. A damaged store is derived again from the journal. Where nothing is
-damaged, nothing is changed. Should it be interrupted, run it again: it goes on.
+Everything that is whole is kept. Damaged files of the journal are moved to journal.damaged in the device's \
+folder. What was in them comes back with the next sync with a device that has it, or at once with \
+--peer; what rests on it waits until then. A damaged store is derived again from the journal. Where nothing \
+is damaged, nothing is changed. Should it be interrupted, run it again: it goes on.
 
 Examples:
   driftless repair --dir laptop --dry-run
