@@ -17,14 +17,12 @@ use driftless_engine::{
     VerifyReport, history_codec, inspect as look, mend_journal,
 };
 use driftless_protocol::DeviceKey;
-use driftless_store::{
-    Files, Journal, Mending, OverlayFiles, RewritableKv, StoreFolder, Trust, Visit, check_seal,
-};
+use driftless_store::{Files, Kv, Mending, StoreFolder, Trust, Visit, check_seal};
 
 use crate::actor::guarded;
 use crate::error::Error;
 use crate::keys;
-use crate::opening::{self, Attempt, Held, Opening, parts};
+use crate::opening::{self, Attempt, Held, Opening};
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::scratch::StoreCopy;
@@ -187,26 +185,20 @@ impl Found {
             .map(|why| Fault::of_store("CURRENT", why))
             .collect();
         let store = Store::of(folder, options, &mut faults)?;
-        let kv = store.as_ref().map(|store| &store.kv);
+        let kv = store.as_ref().map(|store| &*store.kv);
         let remains = kv.and_then(|kv| guarded(|| Remains::of(kv).ok()).flatten());
         let is_compared = store.as_ref().is_some_and(|store| store.is_believed);
-        if let Some((store, key)) = store.as_ref().zip(key)
-            && store.is_believed
-        {
-            store.bring_up_to_date(&files, key, options);
+        let compared = kv.filter(|_| is_compared);
+        let device = key.map(DeviceKey::device_id);
+        let mut look_beside = |store: Option<&dyn Kv>| {
+            guarded(|| look(&files, store, remains.as_ref(), device, &mut progress))
+        };
+        let mut inspected = look_beside(compared);
+        if inspected.is_none() && compared.is_some() {
+            let why = "it cannot be read: reading it panicked";
+            faults.push(Fault::of_store(folder.live_name(), why));
+            inspected = look_beside(None);
         }
-        let compared = kv
-            .filter(|_| is_compared)
-            .map(|kv| kv as &dyn driftless_store::Kv);
-        let inspected = guarded(|| {
-            look(
-                &files,
-                compared,
-                remains.as_ref(),
-                key.map(DeviceKey::device_id),
-                &mut progress,
-            )
-        });
         let inspected = inspected.ok_or_else(|| Error::bug("reading the folder panicked"))??;
         let copied = folder.copied_from().map(|copied| {
             let path = copied.path.map(|path| path.display().to_string());
@@ -232,7 +224,7 @@ impl Found {
 
 /// A copy of the folder's store, to be looked at.
 struct Store {
-    kv: RewritableKv,
+    kv: Box<dyn Kv>,
     /// Whether it can be compared with the journal.
     is_believed: bool,
     _copy: StoreCopy,
@@ -270,7 +262,7 @@ impl Store {
         };
         match guarded(|| engine.open(copy.path(), options.cache_bytes)) {
             Some(Ok(kv)) => Ok(Some(Self {
-                kv: RewritableKv::new(kv),
+                kv,
                 is_believed,
                 _copy: copy,
             })),
@@ -287,16 +279,5 @@ impl Store {
             }
             _ => Ok(None),
         }
-    }
-
-    /// Applies to the copy what the store lacks of the journal, as opening would; what stands in the way is found later.
-    fn bring_up_to_date(&self, files: &dyn Files, key: &DeviceKey, options: &Options) {
-        let overlay = OverlayFiles::over(files.another());
-        let opened = guarded(|| {
-            let (journal, _) = Journal::open(Box::new(overlay)).ok()?;
-            let parts = parts(journal, self.kv.clone(), key.clone(), options);
-            Replica::open(parts, &mut |_| ()).ok()
-        });
-        drop(opened);
     }
 }

@@ -74,7 +74,7 @@ pub(crate) fn check_let_in(log: &MembershipLog, device: &DeviceId) -> Result<(),
     match log.member(device) {
         Some(_) => Ok(()),
         None => Err(EngineError::MembershipLost {
-            what: "the record that let this device in",
+            what: "the record that let this device in, or one that it rests on,",
         }),
     }
 }

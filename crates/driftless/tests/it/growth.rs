@@ -14,6 +14,8 @@ const ENGINES: [StoreEngine; 2] = [StoreEngine::Sled, StoreEngine::Redb];
 
 /// A floor under which a story would take long to come.
 const FLOOR_BYTES: u64 = 2_500_000;
+/// sled's files grow by so much at once, when its own threads come to it.
+const PIECE_BYTES: u64 = 512 * 1024;
 
 fn options(engine: StoreEngine) -> Options {
     support::options("d")
@@ -86,7 +88,10 @@ async fn a_store_stays_bounded_however_often_its_records_are_edited() {
         let report = database.store().await.unwrap();
         assert_eq!(report.engine, engine);
         assert!(report.live_bytes < FLOOR_BYTES, "{report:?}");
-        assert!(greatest < 2 * FLOOR_BYTES, "{engine}: {greatest}");
+        assert!(
+            greatest < 2 * FLOOR_BYTES + 2 * PIECE_BYTES,
+            "{engine}: {greatest}"
+        );
         assert!(database.verify().await.unwrap().problems.is_empty());
         database.close().await.unwrap();
         // redb uses its pages again, and grows but little.

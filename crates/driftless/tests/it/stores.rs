@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use driftless::{Database, DigestReport, ErrorKind, Progress, StoreEngine};
 
-use crate::support::{created, note, opened, options, retitle, scratch};
+use crate::support::{created, note, opened, options, retitle, scratch, shops};
 
 async fn filled(dir: &Path) -> DigestReport {
     let database = created(dir, "d").await;
@@ -301,4 +301,72 @@ async fn a_making_that_was_cut_off_inside_the_store_is_finished_at_once() {
         database.close().await.unwrap();
         opened(&dir).await.close().await.unwrap();
     }
+}
+
+/// The file in which an engine keeps values.
+fn values_of(dir: &Path) -> PathBuf {
+    let files = files(&dir.join("store-1")).into_iter();
+    let largest = files.max_by_key(|file| file.metadata().unwrap().len());
+    largest.unwrap()
+}
+
+fn copy(from: &Path, to: &Path) {
+    for file in files(from) {
+        let to = to.join(file.strip_prefix(from).unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(file, to).unwrap();
+    }
+}
+
+/// A store opens all the same where its engine has not come to what is damaged; then reading it fails.
+#[tokio::test(flavor = "current_thread")]
+async fn a_store_with_flipped_bits_anywhere_is_told_and_repaired() {
+    let mut unreadable = 0;
+    for engine in [StoreEngine::Sled, StoreEngine::Redb] {
+        let folder = scratch();
+        let (dir, spoilt) = (folder.path().join("d"), folder.path().join("spoilt"));
+        let options = options("d").with_engine(engine);
+        let database = Database::create(&dir, options.clone()).await.unwrap();
+        database
+            .collection("shops")
+            .import(shops(0..1_000))
+            .await
+            .unwrap();
+        database.close().await.unwrap();
+        // What lies behind the engine's last snapshot is read when it opens, what lies before it when it is asked for.
+        let database = Database::open(&dir, options.clone()).await.unwrap();
+        note(&database, "later").await;
+        let digest = database.digest().await.unwrap();
+        database.close().await.unwrap();
+
+        let whole = fs::read(values_of(&dir)).unwrap();
+        for part in 0..8 {
+            copy(&dir, &spoilt);
+            let mut bytes = whole.clone();
+            let part_of = bytes.len() / 8;
+            let bytes_of_it = bytes[part * part_of..].iter_mut().take(part_of);
+            bytes_of_it
+                .skip(2_000)
+                .step_by(4_096)
+                .for_each(|byte| *byte ^= 1);
+            fs::write(values_of(&spoilt), bytes).unwrap();
+            let report = Database::inspect(&spoilt, options.clone()).await.unwrap();
+            assert_ne!(report.faults, [], "{engine:?}, part {part}");
+            let is_unreadable = |problem: &String| problem.contains("it cannot be read");
+            unreadable += report
+                .problems
+                .iter()
+                .filter(|problem| is_unreadable(problem))
+                .count();
+            let database = Database::repair(&spoilt, options.clone()).await.unwrap();
+            assert_eq!(
+                database.digest().await.unwrap(),
+                digest,
+                "{engine:?}, part {part}"
+            );
+            database.close().await.unwrap();
+            fs::remove_dir_all(&spoilt).unwrap();
+        }
+    }
+    assert!(unreadable > 0);
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use driftless::testing::{MemoryNetwork, NoNetwork};
 use driftless::{
-    Conflict, ConflictFilter, Connection, ConnectionState, Database, DeviceKey, InviteOptions,
-    Options, RecordId, Server, Status, WorkspaceId,
+    Conflict, ConflictFilter, Connection, ConnectionState, Database, DeviceKey, Fields,
+    InviteOptions, Options, RecordId, Server, Status, Value, WorkspaceId,
 };
 use driftless_protocol::{
     Channel, Code, Handshake, Hello, Message, PeerIdentity, Randomness, decode_batch, encode_batch,
@@ -339,4 +339,18 @@ async fn receive(socket: &mut RawSocket) -> Option<Vec<u8>> {
         }
     }
     None
+}
+
+/// Records with keys, to be imported.
+pub(crate) fn shops(numbers: std::ops::Range<u32>) -> Vec<(Option<RecordId>, Fields)> {
+    let row = |n: u32| {
+        let key = n.to_string();
+        let name = Value::String(format!("shop number {n}"));
+        let fields = Fields::from([
+            ("key".to_owned(), Value::String(key.clone())),
+            ("name".to_owned(), name),
+        ]);
+        (Some(RecordId::from_key("shops", &[&key])), fields)
+    };
+    numbers.map(row).collect()
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::{
     LOOPBACK, Two, assert_equal, invitation, networked, note, open_conflicts, opened, retitle,
-    scratch, serving, title, two,
+    scratch, serving, shops, title, two,
 };
 
 #[tokio::test(flavor = "current_thread")]
@@ -261,19 +261,6 @@ async fn an_equal_sync_costs_one_round_trip_and_less_than_400_bytes() {
     let after = one.bytes_sent + one.bytes_received - one.handshake_bytes;
     assert!(after < 1_000, "{after} bytes for one changed field");
     server.stop().await;
-}
-
-fn shops(numbers: std::ops::Range<u32>) -> Vec<(Option<RecordId>, Fields)> {
-    let row = |n: u32| {
-        let key = n.to_string();
-        let name = Value::String(format!("shop number {n}"));
-        let fields = Fields::from([
-            ("key".to_owned(), Value::String(key.clone())),
-            ("name".to_owned(), name),
-        ]);
-        (Some(RecordId::from_key("shops", &[&key])), fields)
-    };
-    numbers.map(row).collect()
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -1,10 +1,13 @@
 //! Looking at everything that is stored, without changing any of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error as _;
 
 use driftless_document::{Evidence, Record};
 use driftless_protocol::{DeviceId, FeedId};
-use driftless_store::{Files, Journal, Kv, MemoryKv, OverlayFiles, Survey, Visit};
+use driftless_store::{
+    Batch, Files, Journal, Kv, KvError, MemoryKv, OverlayFiles, Position, Survey, Visit,
+};
 
 use super::mend::{MendedJournal, mend_journal};
 use super::remains::scan_past_damage;
@@ -35,9 +38,10 @@ pub struct Inspected {
 /// Checks a journal and the store that is derived from it; neither is changed.
 ///
 /// The journal is read, and derived anew in memory as a repair would leave it. Without damage in the journal the store is
-/// compared with that, value by value; with damage the store is checked by itself. `known` is what was read of the store
-/// before, or of another one that was set aside. `device` is whose key is there; a key of another device than the folder's is
-/// told, and everything is looked at all the same. `None` once `progress` says no.
+/// compared with that, value by value, a copy in memory that is brought up to date where it is behind; with damage the
+/// store is checked by itself. `known` is what was read of the store before, or of another one that was set aside. `device`
+/// is whose key is there; a key of another device than the folder's is told, and everything is looked at all the same.
+/// `None` once `progress` says no.
 pub fn inspect(
     files: &dyn Files,
     store: Option<&dyn Kv>,
@@ -46,8 +50,9 @@ pub fn inspect(
     progress: &mut dyn FnMut(Replayed) -> Visit,
 ) -> Result<Option<Inspected>, EngineError> {
     let mut report = VerifyReport::default();
-    let compared = remains_of(store, &mut report.faults);
-    let remains = known.unwrap_or(&compared);
+    let compared = store.and_then(|store| remains_of(store, &mut report.faults));
+    let nothing = Remains::default();
+    let remains = known.or(compared.as_ref()).unwrap_or(&nothing);
     let overlay = OverlayFiles::over(files.another());
     // The journal is gone through twice: once for its files, once for what is in them.
     let mut first_half = |at: Replayed| {
@@ -62,9 +67,7 @@ pub fn inspect(
     let faults = mended.survey.faults.iter().map(Fault::of_journal);
     report.faults.extend(faults);
     report.torn_bytes = mended.survey.torn_bytes;
-    // What the store lists as packed may be what is damaged.
-    let packed = mended.journal.packs().end();
-    let packed_before = compared.listed_packed.unwrap_or(packed).min(packed);
+    let packed_before = packed_before(compared.as_ref(), &mended);
     let mut stopped = false;
     let mut second_half = |at: Replayed| {
         let half = Replayed {
@@ -86,12 +89,11 @@ pub fn inspect(
             count(&derived, &mut report)?;
             tell_missing(&derived, &mended, remains, &mut report)?;
             tell_copies(&derived, &mended, &mut report)?;
-            if let Some(store) = store {
-                let faults = state_faults(&compared, &mended.journal);
-                report.faults.extend(faults);
-                let is_level = compared.applied == Some(mended.journal.end());
-                let is_comparable = mended.survey.is_clean() && is_level;
-                check_store(store, &derived, is_comparable, &compared, &mut report)?;
+            if let Some(store) = store.zip(compared.as_ref()) {
+                match check_store(store, &derived, &mended, &mut report) {
+                    Err(EngineError::Store(error)) => report.faults.push(unreadable(&error)),
+                    checked => checked?,
+                }
             }
             check_let_in(&derived.log, &derived.device).err()
         }
@@ -105,6 +107,17 @@ pub fn inspect(
         kept: mended.kept,
         hopeless: hopeless.filter(is_lost),
     }))
+}
+
+/// Up to where a store lists what is packed, one that is behind its journal once it is brought up to date.
+fn packed_before(compared: Option<&Remains>, mended: &MendedJournal) -> Position {
+    let packed = mended.journal.packs().end();
+    let is_level = |found: &&Remains| found.applied == Some(mended.journal.end());
+    let as_listed = |found: &&Remains| !mended.survey.is_clean() || is_level(found);
+    let listed = compared.filter(as_listed);
+    let listed = listed.and_then(|found| found.listed_packed);
+    // What it lists may be what is damaged.
+    listed.unwrap_or(packed).min(packed)
 }
 
 fn tell_copies(
@@ -160,17 +173,16 @@ fn whose(
         .ok_or(EngineError::NoWorkspace)
 }
 
-/// What a store that reads says; what it is that does not.
-fn remains_of(store: Option<&dyn Kv>, faults: &mut Vec<Fault>) -> Remains {
-    match store.map(Remains::of) {
-        None => Remains::default(),
-        Some(Ok(found)) => found,
-        Some(Err(error)) => {
-            let what = format!("it cannot be read: {error}");
-            faults.push(Fault::new(FaultPart::Store, FaultRemedy::Rebuild, what));
-            Remains::default()
-        }
-    }
+/// What a store says of the journal; `None` of one that its engine cannot read, which is told.
+fn remains_of(store: &dyn Kv, faults: &mut Vec<Fault>) -> Option<Remains> {
+    let found = Remains::of(store);
+    found.map_err(|error| faults.push(unreadable(&error))).ok()
+}
+
+fn unreadable(error: &KvError) -> Fault {
+    let why = error.source().map(|why| format!(": {why}"));
+    let what = format!("it cannot be read: {error}{}", why.unwrap_or_default());
+    Fault::new(FaultPart::Store, FaultRemedy::Rebuild, what)
 }
 
 /// What a store that was begun says of itself that cannot be: it is not opened so.
@@ -284,38 +296,71 @@ const SPACES: [(Space, FaultPart, &str); 19] = [
 ];
 
 fn check_store(
+    (store, remains): (&dyn Kv, &Remains),
+    derived: &Core,
+    mended: &MendedJournal,
+    report: &mut VerifyReport,
+) -> Result<(), EngineError> {
+    report.faults.extend(state_faults(remains, &mended.journal));
+    let damaged = remains.damaged.iter();
+    let damaged = damaged.map(|key| damaged_value(derived.keys, key));
+    tell(damaged, &mut report.faults);
+    let end = mended.journal.end();
+    let applied = remains.applied.filter(|applied| *applied <= end);
+    let Some(applied) = applied.filter(|_| mended.survey.is_clean()) else {
+        check_places(store, derived, &mut report.faults)?;
+        return check_documents(store, derived, false, report);
+    };
+    if applied == end {
+        return check_level_store(store, derived, remains, report);
+    }
+    // What it lacks of the journal is added to a copy, as opening does.
+    let copy = Box::new(copy_of(store)?);
+    match Core::open(copy, derived.device, &mended.journal, &mut |_| ()) {
+        Ok(core) => check_level_store(core.base.kv(), derived, remains, report),
+        Err(error) => {
+            let what = format!("what it lacks of the journal cannot be added: {error}");
+            let fault = Fault::new(FaultPart::Store, FaultRemedy::Rebuild, what);
+            report.faults.push(fault);
+            Ok(())
+        }
+    }
+}
+
+fn copy_of(store: &dyn Kv) -> Result<MemoryKv, KvError> {
+    let mut batch = Batch::default();
+    scan_past_damage(store, &[], &mut Vec::new(), &mut |key, value| {
+        batch.put(key.to_vec(), value.to_vec());
+    })?;
+    let copy = MemoryKv::new();
+    copy.apply(&batch)?;
+    Ok(copy)
+}
+
+/// Of a store that has all of the journal: each value is what follows from it.
+fn check_level_store(
     store: &dyn Kv,
     derived: &Core,
-    is_comparable: bool,
     remains: &Remains,
     report: &mut VerifyReport,
 ) -> Result<(), EngineError> {
-    let keys = derived.keys;
-    tell(
-        remains.damaged.iter().map(|key| damaged_value(keys, key)),
-        &mut report.faults,
-    );
-    if is_comparable {
-        for (space, part, what) in SPACES {
-            let (ours, theirs) = (
-                contents(store, keys, space)?,
-                derived_contents(derived, space)?,
-            );
-            compare(
-                (part, what),
-                &ours,
-                &theirs,
-                &remains.damaged,
-                &mut report.faults,
-            );
-        }
-    } else {
-        check_places(store, derived, &mut report.faults)?;
+    for (space, part, what) in SPACES {
+        let (ours, theirs) = (
+            contents(store, derived.keys, space)?,
+            derived_contents(derived, space)?,
+        );
+        compare(
+            (part, what),
+            &ours,
+            &theirs,
+            &remains.damaged,
+            &mut report.faults,
+        );
     }
-    check_documents(store, derived, is_comparable, report)
+    check_documents(store, derived, true, report)
 }
 
-/// Of a store that is behind its journal, or beside a damaged one: an envelope that is in both lies in one place. A store
+/// Of a store that is ahead of its journal, or beside a damaged one: an envelope that is in both lies in one place. A store
 /// from before a repair of the journal says another.
 fn check_places(
     store: &dyn Kv,

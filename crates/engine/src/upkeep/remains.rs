@@ -1,8 +1,8 @@
 //! [`Remains`]: what a store, which may be damaged, can still say of the journal it was derived from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_protocol::{FeedId, Hash, Record as MemberRecord, WorkspaceId};
+use driftless_protocol::{FeedId, Hash, Record as MemberRecord, RecordBody, WorkspaceId};
 use driftless_store::{Kv, KvError, Position, Visit, prefix_end};
 
 use crate::core::State;
@@ -36,6 +36,7 @@ impl Remains {
         let mut remains = Self::default();
         let mut workspace = None;
         let mut damaged = Vec::new();
+        let mut waiting = Vec::new();
         scan_past_damage(kv, &[], &mut damaged, &mut |key, value| {
             let id = key
                 .get(..WorkspaceId::LENGTH)
@@ -43,8 +44,13 @@ impl Remains {
             let Some(id) = id.map(WorkspaceId) else {
                 return;
             };
-            remains.take(*workspace.get_or_insert(id), key, value);
+            let workspace = *workspace.get_or_insert(id);
+            remains.take(workspace, key, value);
+            if key.starts_with(&Keys(workspace).space(Space::Waiting)) {
+                waiting.extend(space::waiting_of(key).map(|(feed, n, _)| (feed, n)));
+            }
         })?;
+        remains.take_waiting(&waiting);
         remains.is_begun = workspace.is_some() || !damaged.is_empty();
         remains.damaged = damaged;
         Ok(remains)
@@ -73,6 +79,23 @@ impl Remains {
             && let (Ok(id), Ok(feed)) = (space::feed_of(key), Feed::decode(value))
         {
             self.feeds.insert(id, feed.last);
+        }
+    }
+
+    /// What waited was held too: where it is gone with what it waited for, both are missing.
+    ///
+    /// Of those that no device wrote which a record names, nobody knows whether there ever was such a feed.
+    fn take_waiting(&mut self, waiting: &[(FeedId, u64)]) {
+        let begins = |record: &&MemberRecord| {
+            matches!(record.body(), RecordBody::Genesis(_) | RecordBody::Join(_))
+        };
+        let authors = self.records.values().filter(begins);
+        let authors: BTreeSet<_> = authors.map(|record| record.author().prefix()).collect();
+        for (feed, n) in waiting {
+            if authors.contains(&feed.device_prefix()) {
+                let last = self.feeds.entry(*feed).or_default();
+                *last = (*last).max(*n);
+            }
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) struct Walk {
     pub(super) whole_to: u32,
     /// Where something is wrong, in ascending order.
     pub(super) faults: Vec<(u32, Damage)>,
-    /// Whether a group that was later than the first broken one is there.
+    /// Whether the header of a group that is later than the first broken one is there: then that one had been durable.
     pub(super) goes_on: bool,
     /// How many frames are whole.
     pub(super) frames: u64,
@@ -54,6 +54,7 @@ pub(super) fn walk(bytes: &[u8], number: u32, show: &mut dyn FnMut(Found)) -> Wa
     walk.whole_to = SEGMENT_HEADER_BYTES;
     walk.last = Some(header.before);
     let mut before = header.before;
+    let mut whole = header.before;
     let mut at = SEGMENT_HEADER_BYTES;
     while at < end {
         let place = |offset| Place {
@@ -70,10 +71,10 @@ pub(super) fn walk(bytes: &[u8], number: u32, show: &mut dyn FnMut(Found)) -> Wa
                 is_sure: false,
             };
             region.search(bytes, number, &mut |found| counted(found, &mut walk));
-            walk.goes_on |= next.is_some();
             at = region.to;
             continue;
         };
+        walk.goes_on |= !walk.faults.is_empty() && group.link.number > whole.number + 1;
         let frames = at + GROUP_HEADER_BYTES;
         let claimed = u64::from(frames) + u64::from(group.length);
         let to = u32::try_from(claimed).map_or(end, |to| to.min(end));
@@ -84,8 +85,7 @@ pub(super) fn walk(bytes: &[u8], number: u32, show: &mut dyn FnMut(Found)) -> Wa
             walk.faults.push((at, Damage::Group));
         } else if walk.faults.is_empty() {
             walk.whole_to = to;
-        } else {
-            walk.goes_on = true;
+            whole = group.link;
         }
         let region = Region {
             from: frames,

@@ -15,6 +15,12 @@ fn mending(files: &MemoryFiles, durable_to: Option<Position>) -> Mending {
     Mending::of(Box::new(files.clone()), Arc::new(Plain), durable_to)
 }
 
+/// Whether it opens; nothing is changed.
+fn opens(files: &MemoryFiles) -> bool {
+    let overlay = OverlayFiles::over(Box::new(files.clone()));
+    Journal::open(Box::new(overlay)).is_ok()
+}
+
 fn survey(files: &MemoryFiles, durable_to: Option<Position>) -> Survey {
     let survey = mending(files, durable_to).survey(&mut |_, _| true);
     survey.unwrap().expect("nobody stopped it")
@@ -198,6 +204,24 @@ fn what_was_acknowledged_at_the_end_is_damage_and_what_was_not_is_torn() {
         assert_eq!(all(&journal), of_others);
         assert!(journal.end() > end, "no place is used twice");
     }
+}
+
+#[test]
+fn a_broken_group_with_the_beginning_of_a_later_one_behind_it_had_been_durable() {
+    let files = MemoryFiles::new();
+    let mut journal = create(&files);
+    write(&mut journal, &[&[b"first"], &[b"second"]]);
+    drop(journal);
+    let mut bytes = files.content(&segment(1)).unwrap();
+    let at = bytes.windows(5).position(|window| window == b"first");
+    bytes[at.unwrap()] ^= 1;
+    bytes.truncate(bytes.len() - 3);
+    files.set_content(&segment(1), &bytes);
+    assert!(!opens(&files));
+    let found = survey(&files, None);
+    assert!(!found.is_clean(), "{found:?}");
+    mend(&files, None).unwrap();
+    assert!(opens(&files));
 }
 
 #[test]
@@ -500,6 +524,7 @@ proptest! {
                 apply(&files, &names[which.index(names.len())], harm);
             }
         }
+        prop_assert_eq!(survey(&files, None).is_clean(), opens(&files));
         let mut left = Vec::new();
         mending(&files, Some(end)).frames(&mut |found| left.push(found)).unwrap();
         left.retain(|found| before.contains(&found.frame));

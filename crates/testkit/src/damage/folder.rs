@@ -23,6 +23,7 @@ pub(super) struct Known {
     pub(super) files: BTreeMap<String, Vec<u8>>,
     /// Envelopes and membership records, in their order.
     pub(super) frames: Vec<Frame>,
+    /// Of those that came from a member: they come back.
     pub(super) names: BTreeSet<Hash>,
     pub(super) digest: DigestReport,
     pub(super) end: Position,
@@ -43,6 +44,30 @@ impl Known {
         }
         Ok((records, envelopes))
     }
+}
+
+/// All but envelopes that no member has signed: an earlier repair has read these out of damaged bytes, and keeps them for the
+/// case that they are right.
+fn of_members(frames: &[Frame]) -> Result<Vec<Frame>, String> {
+    let records = frames.iter().filter(|frame| frame.kind == RECORD_FRAME);
+    let records = records.map(|frame| Record::decode(&frame.bytes));
+    let records = records.collect::<Result<Vec<_>, _>>();
+    let records = records.map_err(|error| error.to_string())?;
+    let members: BTreeMap<_, _> = records
+        .iter()
+        .map(|record| (record.author().prefix(), record.author()))
+        .collect();
+    let is_signed = |frame: &&Frame| {
+        let Ok(envelope) = Envelope::decode(&frame.bytes) else {
+            return false;
+        };
+        let author = members.get(&envelope.header().feed.device_prefix());
+        author.is_some_and(|author| envelope.verify(author).is_ok())
+    };
+    let kept = frames
+        .iter()
+        .filter(|frame| frame.kind == RECORD_FRAME || is_signed(frame));
+    Ok(kept.cloned().collect())
 }
 
 /// The hashes of envelopes and membership records.
@@ -106,7 +131,7 @@ impl Folder {
         let applied = self.remains()?.applied();
         Ok(Known {
             files: self.files(),
-            names: names(&frames)?,
+            names: names(&of_members(&frames)?)?,
             frames,
             digest,
             end: applied.ok_or("a store that was closed says how far it is")?,
@@ -186,9 +211,13 @@ impl Folder {
     /// The frames all of whose bytes are where they were.
     pub(super) fn untouched(&self, known: &Known, knows_end: bool) -> Vec<Frame> {
         let now = self.files();
+        let numbers = now
+            .keys()
+            .filter_map(|name| name.split('.').next()?.parse().ok());
+        let last = numbers.max().unwrap_or(known.end.segment);
         let is_untouched = |frame: &&Frame| {
             let number = frame.position.segment;
-            if !knows_end && number == known.end.segment {
+            if !knows_end && number >= last {
                 return false; // it may be cut
             }
             let loose = format!("{number:08}.seg");
@@ -206,7 +235,7 @@ impl Folder {
         known.frames.iter().filter(is_untouched).cloned().collect()
     }
 
-    /// Whether what is left says where the workspace began, and that this device is in it.
+    /// Whether what is left says where the workspace began, and that this device is in it: with all that this rests on.
     pub(super) fn tells_whose_it_is(&self, untouched: &[Frame]) -> Result<bool, String> {
         let records = untouched.iter().filter(|frame| frame.kind == RECORD_FRAME);
         let records = records.map(|frame| Record::decode(&frame.bytes));
@@ -218,7 +247,19 @@ impl Folder {
             record.author() == id
                 && matches!(record.body(), RecordBody::Genesis(_) | RecordBody::Join(_))
         };
-        Ok(records.iter().any(begins) && records.iter().any(lets_in))
+        let mut placed = BTreeSet::new();
+        loop {
+            let before = placed.len();
+            let stands = |record: &&Record| record.parents().iter().all(|p| placed.contains(p));
+            let more: Vec<_> = records.iter().filter(stands).map(Record::hash).collect();
+            placed.extend(more);
+            if placed.len() == before {
+                break;
+            }
+        }
+        let stand = |record: &&Record| placed.contains(&record.hash());
+        let mut standing = records.iter().filter(stand);
+        Ok(records.iter().any(begins) && standing.any(lets_in))
     }
 
     /// Repairs it, in the order in which a database does.
@@ -258,7 +299,8 @@ pub(super) fn missing_is_named(
             continue;
         }
         let envelope = Envelope::decode(&frame.bytes).map_err(|error| error.to_string())?;
-        if kept.contains(&envelope.hash()) {
+        let hash = envelope.hash();
+        if kept.contains(&hash) || !known.names.contains(&hash) {
             continue;
         }
         let (feed, n) = (envelope.header().feed, envelope.header().n);

@@ -212,9 +212,11 @@ impl Case {
 
     /// Syncs with the device that has everything.
     fn meet(&mut self, replica: &mut Replica, known: &Known) -> Result<(), String> {
-        for attempt in 0..3 {
+        for attempt in 0..5 {
             match sync(replica, &mut self.peer) {
                 Ok(_) => {}
+                // The record of a feed that went on in two ways may be what was lost: they find that again.
+                Err(failure) if failure.code == Code::Equivocation && attempt < 2 => {}
                 // It has forgotten the other, who proves with the next greeting that it is a member.
                 Err(failure) if failure.code == Code::UnknownDevice && attempt == 0 => {}
                 Err(failure) => return Err(format!("they do not sync: {failure:?}")),
