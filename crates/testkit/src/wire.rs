@@ -7,7 +7,7 @@ use driftless_engine::{
     EngineError, Millis, Replica, SessionFailure, SessionId, SessionOutput, SessionStart,
     SessionSummary, Side, Wishes,
 };
-use driftless_protocol::DeviceId;
+use driftless_protocol::{DeviceId, Hello, WorkspaceId, workspace_tag};
 
 use crate::device::START_MS;
 
@@ -28,6 +28,21 @@ pub fn start_of(
         peer,
         handshake_hash,
         wishes,
+    }
+}
+
+/// The greeting of one who agrees with nobody yet, over a handshake with this hash.
+pub fn hello(workspace: &WorkspaceId, handshake_hash: &[u8; 32]) -> Hello {
+    Hello {
+        protocol_min: 1,
+        protocol_max: 1,
+        workspace: workspace_tag(workspace, handshake_hash),
+        features: 0,
+        cursor_digest: [1; 16],
+        membership_digest: [2; 16],
+        common: None,
+        max_envelope: 1,
+        role: 0,
     }
 }
 

@@ -96,11 +96,13 @@ impl Replica {
                 self.compare_cursors(session)
             }
             Message::Position { entries } => {
-                if session.positions.received.is_some() {
-                    return Err((Code::UnexpectedMessage, "positions twice".into()));
+                // The second one says what came since the first.
+                if session.positions.heard == 2 {
+                    return Err((Code::UnexpectedMessage, "positions a third time".into()));
                 }
+                session.positions.heard += 1;
                 self.check_marks(session, &entries)?;
-                session.positions.received = Some(entries);
+                session.positions.received.extend(entries);
                 session.positions.awaited = false;
                 Ok(())
             }
@@ -168,7 +170,7 @@ impl Replica {
             session.positions.compared = true;
             // Only a feed that is unknown here leaves open what else the peer holds.
             let unknown = theirs.iter().any(|id| self.core.feeds.get(id).is_none());
-            session.positions.awaited = unknown && session.positions.received.is_none();
+            session.positions.awaited = unknown && session.positions.heard == 0;
             let covered = theirs.difference(&ours).filter_map(|id| {
                 let feed = self.core.feeds.get(id)?;
                 Some(CursorMark {
@@ -184,8 +186,9 @@ impl Replica {
             entries.sort_by_key(|mark| mark.feed);
             entries.dedup_by_key(|mark| mark.feed);
             // One message, sent even if empty: the peer waits for it. What it does not list is sent once more.
+            let said = entries.iter().map(|mark| (mark.feed, mark.headers));
+            session.positions.said = said.collect();
             session.say(Message::Position { entries });
-            session.positions.sent = true;
         } else {
             session.positions.compared = true;
         }
@@ -194,8 +197,8 @@ impl Replica {
 
     /// What the peer holds, by what it said.
     pub(super) fn known_of(session: &Session) -> BTreeMap<FeedId, u64> {
-        let positions = session.positions.received.iter().flatten();
-        let marks = session.cursor.marks.iter().chain(positions);
+        let marks = session.cursor.marks.iter();
+        let marks = marks.chain(&session.positions.received);
         let mut known: BTreeMap<_, _> = marks.map(|mark| (mark.feed, mark.headers)).collect();
         known.extend(&session.received);
         known

@@ -246,8 +246,11 @@ struct Positions {
     /// Whether the cursors have been compared, and ours sent if it was needed.
     compared: bool,
     awaited: bool,
-    sent: bool,
-    received: Option<Vec<CursorMark>>,
+    /// What ours said.
+    said: BTreeMap<FeedId, u64>,
+    /// How many messages came.
+    heard: u8,
+    received: Vec<CursorMark>,
 }
 
 impl Session {

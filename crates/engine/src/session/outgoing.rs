@@ -149,7 +149,7 @@ impl Replica {
             session.say_all(Message::membership(added));
         }
         let late = self.late_marks(session);
-        if !late.is_empty() && !std::mem::replace(&mut session.positions.sent, true) {
+        if !late.is_empty() {
             session.say(Message::Position { entries: late });
         }
         let mut plan = Vec::new();
@@ -186,10 +186,12 @@ impl Replica {
     /// otherwise, and what follows rests on ours.
     fn late_marks(&self, session: &Session) -> Vec<CursorMark> {
         let mut late = Vec::new();
-        for mark in &session.cursor.marks {
-            let said = session.peer_holds.get(&mark.feed).copied();
+        let marks = session.cursor.marks.iter();
+        for mark in marks.chain(&session.positions.received) {
+            let told = [&session.peer_holds, &session.positions.said];
+            let said = told.iter().filter_map(|said| said.get(&mark.feed)).max();
             let ours = self.core.feeds.get(&mark.feed);
-            let ours = ours.filter(|ours| ours.last < mark.headers && Some(ours.last) > said);
+            let ours = ours.filter(|ours| ours.last < mark.headers && Some(&ours.last) > said);
             late.extend(ours.map(|ours| CursorMark {
                 feed: mark.feed,
                 headers: ours.last,
@@ -197,6 +199,8 @@ impl Replica {
                 held: RunSet::up_to(ours.last),
             }));
         }
+        late.sort_by_key(|mark| mark.feed);
+        late.dedup_by_key(|mark| mark.feed);
         late.truncate(limits::POSITION_ENTRIES);
         late
     }

@@ -39,6 +39,12 @@ fn messages_out_of_place_end_the_session_with_a_code() {
     let (_, mut laptop, phone, _) = two();
     let frame = |messages: &[Message]| encode_batch(messages).unwrap();
     let greeting = hello(&laptop);
+    let membership = Message::MembershipHave { prefixes: vec![] };
+    let none = Message::Membership {
+        records: vec![],
+        last: true,
+    };
+    let position = || Message::Position { entries: vec![] };
     let stories = [
         (vec![frame(&[Message::Done])], Code::UnexpectedMessage),
         (
@@ -51,6 +57,14 @@ fn messages_out_of_place_end_the_session_with_a_code() {
                 Message::MembershipHave { prefixes: vec![] },
                 Message::MembershipHave { prefixes: vec![] },
             ])],
+            Code::UnexpectedMessage,
+        ),
+        (
+            vec![
+                frame(&[greeting.clone(), membership, none]),
+                frame(&[position(), position()]),
+                frame(&[position()]),
+            ],
             Code::UnexpectedMessage,
         ),
         (vec![vec![0xff; 100]], Code::BadFrame),

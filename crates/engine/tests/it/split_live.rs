@@ -85,3 +85,34 @@ fn what_came_since_the_cursor_was_sent_is_compared_before_what_rests_on_it_comes
     let failure = link.failure().expect("they find that they differ");
     assert_eq!(failure.code, Code::Equivocation, "{}", failure.detail);
 }
+
+#[test]
+fn what_came_since_is_compared_with_what_the_peer_says_it_holds_besides_its_cursor() {
+    let ([_a, b, _c], [mut laptop, mut phone, _]) = three();
+    insert(&mut phone, r#"{"title":"before"}"#);
+    sync(&mut phone, &mut laptop).unwrap();
+    phone.close().unwrap();
+    let mut copy = b.copy();
+    copy.processes = Arc::new(AtomicU64::new(b.processes.load(Ordering::Relaxed)));
+    copy.clock = Hand::at(NOW + 1_000);
+    let (mut phone, mut other) = (b.open(), copy.open());
+    for title in ["one", "two"] {
+        insert(&mut phone, &format!(r#"{{"title":"{title}"}}"#));
+    }
+    let theirs = insert(&mut other, r#"{"title":"three"}"#);
+    // Its cursor names the feed that it writes to now; of the one before it tells when it is asked.
+    phone.close().unwrap();
+    let mut phone = b.open();
+    insert(&mut phone, r#"{"title":"of another process"}"#);
+    insert(&mut laptop, r#"{"title":"of the laptop"}"#);
+
+    let mut link = Link::open(&mut phone, &mut laptop, [7; 32], [Wishes::default(); 2]);
+    link.drain(DIALER, &mut phone);
+    link.deliver(LISTENER, &mut laptop, NOW).unwrap();
+    link.drain(LISTENER, &mut laptop);
+    sync(&mut other, &mut laptop).unwrap();
+    set(&mut laptop, theirs, "title", "on top of three");
+    run(&mut link, &mut phone, &mut laptop);
+    let failure = link.failure().expect("they find that they differ");
+    assert_eq!(failure.code, Code::Equivocation, "{}", failure.detail);
+}

@@ -2,8 +2,9 @@
 
 use driftless_document::{Node, RecordId, Value, parse_record};
 use driftless_engine::{ConflictFilter, Edit, Replica};
-use driftless_protocol::{Hello, Message, workspace_tag};
+use driftless_protocol::Message;
 pub(crate) use driftless_testkit::device::Device;
+use driftless_testkit::wire;
 pub(crate) use driftless_testkit::wire::{sync, sync_until};
 
 pub(crate) fn insert(replica: &mut Replica, json: &str) -> RecordId {
@@ -102,15 +103,5 @@ pub(crate) fn assert_equal(a: &Replica, b: &Replica) {
 
 /// A Hello over the handshake hash of fives, that agrees with nothing else.
 pub(crate) fn hello(replica: &Replica) -> Message {
-    Message::Hello(Hello {
-        protocol_min: 1,
-        protocol_max: 1,
-        workspace: workspace_tag(&replica.workspace(), &[5; 32]),
-        features: 0,
-        cursor_digest: [1; 16],
-        membership_digest: [2; 16],
-        common: None,
-        max_envelope: 1,
-        role: 0,
-    })
+    Message::Hello(wire::hello(&replica.workspace(), &[5; 32]))
 }

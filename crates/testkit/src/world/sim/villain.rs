@@ -7,13 +7,12 @@ use driftless_engine::{Replica, SessionOutput, Side, Wishes};
 use driftless_protocol::{
     Agreed, Body, DeviceId, DeviceKey, Domain, Envelope, FeedId, Group, Hash, HeaderDraft, Hello,
     Item, ItemPayload, Message, Meta, Payload, WorkspaceId, commitment, decode_batch, encode_batch,
-    workspace_tag,
 };
 
 use super::super::{World, Wrong};
 use crate::device::Device;
 use crate::histories::Dice;
-use crate::wire::start_of;
+use crate::wire::{self, start_of};
 
 /// What its key comes from; devices have small numbers.
 const NUMBER: u8 = 99;
@@ -235,15 +234,9 @@ impl Villain {
 /// A greeting that agrees with nothing.
 pub(super) fn hello(workspace: &WorkspaceId, hash: &[u8; 32], features: u32) -> Message {
     Message::Hello(Hello {
-        protocol_min: 1,
         protocol_max: if features > 0 { 9 } else { 1 },
-        workspace: workspace_tag(workspace, hash),
         features,
-        cursor_digest: [1; 16],
-        membership_digest: [2; 16],
-        common: None,
-        max_envelope: 1,
-        role: 0,
+        ..wire::hello(workspace, hash)
     })
 }
 
