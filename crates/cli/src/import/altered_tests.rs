@@ -9,6 +9,7 @@ use driftless_testkit::histories::Dice;
 
 use super::{Checked, ColumnType, Format, ImportError, ImportOptions, body, check};
 
+/// Files that are tried on each run; `DRIFTLESS_CASES=2000000` asks for more.
 const CASES: u64 = 100_000;
 /// Characters of what is said of a file, at most: it is shown on a screen.
 const SENTENCE: usize = 4_000;
@@ -193,8 +194,10 @@ fn is_told_well(error: &ImportError, name: &str, bytes: &[u8]) {
 
 #[test]
 fn whatever_a_file_holds_it_is_taken_as_it_is_or_refused_with_a_sentence() {
+    let wanted = std::env::var("DRIFTLESS_CASES").ok();
+    let cases = wanted.and_then(|text| text.parse().ok()).unwrap_or(CASES);
     let (mut taken, mut refused) = (BTreeMap::new(), BTreeSet::new());
-    for case in 0..CASES {
+    for case in 0..cases {
         let mut dice = Dice(case);
         let (name, file) = FILES[dice.below(FILES.len())];
         let bytes = altered(&mut dice, file);

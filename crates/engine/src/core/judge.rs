@@ -103,15 +103,16 @@ impl Core {
                 member.role.as_str()
             )));
         }
-        if self.goes_back(envelope, &at)? {
-            return Ok(refused(
-                "it names membership records that are older than what it builds on",
-            ));
-        }
         if !matches!(envelope.body(), BodyForm::Partial(_))
             && let Err(why) = self.check_branches(envelope)?
         {
             return self.if_held(envelope, Judgement::NotCurrent(Code::Equivocation, why));
+        }
+        // After that: a change on a branch may have come twice, from one who knew more and from one who knew less.
+        if self.goes_back(envelope, &at)? {
+            return Ok(refused(
+                "it names membership records that are older than what it builds on",
+            ));
         }
         let current = self.check_current(envelope, &member.device, &at);
         match (envelope.body(), current) {

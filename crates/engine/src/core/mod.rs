@@ -129,7 +129,7 @@ pub(crate) struct State {
     stale: bool,
 }
 
-const STATE_FORMAT: u8 = 6;
+const STATE_FORMAT: u8 = 7;
 
 impl Default for State {
     fn default() -> Self {

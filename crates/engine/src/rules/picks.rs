@@ -1,7 +1,5 @@
 //! What policies show in the place of what a stored row reads.
 
-use std::collections::BTreeSet;
-
 use driftless_document::{DELETED, Intent, Kind, Row, Shown, Value};
 
 use crate::core::{Core, StoredRow};
@@ -14,8 +12,6 @@ pub(crate) struct Picks {
     registers: Vec<(String, Shown)>,
     /// Of a list's element: the list's key and the element's place.
     elements: Vec<(String, usize, Value)>,
-    /// What void changes wrote: the document may read otherwise there than the row.
-    void: BTreeSet<String>,
 }
 
 impl Picks {
@@ -55,20 +51,13 @@ impl Picks {
     pub(crate) fn confirm(&self, intents: &mut [Intent]) {
         for intent in intents {
             let picked = |key: &String| self.registers.iter().any(|(register, _)| register == key);
-            match intent {
-                Intent::Put { key, value } if picked(key) || self.void.contains(key) => {
-                    *intent = Intent::Settle {
-                        key: std::mem::take(key),
-                        value: Some(std::mem::replace(value, Value::Null)),
-                    };
-                }
-                Intent::Remove { key } | Intent::Clear { key } if self.void.contains(key) => {
-                    *intent = Intent::Settle {
-                        key: std::mem::take(key),
-                        value: None,
-                    };
-                }
-                _ => {}
+            if let Intent::Put { key, value } = intent
+                && picked(key)
+            {
+                *intent = Intent::Settle {
+                    key: std::mem::take(key),
+                    value: Some(std::mem::replace(value, Value::Null)),
+                };
             }
         }
     }
@@ -91,10 +80,7 @@ impl Core {
         stored: &StoredRow,
         by: PickedBy,
     ) -> Result<Picks, EngineError> {
-        let mut picks = Picks {
-            void: self.void_registers(key, stored)?,
-            ..Picks::default()
-        };
+        let mut picks = Picks::default();
         if !stored.unsettled || self.rules.rules.is_empty() {
             return Ok(picks);
         }
@@ -115,21 +101,6 @@ impl Core {
             }
         }
         Ok(picks)
-    }
-
-    fn void_registers(
-        &self,
-        key: &RecordKey,
-        stored: &StoredRow,
-    ) -> Result<BTreeSet<String>, EngineError> {
-        if !stored.void {
-            return Ok(BTreeSet::new());
-        }
-        let void = self.void_changes(key)?;
-        let changes = self.record(key)?.changes()?.into_iter();
-        let of_void = changes.filter(|change| void.contains(&change.hash));
-        let steps = of_void.flat_map(|change| change.operations);
-        Ok(steps.map(|step| step.key).collect())
     }
 
     /// A stored row as it is shown.

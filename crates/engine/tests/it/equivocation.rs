@@ -512,3 +512,36 @@ fn work_on_top_of_one_of_two_equal_changes_is_issued_again_in_its_record() {
     let states: Vec<_> = items.map(|item| item.state).collect();
     assert_eq!(states, [ItemState::Reissued; 2]);
 }
+
+/// A folder that runs gets what a copy of it wrote, and goes on with its own feed: what it writes there is its own.
+#[test]
+fn what_a_folder_writes_after_it_got_the_feed_of_its_copy_is_issued_again_by_itself() {
+    let ([_, b, tablet], [mut laptop, mut phone, _]) = three();
+    insert(&mut phone, r#"{"title":"before the copy"}"#);
+    let mut copy = b.copy().open();
+    insert(&mut copy, r#"{"title":"of the copy"}"#);
+    sync(&mut copy, &mut laptop).unwrap();
+    sync(&mut phone, &mut laptop).unwrap();
+
+    // A member signs two envelopes with one number; the phone writes on top of one of them.
+    let record = RecordId([1; 16]);
+    for (replica, value) in [(&mut laptop, 1), (&mut phone, 2)] {
+        let (session, mut forger) = introduce(replica, tablet.key());
+        let change = put(&mut Record::new(), ActorId(forger.feed.0), "a", value);
+        let envelope = forger.sign(record.0, (1, 1), change);
+        talk(replica, session, &forger.send(vec![envelope]));
+        replica.end_session(session).unwrap();
+    }
+    set(&mut phone, record, "title", "on top of it");
+    settle(&mut laptop, [&mut copy, &mut phone]);
+    for replica in [&laptop, &phone, &copy] {
+        assert_eq!(title(replica, record), "on top of it");
+    }
+    let own = |replica: &Replica| {
+        let own = all_items(replica).into_iter().filter(|item| item.own);
+        own.map(|item| item.state).collect::<Vec<_>>()
+    };
+    for replica in [&phone, &copy] {
+        assert_eq!(own(replica), [ItemState::Reissued]);
+    }
+}

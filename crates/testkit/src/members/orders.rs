@@ -5,23 +5,25 @@ use std::collections::BTreeSet;
 use driftless_document::{ChangeHash, read_change};
 use driftless_engine::{Replica, SessionId, SessionOutput, Side, Wishes};
 use driftless_protocol::{
-    Agreed, Code, DeviceId, Envelope, Hash, Hello, Message, Record, RecordBody, encode_batch,
-    workspace_tag,
+    Agreed, Code, DeviceId, Envelope, Hash, Message, Record, RecordBody, encode_batch,
 };
 use driftless_store::MemoryKv;
 
 use super::{DEVICES, Held, setup, twins};
 use crate::device::{Device, START_MS};
 use crate::histories::Dice;
-use crate::wire::start_of;
+use crate::wire::{hello, start_of};
 
 const HANDSHAKE: [u8; 32] = [5; 32];
 
 /// One thing to hand over, and what it needs to be there.
 enum Item<'a> {
     Record(&'a Record),
-    Envelope(&'a Envelope, BTreeSet<ChangeHash>),
+    Envelope(&'a Envelope, BTreeSet<Named>),
 }
+
+/// A change by its record and hash: changes of two records may be equal.
+type Named = ([u8; 16], ChangeHash);
 
 /// Hands everything over in a random order, in batches, with restarts and a rebuild now and then.
 pub(super) fn replay(devices: &[Device], all: &Held, dice: &mut Dice) -> Result<Replica, String> {
@@ -91,32 +93,33 @@ fn items<'a>(all: &'a Held, there: &There<'_>) -> Vec<Item<'a>> {
         .filter(|r| !there.hashes.contains(&r.hash()));
     let envelopes = all.envelopes.iter().map(|envelope| {
         let mut needs = BTreeSet::new();
-        for (_, _, payload) in envelope.items() {
+        for (_, item, payload) in envelope.items() {
             for raw in &payload.changes {
                 let change = read_change(raw).expect("honest work");
-                needs.extend(change.deps);
+                needs.extend(change.deps.into_iter().map(|hash| (item.record, hash)));
             }
         }
         Item::Envelope(envelope, needs)
     });
-    let made: BTreeSet<ChangeHash> = all.envelopes.iter().flat_map(changes_of).collect();
+    let made: BTreeSet<Named> = all.envelopes.iter().flat_map(changes_of).collect();
     let mut items: Vec<_> = records.map(Item::Record).chain(envelopes).collect();
     for item in &mut items {
         if let Item::Envelope(envelope, needs) = item {
             let own: BTreeSet<_> = changes_of(envelope).into_iter().collect();
             // What the first change of a field makes travels with it.
-            needs.retain(|hash| made.contains(hash) && !own.contains(hash));
+            needs.retain(|need| made.contains(need) && !own.contains(need));
         }
     }
     items
 }
 
-fn changes_of(envelope: &Envelope) -> Vec<ChangeHash> {
+fn changes_of(envelope: &Envelope) -> Vec<Named> {
     let items = envelope.items().into_iter();
-    items
-        .flat_map(|(_, _, payload)| &payload.changes)
-        .map(|raw| read_change(raw).expect("honest work").hash)
-        .collect()
+    let changes = items.flat_map(|(_, item, payload)| {
+        let changes = payload.changes.iter();
+        changes.map(|raw| (item.record, read_change(raw).expect("honest work").hash))
+    });
+    changes.collect()
 }
 
 /// What was handed over.
@@ -125,7 +128,7 @@ struct There<'a> {
     hashes: BTreeSet<Hash>,
     records: Vec<&'a Record>,
     envelopes: Vec<&'a Envelope>,
-    changes: BTreeSet<ChangeHash>,
+    changes: BTreeSet<Named>,
 }
 
 impl<'a> There<'a> {
@@ -184,17 +187,7 @@ impl<'a> There<'a> {
 fn greet(replica: &mut Replica, peer: DeviceId) -> Result<SessionId, String> {
     let start = start_of(Side::Listener, peer, HANDSHAKE, Wishes::default());
     let session = replica.start_session(start);
-    let hello = Message::Hello(Hello {
-        protocol_min: 1,
-        protocol_max: 1,
-        workspace: workspace_tag(&replica.workspace(), &HANDSHAKE),
-        features: 0,
-        cursor_digest: [1; 16],
-        membership_digest: [2; 16],
-        common: None,
-        max_envelope: 1,
-        role: 0,
-    });
+    let hello = Message::Hello(hello(&replica.workspace(), &HANDSHAKE));
     let ask = Message::MembershipHave { prefixes: vec![] };
     if say(replica, session, &[hello, ask])? {
         return Err("a session does not begin".into());

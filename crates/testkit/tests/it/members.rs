@@ -6,14 +6,32 @@ use driftless_testkit::members::{Manner, Reached, run, run_as};
 
 /// Histories of the ordinary tests; many more run by `cargo xtask soak members`.
 const HISTORIES: u64 = 40;
-/// Histories that failed once: of one envelope two runs of its device issued again, and both counted.
-const KEPT: [(u64, Manner); 1] = [(
-    20_164,
-    Manner {
-        copies: false,
-        inside: false,
-    },
-)];
+/// Histories that failed once: of one envelope two runs of its device issued again, and both counted; and changes of two
+/// records were equal, which the harness took for one; and of two runs that made one change one knew of a removal, which
+/// those who built on the other's were to know too.
+const KEPT: [(u64, Manner); 3] = [
+    (
+        20_164,
+        Manner {
+            copies: false,
+            inside: false,
+        },
+    ),
+    (
+        100_099,
+        Manner {
+            copies: true,
+            inside: true,
+        },
+    ),
+    (
+        101_136,
+        Manner {
+            copies: false,
+            inside: false,
+        },
+    ),
+];
 
 /// What the histories came to, or what is wrong with one.
 static REACHED: LazyLock<Result<Reached, String>> = LazyLock::new(|| {

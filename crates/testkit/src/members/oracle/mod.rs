@@ -8,7 +8,7 @@ mod rows;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_document::{Change, RecordId, read_change};
+use driftless_document::{Change, ChangeHash, RecordId, read_change};
 use driftless_protocol::{DeviceId, Envelope, FeedId, Record, RecordBody};
 
 use log::{Counted, Log};
@@ -116,7 +116,10 @@ pub fn expected_without(
     let split = resting_on_branches(&changes, broken);
     let mut made_in = BTreeMap::new();
     for (name, changes) in changes.iter().filter(|(name, _)| !split.contains(name)) {
-        made_in.extend(changes.iter().map(|(_, change)| (change.hash, *name)));
+        let made = changes
+            .iter()
+            .map(|(record, change)| (*record, change.hash));
+        made_in.extend(made.map(|made| (made, *name)));
     }
     let current = |name: &Name| !split.contains(name) && is_current(&whole, &places, held[name]);
     let mut open: Vec<Name> = held.keys().copied().filter(current).collect();
@@ -124,8 +127,8 @@ pub fn expected_without(
     let mut applied = BTreeSet::new();
     while let Some(name) = open.pop() {
         if applied.insert(name) && broken != Some(Canary::NoVoid) {
-            let deps = changes[&name].iter().flat_map(|(_, change)| &change.deps);
-            open.extend(deps.filter_map(|dep| made_in.get(dep)));
+            let deps = changes[&name].iter().flat_map(deps_of);
+            open.extend(deps.filter_map(|dep| made_in.get(&dep)));
         }
     }
     expected.void = applied.difference(&admitted).copied().collect();
@@ -146,6 +149,11 @@ pub fn expected_without(
     }
     expected.rows = rows(&expected, &changes);
     expected
+}
+
+/// What a change rests on; changes of two records may be equal.
+fn deps_of((record, change): &(RecordId, Change)) -> impl Iterator<Item = (RecordId, ChangeHash)> {
+    change.deps.iter().map(|dep| (*record, *dep))
 }
 
 fn changes_of(envelope: &Envelope) -> Vec<(RecordId, Change)> {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_document::{Change, ChangeHash, RecordId};
 use driftless_protocol::{Envelope, FeedId, Hash, Record, RecordBody};
 
-use super::{Canary, Name};
+use super::{Canary, Name, deps_of};
 
 /// Where feeds went on in two ways, and so where each envelope lies.
 pub(crate) struct Places<'a> {
@@ -104,18 +104,19 @@ pub(super) fn resting_on_branches(
     }
     loop {
         let before = split.len();
-        let made = |split: &BTreeSet<Name>, is: bool| -> BTreeSet<ChangeHash> {
+        let made = |split: &BTreeSet<Name>, is: bool| -> BTreeSet<(RecordId, ChangeHash)> {
             let envelopes = changes
                 .iter()
                 .filter(|(name, _)| split.contains(name) == is);
             envelopes
-                .flat_map(|(_, changes)| changes.iter().map(|(_, change)| change.hash))
+                .flat_map(|(_, changes)| changes)
+                .map(|(record, change)| (*record, change.hash))
                 .collect()
         };
         let (lost, whole) = (made(&split, true), made(&split, false));
         for (name, changes) in changes {
-            let mut deps = changes.iter().flat_map(|(_, change)| &change.deps);
-            if deps.any(|dep| lost.contains(dep) && !whole.contains(dep)) {
+            let mut deps = changes.iter().flat_map(deps_of);
+            if deps.any(|dep| lost.contains(&dep) && !whole.contains(&dep)) {
                 split.insert(*name);
             }
         }
