@@ -63,6 +63,7 @@ pub use json::{
 };
 pub use path::{DELETED, FieldPath, JOINED, PathError, REVIEW};
 pub use policy::{Authors, CustomInput, CustomPolicy, Customs, NoAuthors, Policy, ROLES};
+pub use quiet::{Panicked, catch as catch_quietly};
 pub use record::{ApplyError, LoadError, Record};
 #[cfg(feature = "remember-records")]
 pub use remembered::{Remembering, remember_records};

@@ -9,7 +9,7 @@ use driftless_store::{FolderError, Journal, RewritableKv, StoreEngine, StoreFold
 use crate::error::Error;
 use crate::keys::KeyPlace;
 use crate::live_store::LiveStore;
-use crate::opening::{Held, keep_place, parts};
+use crate::opening::{Held, has_lost_its_journal, keep_place, parts};
 use crate::options::Options;
 
 /// A folder with a device key and an empty journal.
@@ -43,7 +43,7 @@ impl NewFolder {
         let engine = options.engine.unwrap_or_default();
         let folder = match StoreFolder::create(dir, engine) {
             Ok(folder) => folder,
-            Err(FolderError::AlreadyHoldsStore { dir }) => begun_before(&dir, engine)?,
+            Err(FolderError::AlreadyHoldsStore { dir }) => begun_before(&dir, engine, options)?,
             Err(error) => return Err(error.into()),
         };
         let place = KeyPlace::of(&folder);
@@ -115,10 +115,13 @@ impl Drop for NewFolder {
 }
 
 /// A folder that an earlier attempt made and did not use: its key stays, its store may have been torn by a crash.
-fn begun_before(dir: &Path, engine: StoreEngine) -> Result<StoreFolder, Error> {
+fn begun_before(dir: &Path, engine: StoreEngine, options: &Options) -> Result<StoreFolder, Error> {
     let mut folder = StoreFolder::open(dir)?;
     if !folder.journal_is_empty()? {
         return Err(Error::folder_exists(dir));
+    }
+    if has_lost_its_journal(&folder, options) {
+        return Err(Error::journal_missing(dir));
     }
     folder.begin_anew(engine)?;
     Ok(folder)

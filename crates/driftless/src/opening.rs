@@ -19,11 +19,11 @@ use std::path::Path;
 use driftless_engine::{EngineError, Parts, Remains, Replayed, Replica, check_device};
 use driftless_protocol::DeviceKey;
 use driftless_store::{
-    DiskFiles, FolderError, Journal, Kv, Position, RewritableKv, StoreFolder, Trust, check_seal,
-    mark_open, write_seal,
+    DiskFiles, FolderError, Journal, KnownEnd, Kv, RewritableKv, StoreFolder, Trust, check_seal,
+    has_seal, mark_open, write_seal,
 };
 
-use crate::actor::guarded;
+use crate::actor::guarded_quietly;
 use crate::error::{Error, is_kv_damage, is_store_damage};
 use crate::keys;
 use crate::live_store::LiveStore;
@@ -136,14 +136,15 @@ impl<'a> Attempt<'a> {
         options: &'a Options,
     ) -> Result<Self, Error> {
         let folder = match opened {
-            Err(FolderError::Incomplete { .. }) if journal_is_unused(dir) => {
+            Err(FolderError::Incomplete { .. })
+                if journal_is_unused(dir) && !StoreFolder::was_closed(dir)? =>
+            {
                 return Err(Error::not_a_workspace(dir));
             }
             folder => folder?,
         };
         if folder.journal_is_empty()? {
-            let was_closed = check_seal(folder.live_store()) == Trust::Clean;
-            return Err(if was_closed {
+            return Err(if has_lost_its_journal(&folder, options) {
                 Error::journal_missing(dir)
             } else {
                 Error::not_a_workspace(dir)
@@ -180,7 +181,7 @@ impl<'a> Attempt<'a> {
         };
         let parts = parts(journal, kv.clone(), self.key.clone(), self.options);
         // Files that nobody has written may do anything to who reads them.
-        let opened = guarded(|| {
+        let opened = guarded_quietly(|| {
             let mut replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
             replica.install_policies(self.options.policies.clone());
             if !sealed {
@@ -195,7 +196,7 @@ impl<'a> Attempt<'a> {
                 Ok(Err(error.to_string()))
             }
             Some(Err(error)) => Err(self.told(error)),
-            None => Ok(Err("reading it panicked".to_owned())),
+            None => Ok(Err("its engine gives up on it".to_owned())),
         }
     }
 
@@ -251,34 +252,27 @@ impl<'a> Attempt<'a> {
 
     fn journal(&mut self) -> Result<Journal, Error> {
         let files = Box::new(self.folder.journal_files()?);
-        let (journal, opening) = Journal::open_asking(files, &mut || self.acknowledged_to())?;
+        let (journal, opening) = Journal::open_asking(files, &mut || self.known_end())?;
         self.torn_bytes += opening.torn_bytes;
         Ok(journal)
     }
 
-    /// Up to where the store knows that the journal was acknowledged, asked where the journal's end is broken.
-    fn acknowledged_to(&self) -> Option<Position> {
+    /// What the store knows of the journal's end, asked where that is broken.
+    fn known_end(&self) -> KnownEnd {
         let path = self.folder.live_store();
         let engine = self.folder.live_engine();
-        match check_seal(path) {
-            Trust::Missing => return None,
+        if let Trust::Unclean { same_boot: false } = check_seal(path)
+            && !engine.outlives_power_loss(path)
+        {
             // Of a machine that went down it is expected, and its store may say anything.
-            Trust::Unclean { same_boot } if !same_boot && !engine.outlives_power_loss(path) => {
-                return None;
-            }
-            _ => {}
+            return KnownEnd::Unknown;
         }
         // A copy: a journal that is damaged is no reason to change the store.
-        let copy = match StoreCopy::of(path) {
-            Ok(copy) => copy?,
-            Err(error) => {
-                tracing::warn!(%error, "the store cannot be asked how far the journal went");
-                return None;
-            }
-        };
-        let cache = self.options.cache_bytes;
-        let remains = guarded(|| Remains::of(&*engine.open(copy.path(), cache).ok()?).ok());
-        remains.flatten()?.applied()
+        let remains = remains_of(&self.folder, self.options).unwrap_or_default();
+        if has_seal(path) {
+            return remains.of_closed().known_end();
+        }
+        remains.known_end()
     }
 
     fn done(
@@ -326,6 +320,34 @@ pub(crate) fn keep_place(folder: &StoreFolder) {
     if let Err(error) = folder.note_place() {
         tracing::warn!(%error, "where this folder is cannot be noted");
     }
+}
+
+/// Whether the store of a folder with an empty journal says that there was more: nothing is in it before it is in the journal.
+pub(crate) fn has_lost_its_journal(folder: &StoreFolder, options: &Options) -> bool {
+    let path = folder.live_store();
+    match check_seal(path) {
+        // `CURRENT` may be what is wrong.
+        Trust::Missing => StoreFolder::was_closed(folder.dir()).unwrap_or(true),
+        // It got a seal when a workspace was closed.
+        Trust::Clean | Trust::Damaged { .. } => true,
+        // One that was torn while it was made does not open, or has nothing in it.
+        Trust::Unclean { .. } => remains_of(folder, options).is_some_and(|it| it.is_begun()),
+    }
+}
+
+/// What a copy of the live store says; the store is not changed.
+fn remains_of(folder: &StoreFolder, options: &Options) -> Option<Remains> {
+    let copy = match StoreCopy::of(folder.live_store()) {
+        Ok(copy) => copy?,
+        Err(error) => {
+            tracing::warn!(%error, "the store cannot be asked what it holds");
+            return None;
+        }
+    };
+    let engine = folder.live_engine();
+    let remains =
+        guarded_quietly(|| Remains::of(&*engine.open(copy.path(), options.cache_bytes).ok()?).ok());
+    remains.flatten()
 }
 
 /// Whether making the folder was cut off before the journal held anything.

@@ -17,9 +17,11 @@ use driftless_engine::{
     VerifyReport, history_codec, inspect as look, mend_journal,
 };
 use driftless_protocol::DeviceKey;
-use driftless_store::{Files, Kv, Mending, StoreFolder, Trust, Visit, check_seal};
+use driftless_store::{
+    Files, KnownEnd, Kv, Mending, StoreFolder, Trust, Visit, check_seal, has_seal,
+};
 
-use crate::actor::guarded;
+use crate::actor::guarded_quietly;
 use crate::error::Error;
 use crate::keys;
 use crate::opening::{self, Attempt, Held, Opening};
@@ -135,7 +137,7 @@ fn mend(
     });
     let (held, mut opening) = rebuilt?;
     report.set_aside = held.store.folder().set_aside_segments()?;
-    let mut mending = Mending::of(files.another(), history_codec(), None);
+    let mut mending = Mending::of(files.another(), history_codec(), KnownEnd::Unknown);
     mending.finish().map_err(EngineError::from)?;
     opening.repaired = Some(report);
     Ok((held, opening))
@@ -186,16 +188,21 @@ impl Found {
             .collect();
         let store = Store::of(folder, options, &mut faults)?;
         let kv = store.as_ref().map(|store| &*store.kv);
-        let remains = kv.and_then(|kv| guarded(|| Remains::of(kv).ok()).flatten());
+        let remains = kv.and_then(|kv| guarded_quietly(|| Remains::of(kv).ok()).flatten());
+        let remains = if has_seal(folder.live_store()) {
+            Some(remains.unwrap_or_default().of_closed())
+        } else {
+            remains
+        };
         let is_compared = store.as_ref().is_some_and(|store| store.is_believed);
         let compared = kv.filter(|_| is_compared);
         let device = key.map(DeviceKey::device_id);
         let mut look_beside = |store: Option<&dyn Kv>| {
-            guarded(|| look(&files, store, remains.as_ref(), device, &mut progress))
+            guarded_quietly(|| look(&files, store, remains.as_ref(), device, &mut progress))
         };
         let mut inspected = look_beside(compared);
         if inspected.is_none() && compared.is_some() {
-            let why = "it cannot be read: reading it panicked";
+            let why = "it cannot be read: its engine gives up on it";
             faults.push(Fault::of_store(folder.live_name(), why));
             inspected = look_beside(None);
         }
@@ -260,7 +267,7 @@ impl Store {
         let Some(copy) = StoreCopy::of(&path)? else {
             return Ok(None);
         };
-        match guarded(|| engine.open(copy.path(), options.cache_bytes)) {
+        match guarded_quietly(|| engine.open(copy.path(), options.cache_bytes)) {
             Some(Ok(kv)) => Ok(Some(Self {
                 kv,
                 is_believed,
@@ -273,7 +280,7 @@ impl Store {
             None if is_believed => {
                 faults.push(Fault::of_store(
                     name,
-                    "it does not open: reading it panicked",
+                    "it does not open: its engine gives up on it",
                 ));
                 Ok(None)
             }

@@ -50,6 +50,15 @@ impl StoreEngine {
         }
     }
 
+    /// Says which engine the files in `folder` look like: sled's, unless they are another's.
+    pub(crate) fn found_in(folder: &Path) -> Self {
+        if RedbKv::is_in(folder) {
+            StoreEngine::Redb
+        } else {
+            StoreEngine::Sled
+        }
+    }
+
     /// Returns its name, as [`StoreEngine::from_str`] takes it.
     pub fn name(self) -> &'static str {
         match self {

@@ -19,7 +19,8 @@
 //! `create` finishes what it finds as long as the journal holds no group. With `CURRENT` it opens. `make_live` replaces
 //! `CURRENT` by a rename, so it names the old store or the new one, and removes the rest only then. `set_aside` renames
 //! before it removes the marks, so a damaged store never looks merely unclean; a `CURRENT` that names a folder which is
-//! not there means that the store must be rebuilt. What is neither live nor set aside is removed by `open`.
+//! not there means that the store must be rebuilt. What is neither live nor set aside is removed by `open`, unless the live
+//! one is not there.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
@@ -30,6 +31,7 @@ use std::{
 use thiserror::Error;
 
 use crate::{
+    current::{CURRENT, Current},
     engine::{StoreEngine, UnknownEngine},
     files::{Anchor, DiskFiles, FilesError, sync_folder},
     journal::{Journal, JournalError},
@@ -41,8 +43,6 @@ const SEED: &str = "device.key";
 const SEED_NEW: &str = "device.key.new";
 const LOCK: &str = "driftless.lock";
 const JOURNAL: &str = "journal";
-const CURRENT: &str = "CURRENT";
-const CURRENT_NEW: &str = "CURRENT.new";
 
 /// Bytes of the seed of a device key.
 const SEED_BYTES: usize = 32;
@@ -131,13 +131,6 @@ pub enum FolderError {
     },
 }
 
-/// What `CURRENT` says.
-#[derive(Clone, Copy, Debug)]
-struct Current {
-    number: u64,
-    engine: StoreEngine,
-}
-
 /// A store's folder, held by this process until it is dropped.
 #[derive(Debug)]
 pub struct StoreFolder {
@@ -154,8 +147,8 @@ pub struct StoreFolder {
 impl StoreFolder {
     /// Makes a store of this engine in `dir`, which is made as well if it is missing; other files in it do not matter.
     ///
-    /// Finishes what an interrupted call left. A folder whose journal holds a group, or that has both `CURRENT` and a
-    /// device key, is [`FolderError::AlreadyHoldsStore`]. The journal is begun, so it is to be opened, or created anew
+    /// Finishes what an interrupted call left. A folder whose journal holds a group, that has both `CURRENT` and a device
+    /// key, or whose store was closed once, is [`FolderError::AlreadyHoldsStore`]. The journal is begun, so it is to be opened, or created anew
     /// as long as it is empty.
     pub fn create(dir: &Path, engine: StoreEngine) -> Result<StoreFolder, FolderError> {
         make_dir(dir)?;
@@ -166,7 +159,8 @@ impl StoreFolder {
             return Err(FolderError::AlreadyHoldsStore { dir });
         }
         remove_torn_seed(dir)?;
-        if exists(&dir.join(CURRENT))? && exists(&dir.join(SEED))? {
+        let is_made = exists(&dir.join(CURRENT))? && exists(&dir.join(SEED))?;
+        if is_made || Self::was_closed(dir)? {
             let dir = dir.to_owned();
             return Err(FolderError::AlreadyHoldsStore { dir });
         }
@@ -175,8 +169,15 @@ impl StoreFolder {
         remove_stores(dir, None)?;
         make_dir(&dir.join(store_name(1)))?;
         let current = Current { number: 1, engine };
-        write_current(dir, current)?;
+        current.write(dir)?;
         Self::held(dir, current, lock)
+    }
+
+    /// Whether a store in `dir` has a seal: it gets one when a workspace that is in it is closed.
+    pub fn was_closed(dir: &Path) -> Result<bool, FolderError> {
+        let entries = store_entries(dir)?;
+        let is_seal = |path: &Path| path.extension().is_some_and(|name| name == "seal");
+        Ok(entries.iter().any(|(_, _, path)| is_seal(path)))
     }
 
     /// Opens the store in `dir` and holds the folder until it is dropped; removes what an interrupted rewrite left.
@@ -188,28 +189,24 @@ impl StoreFolder {
                 missing: CURRENT,
             });
         }
-        let folder = Self::held(dir, read_current(dir)?, lock)?;
-        folder.remove_leftovers()?;
+        let folder = Self::held(dir, Current::read(dir)?, lock)?;
+        // Where what `CURRENT` names is not there, it may be what is wrong, and the live store under another name.
+        if exists(&folder.live)? {
+            folder.remove_leftovers()?;
+        }
         Ok(folder)
     }
 
-    /// Opens the folder for somebody who will make a new store in it, whatever `CURRENT` says; it is sled's if that does
-    /// not say.
+    /// Opens the folder for somebody who will make a new store in it, whatever `CURRENT` says; where that does not
+    /// name a store that was there, it is what looks most like the live one.
     pub fn open_to_rebuild(dir: &Path) -> Result<StoreFolder, FolderError> {
         let (lock, has_current) = hold(dir)?;
-        let (current, misnamed) = match read_current(dir) {
-            Ok(current) => (current, None),
+        let (current, misnamed) = match Current::read(dir) {
+            Ok(current) => current.or_sealed(dir)?,
             Err(FolderError::Io { path, source }) if has_current => {
                 return Err(FolderError::Io { path, source });
             }
-            Err(why) => {
-                let numbers = store_entries(dir)?.into_iter().map(|(number, ..)| number);
-                let current = Current {
-                    number: numbers.max().unwrap_or(0),
-                    engine: StoreEngine::default(),
-                };
-                (current, Some(why.to_string()))
-            }
+            Err(why) => (Current::found(dir)?, Some(why.to_string())),
         };
         let folder = Self::held(dir, current, lock)?;
         Ok(StoreFolder { misnamed, ..folder })
@@ -393,7 +390,7 @@ impl StoreFolder {
             });
         }
         let current = Current { number, engine };
-        write_current(&self.dir, current)?;
+        current.write(&self.dir)?;
         self.live = live;
         self.current = current;
         Ok(())
@@ -418,24 +415,24 @@ impl StoreFolder {
 const DAMAGED: &str = ".damaged";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum EntryKind {
+pub(crate) enum EntryKind {
     Store,
     Mark,
     Damaged,
 }
 
-fn store_name(number: u64) -> String {
+pub(crate) fn store_name(number: u64) -> String {
     format!("store-{number}")
 }
 
 /// Reads `store-7`; other spellings of the number are no names of ours.
-fn store_number(name: &str) -> Option<u64> {
+pub(crate) fn store_number(name: &str) -> Option<u64> {
     let number = name.strip_prefix("store-")?.parse().ok()?;
     (store_name(number) == name).then_some(number)
 }
 
 /// Returns what belongs to stores in `dir`, in no order that matters.
-fn store_entries(dir: &Path) -> Result<Vec<(u64, EntryKind, PathBuf)>, FolderError> {
+pub(crate) fn store_entries(dir: &Path) -> Result<Vec<(u64, EntryKind, PathBuf)>, FolderError> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(dir).map_err(io_at(dir))? {
         let entry = entry.map_err(io_at(dir))?;
@@ -526,47 +523,6 @@ fn parse_pid(text: &str) -> Option<u32> {
     text.trim_end().parse().ok()
 }
 
-fn read_current(dir: &Path) -> Result<Current, FolderError> {
-    let path = dir.join(CURRENT);
-    let text = match read_small(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return Err(FolderError::BadCurrent { path });
-        }
-        Err(source) => return Err(FolderError::Io { path, source }),
-    };
-    let Some(line) = text.strip_suffix('\n') else {
-        return Err(FolderError::BadCurrent { path });
-    };
-    let (store, engine) = match line.split_once(' ') {
-        Some((store, engine)) => (store, engine.parse()),
-        None => (line, Ok(StoreEngine::Sled)),
-    };
-    let Some(number) = store_number(store) else {
-        return Err(FolderError::BadCurrent { path });
-    };
-    match engine {
-        Ok(engine) => Ok(Current { number, engine }),
-        Err(source) => Err(FolderError::UnknownEngine { path, source }),
-    }
-}
-
-fn write_current(dir: &Path, current: Current) -> Result<(), FolderError> {
-    let new = dir.join(CURRENT_NEW);
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&new)?;
-        let store = store_name(current.number);
-        match current.engine {
-            StoreEngine::Sled => writeln!(file, "{store}")?,
-            engine => writeln!(file, "{store} {engine}")?,
-        }
-        file.sync_all()?;
-        fs::rename(&new, dir.join(CURRENT))
-    };
-    write().map_err(io_at(&new))?;
-    sync_dir(dir)
-}
-
 /// Removes a seed whose writing was interrupted; only where the journal holds nothing that it signed.
 fn remove_torn_seed(dir: &Path) -> Result<(), FolderError> {
     let path = dir.join(SEED);
@@ -611,15 +567,15 @@ fn make_dir(dir: &Path) -> Result<(), FolderError> {
     Ok(())
 }
 
-fn sync_dir(dir: &Path) -> Result<(), FolderError> {
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), FolderError> {
     sync_folder(dir).map_err(io_at(dir))
 }
 
-fn exists(path: &Path) -> Result<bool, FolderError> {
+pub(crate) fn exists(path: &Path) -> Result<bool, FolderError> {
     path.try_exists().map_err(io_at(path))
 }
 
-fn read_small(path: &Path) -> io::Result<String> {
+pub(crate) fn read_small(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?
         .take(SMALL_FILE_BYTES_MAX)
@@ -637,7 +593,7 @@ fn owner_only(options: &mut OpenOptions) {
 #[cfg(not(unix))]
 fn owner_only(_options: &mut OpenOptions) {}
 
-fn io_at(path: &Path) -> impl FnOnce(io::Error) -> FolderError {
+pub(crate) fn io_at(path: &Path) -> impl FnOnce(io::Error) -> FolderError {
     let path = path.to_owned();
     move |source| FolderError::Io { path, source }
 }

@@ -17,6 +17,7 @@
 //! No clock is read here; randomness is drawn only for the salt of a segment, through [`Files`].
 
 mod aside;
+mod current;
 mod engine;
 mod files;
 mod folder;
@@ -41,8 +42,8 @@ pub use files::{DiskFiles, FileOperation, Files, FilesError, MemoryFiles, Overla
 pub use folder::{FolderError, StoreFolder};
 pub use journal::{
     ClosedSegment, Counters, Damage, DamagedSegment, Found, Frame, FrameKind, Journal,
-    JournalError, JournalFault, Mending, Opening, PackedSegment, Packs, Position, SegmentCodec,
-    SegmentFrames, SegmentLimits, Survey,
+    JournalError, JournalFault, KnownEnd, Mending, Opening, PackedSegment, Packs, Position,
+    SegmentCodec, SegmentFrames, SegmentLimits, Survey,
 };
 pub use key::{KeyBuilder, KeyError, KeyReader};
 pub use kv::{Batch, EngineFailure, Kv, KvError, Snapshot, prefix_end};
@@ -54,6 +55,6 @@ pub use memory::MemoryKv;
 pub use place::CopiedFrom;
 pub use redb_kv::RedbKv;
 pub use rewrite::{CopyError, CopyProgress, RewritableKv};
-pub use seal::{SealError, StoreDamage, Trust, check_seal, mark_open, write_seal};
+pub use seal::{SealError, StoreDamage, Trust, check_seal, has_seal, mark_open, write_seal};
 pub use sled_kv::SledKv;
 pub use visit::Visit;

@@ -180,6 +180,11 @@ fn unclean(store: &Path) -> Trust {
     Trust::Unclean { same_boot }
 }
 
+/// Whether a store has a seal, whatever it says: it was closed, and nobody has written to it or its journal since.
+pub fn has_seal(store: &Path) -> bool {
+    seal_path(store).exists()
+}
+
 /// Marks a store as open, durably, and removes its seal: to be called before an engine may write to it.
 pub fn mark_open(store: &Path) -> Result<(), SealError> {
     let mark = format!("{}\n", boot_id().unwrap_or_default());

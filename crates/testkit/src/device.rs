@@ -9,8 +9,8 @@ use driftless_engine::{
 };
 use driftless_protocol::{DeviceKey, InviteLink, Randomness};
 use driftless_store::{
-    Batch, Frame, FrameKind, Journal, JournalError, Kv, KvError, MemoryFiles, MemoryKv, Mending,
-    Position, Visit,
+    Batch, Frame, FrameKind, Journal, JournalError, KnownEnd, Kv, KvError, MemoryFiles, MemoryKv,
+    Mending, Position, Visit,
 };
 
 use crate::ills::Ills;
@@ -163,7 +163,7 @@ impl Device {
     /// The same, or why it does not open.
     pub fn try_open(&self) -> Result<Replica, EngineError> {
         let (journal, _) = Journal::open_asking(self.ills.on(&self.files), &mut || {
-            Remains::of(&self.kv).ok()?.applied()
+            Remains::of(&self.kv).map_or(KnownEnd::Unknown, |remains| remains.known_end())
         })?;
         Replica::open(self.parts(journal), &mut |_| ())
     }
@@ -183,7 +183,7 @@ impl Device {
         let mut replica = Replica::open(parts, &mut |_| ())?;
         replica.note_lost(&remains)?;
         replica.commit_group()?;
-        Mending::of(files(), history_codec(), None).finish()?;
+        Mending::of(files(), history_codec(), KnownEnd::Unknown).finish()?;
         self.kv = kv;
         Ok(replica)
     }

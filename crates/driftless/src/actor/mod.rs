@@ -21,6 +21,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::{Duration, Instant};
 
+use driftless_document::catch_quietly;
 use driftless_engine::{Clock, EngineError, Millis, Replica};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
@@ -422,6 +423,11 @@ impl Actor {
 /// What `f` gives, or `None` if it panicked; the panic hook has told the story.
 pub(crate) fn guarded<T>(f: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(f)).ok()
+}
+
+/// The same for what reads files that may be damaged: an engine panics on some, and a sentence tells that.
+pub(crate) fn guarded_quietly<T>(f: impl FnOnce() -> T) -> Option<T> {
+    catch_quietly(f).ok()
 }
 
 fn panicked() -> Error {

@@ -291,7 +291,8 @@ async fn a_current_that_makes_no_sense_is_told_and_rebuilding_writes_it_anew() {
     let database = Database::rebuild(&dir, support::options("d"))
         .await
         .unwrap();
-    assert_eq!(database.store().await.unwrap().engine, StoreEngine::Sled);
+    let engine = database.store().await.unwrap().engine;
+    assert_eq!(engine, StoreEngine::Redb, "as its files say");
     assert_eq!(database.digest().await.unwrap(), digest);
     database.close().await.unwrap();
 }

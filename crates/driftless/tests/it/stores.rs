@@ -248,6 +248,53 @@ async fn an_acknowledged_end_of_the_journal_that_is_broken_is_not_cut() {
     }
 }
 
+/// Nothing was being written any more when it was closed.
+#[tokio::test(flavor = "current_thread")]
+async fn beside_a_store_that_was_closed_no_end_of_the_journal_is_torn_though_the_store_is_gone() {
+    for engine in [StoreEngine::Sled, StoreEngine::Redb] {
+        let folder = scratch();
+        let (whole, dir) = (folder.path().join("whole"), folder.path().join("d"));
+        let options = options("d").with_engine(engine);
+        let database = Database::create(&whole, options.clone()).await.unwrap();
+        let workspace = database.workspace();
+        note(&database, "one").await;
+        database.close().await.unwrap();
+        let length = fs::read(first_segment(&whole)).unwrap().len();
+        for is_deleted in [true, false] {
+            for (left, is_lost) in [(length - 5, false), (100, true)] {
+                copy(&whole, &dir);
+                for file in files(&dir.join("store-1")) {
+                    fs::write(file, "junk").unwrap();
+                }
+                if is_deleted {
+                    fs::remove_dir_all(dir.join("store-1")).unwrap();
+                }
+                let segment = first_segment(&dir);
+                let bytes = fs::read(&segment).unwrap()[..left].to_vec();
+                fs::write(&segment, &bytes).unwrap();
+                let error = Database::open(&dir, options.clone()).await.unwrap_err();
+                assert_eq!(error.code(), "journal_damaged", "{error}");
+                let report = Database::inspect(&dir, options.clone()).await.unwrap();
+                assert_eq!(report.torn_bytes, 0);
+                assert_eq!(fs::read(&segment).unwrap(), bytes);
+                match Database::repair(&dir, options.clone()).await {
+                    Ok(database) => {
+                        assert!(!is_lost);
+                        assert_eq!(database.workspace(), workspace);
+                        database.close().await.unwrap();
+                    }
+                    Err(error) => {
+                        assert!(is_lost, "{error}");
+                        assert_eq!(error.code(), "membership_lost", "{error}");
+                        assert_eq!(fs::read(&segment).unwrap(), bytes);
+                    }
+                }
+                fs::remove_dir_all(&dir).unwrap();
+            }
+        }
+    }
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_damaged_journal_is_an_error_and_the_store_beside_it_stays() {
     let folder = scratch();
@@ -271,6 +318,71 @@ async fn a_damaged_journal_is_an_error_and_the_store_beside_it_stays() {
     fs::remove_file(&segment).unwrap();
     let error = Database::open(&dir, options("d")).await.unwrap_err();
     assert_eq!(error.code(), "journal_damaged", "{error}");
+}
+
+/// "Making it was not finished" would have people make another workspace over what a repair can still use.
+#[tokio::test(flavor = "current_thread")]
+async fn a_folder_that_lost_its_journal_is_never_taken_for_one_that_was_not_made() {
+    let folder = scratch();
+    let whole = folder.path().join("whole");
+    for engine in [StoreEngine::Sled, StoreEngine::Redb] {
+        let options = options("d").with_engine(engine);
+        let database = Database::create(&whole, options.clone()).await.unwrap();
+        note(&database, "one").await;
+        let workspace = database.workspace();
+        database.close().await.unwrap();
+
+        let dir = folder.path().join("spoilt");
+        let seal = dir.join("store-1.seal");
+        let spoilt: [&dyn Fn(); 3] = [
+            &|| (),
+            &|| fs::write(&seal, "junk").unwrap(),
+            // As after a process was killed.
+            &|| fs::remove_file(&seal).unwrap(),
+        ];
+        for (n, spoil) in spoilt.into_iter().enumerate() {
+            copy(&whole, &dir);
+            fs::remove_file(first_segment(&dir)).unwrap();
+            spoil();
+            let opened = Database::open(&dir, options.clone()).await;
+            let made = Database::create(&dir, options.clone()).await;
+            for error in [opened.unwrap_err(), made.unwrap_err()] {
+                assert_eq!(error.code(), "journal_damaged", "{engine}, {n}: {error}");
+            }
+            let database = Database::repair(&dir, options.clone()).await.unwrap();
+            assert_eq!(database.workspace(), workspace);
+            database.close().await.unwrap();
+            fs::remove_dir_all(&dir).unwrap();
+        }
+        fs::remove_dir_all(&whole).unwrap();
+    }
+}
+
+/// Nor where what says which store is live is gone as well.
+#[tokio::test(flavor = "current_thread")]
+async fn a_store_that_was_closed_is_not_made_anew() {
+    let folder = scratch();
+    let dir = folder.path().join("d");
+    filled(&dir).await;
+    fs::remove_file(first_segment(&dir)).unwrap();
+    let current = dir.join("CURRENT");
+    for (named, code) in [
+        (None, "store_unnamed"),
+        (Some("store-9\n"), "journal_damaged"),
+    ] {
+        match named {
+            None => fs::remove_file(&current).unwrap(),
+            Some(named) => fs::write(&current, named).unwrap(),
+        }
+        let opened = Database::open(&dir, options("d")).await;
+        let made = Database::create(&dir, options("d")).await;
+        for error in [opened.unwrap_err(), made.unwrap_err()] {
+            assert_eq!(error.code(), code, "{error}");
+        }
+        assert!(dir.join("store-1").is_dir());
+    }
+    let database = Database::repair(&dir, options("d")).await.unwrap();
+    database.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -97,6 +97,10 @@ pub fn inspect(
             }
             check_let_in(&derived.log, &derived.device).err()
         }
+        // There was one: it is not so that none was ever made here.
+        Err(EngineError::NoWorkspace) if remains.is_begun || !mended.survey.is_clean() => {
+            Some(BEGINNING_LOST)
+        }
         Err(error) => Some(error),
     };
     report.faults.extend(hopeless.as_ref().map(hopeless_fault));
@@ -129,6 +133,10 @@ fn tell_copies(
     report.copied = derived.copied_folder()?;
     Ok(())
 }
+
+const BEGINNING_LOST: EngineError = EngineError::MembershipLost {
+    what: "the record that began the workspace",
+};
 
 /// Whether it is certain that no repair mends it.
 fn is_lost(error: &EngineError) -> bool {

@@ -38,7 +38,7 @@ pub fn mend_journal(
     remains: &Remains,
     progress: &mut dyn FnMut(Replayed) -> Visit,
 ) -> Result<Option<MendedJournal>, EngineError> {
-    let mut mending = Mending::of(files.another(), history_codec(), remains.applied);
+    let mut mending = Mending::of(files.another(), history_codec(), remains.known_end());
     let survey =
         mending.survey(&mut |done, total| progress(Replayed { done, total }) == Visit::Continue)?;
     let Some(survey) = survey else {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_protocol::{FeedId, Hash, Record as MemberRecord, RecordBody, WorkspaceId};
-use driftless_store::{Kv, KvError, Position, Visit, prefix_end};
+use driftless_store::{KnownEnd, Kv, KvError, Position, Visit, prefix_end};
 
 use crate::core::State;
 use crate::feeds::Feed;
@@ -14,6 +14,8 @@ use crate::space::{self, Keys, Space};
 pub struct Remains {
     /// Whether there is anything at all.
     pub(crate) is_begun: bool,
+    /// Whether all of the journal had been applied and nothing was written since.
+    was_closed: bool,
     /// Up to where the journal was applied.
     pub(crate) applied: Option<Position>,
     /// Up to where it is listed as packed.
@@ -56,6 +58,16 @@ impl Remains {
         Ok(remains)
     }
 
+    /// Of a store that was closed, whatever of it can still be read: there was a workspace.
+    #[must_use]
+    pub fn of_closed(self) -> Self {
+        Self {
+            is_begun: true,
+            was_closed: true,
+            ..self
+        }
+    }
+
     fn take(&mut self, workspace: WorkspaceId, key: &[u8], value: &[u8]) {
         let keys = Keys(workspace);
         let is_in = |space| key.starts_with(&keys.space(space));
@@ -96,6 +108,20 @@ impl Remains {
                 let last = self.feeds.entry(*feed).or_default();
                 *last = (*last).max(*n);
             }
+        }
+    }
+
+    /// Whether there is anything at all.
+    pub fn is_begun(&self) -> bool {
+        self.is_begun
+    }
+
+    /// What it says of the journal's end.
+    pub fn known_end(&self) -> KnownEnd {
+        match self.applied {
+            Some(applied) => KnownEnd::To(applied),
+            None if self.was_closed => KnownEnd::Closed,
+            None => KnownEnd::Unknown,
         }
     }
 

@@ -12,7 +12,9 @@ use super::format::{Link, SEGMENT_HEADER_BYTES, length_of};
 use super::mended::{MendedFile, encode, mended_name};
 use super::pack::{PackHeader, unpack};
 use super::salvage::{Found, walk};
-use super::{Damage, Journal, JournalError, Position, SegmentCodec, open, pack_name, segment_name};
+use super::{
+    Damage, Journal, JournalError, KnownEnd, Position, SegmentCodec, open, pack_name, segment_name,
+};
 use crate::files::{FileOperation, Files, FilesError};
 
 /// The name of the file that says that a repair has begun and is not finished.
@@ -75,8 +77,7 @@ impl Survey {
 pub struct Mending {
     files: Box<dyn Files>,
     codec: Arc<dyn SegmentCodec>,
-    /// Up to here the journal had been acknowledged, as somebody else knows.
-    durable_to: Option<Position>,
+    known_end: KnownEnd,
 }
 
 /// One segment as it was found.
@@ -91,16 +92,12 @@ struct Seen {
 }
 
 impl Mending {
-    /// Of the journal in `files`; `durable_to` is up to where something else says that it was acknowledged.
-    pub fn of(
-        files: Box<dyn Files>,
-        codec: Arc<dyn SegmentCodec>,
-        durable_to: Option<Position>,
-    ) -> Mending {
+    /// Of the journal in `files`; `known_end` is what somebody else knows of its end.
+    pub fn of(files: Box<dyn Files>, codec: Arc<dyn SegmentCodec>, known_end: KnownEnd) -> Mending {
         Mending {
             files,
             codec,
-            durable_to,
+            known_end,
         }
     }
 
@@ -271,7 +268,7 @@ impl Mending {
         let loose = open::numbers(names, segment_name).last().copied();
         let packed = open::numbers(names, pack_name).last().copied();
         let mended = open::numbers(names, mended_name).last().copied();
-        let durable = self.durable_to.map(|end| end.segment);
+        let durable = self.known_end.position().map(|end| end.segment);
         // Only a segment with another behind it is packed.
         let behind = packed.and_then(|number| number.checked_add(1));
         let found = [loose, behind, mended, durable];
@@ -351,7 +348,8 @@ impl Mending {
             segment: number,
             offset: whole_to,
         };
-        let was_durable = self.durable_to.is_some_and(|end| end > whole_to);
+        let was_durable = self.known_end.is_behind(whole_to);
+        let is_short = self.known_end.position() > Some(whole_to);
         let first = seen.faults.first().copied();
         let is_unmade = matches!(first, Some((0, _))) && seen.length <= SEGMENT_HEADER_BYTES;
         match first {
@@ -362,7 +360,7 @@ impl Mending {
                     seen.faults.clear();
                 }
             }
-            None if was_durable => seen.faults.push((whole_to.offset, Damage::CutShort)),
+            None if is_short => seen.faults.push((whole_to.offset, Damage::CutShort)),
             _ => {}
         }
     }

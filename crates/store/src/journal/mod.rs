@@ -38,7 +38,7 @@ pub use mend::{DamagedSegment, JournalFault, Mending, Survey};
 pub use open::Opening;
 pub use pack::{ClosedSegment, PackedSegment, SegmentCodec, SegmentFrames};
 pub use packs::Packs;
-pub use position::Position;
+pub use position::{KnownEnd, Position};
 pub use salvage::Found;
 
 use crate::{
@@ -218,23 +218,25 @@ impl Journal {
         files: Box<dyn Files>,
         limits: SegmentLimits,
     ) -> Result<(Journal, Opening), JournalError> {
-        open::open(Journal::empty(files, limits), false, &mut || None)
+        open::open(Journal::empty(files, limits), false, &mut || {
+            KnownEnd::Unknown
+        })
     }
 
-    /// Like [`Journal::open`], but a torn end is cut only after `acknowledged_to` was asked up to where somebody else, who
-    /// is never ahead of what was made durable here, knows of it: what is broken before that is [`JournalError::Damaged`].
+    /// Like [`Journal::open`], but a torn end is cut only after somebody was asked what else is known of it: what is broken
+    /// and had been acknowledged is [`JournalError::Damaged`].
     pub fn open_asking(
         files: Box<dyn Files>,
-        acknowledged_to: &mut dyn FnMut() -> Option<Position>,
+        known_end: &mut dyn FnMut() -> KnownEnd,
     ) -> Result<(Journal, Opening), JournalError> {
         let journal = Journal::empty(files, SegmentLimits::default());
-        open::open(journal, false, acknowledged_to)
+        open::open(journal, false, known_end)
     }
 
     /// Like [`Journal::open`], for whoever is repairing it and has not finished.
     pub fn open_in_repair(files: Box<dyn Files>) -> Result<(Journal, Opening), JournalError> {
         let journal = Journal::empty(files, SegmentLimits::default());
-        open::open(journal, true, &mut || None)
+        open::open(journal, true, &mut || KnownEnd::Unknown)
     }
 
     /// Forgets what is staged and opens the journal again: the way out after a failed commit.

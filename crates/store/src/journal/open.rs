@@ -19,7 +19,7 @@
 //! failed and the operating system may show what the disk does not have. A crash in between leaves equal bytes.
 
 use super::{
-    Damage, Form, Journal, JournalError, Position, Segment,
+    Damage, Form, Journal, JournalError, KnownEnd, Position, Segment,
     mend::UNFINISHED_REPAIR,
     mended::{MendedFile, mended_name},
     pack::PackHeader,
@@ -61,7 +61,7 @@ struct Tail {
 pub(super) fn open(
     mut journal: Journal,
     in_repair: bool,
-    acknowledged_to: &mut dyn FnMut() -> Option<Position>,
+    known_end: &mut dyn FnMut() -> KnownEnd,
 ) -> Result<(Journal, Opening), JournalError> {
     let names = journal.files.list()?;
     if !in_repair && names.iter().any(|name| name == UNFINISHED_REPAIR) {
@@ -115,7 +115,7 @@ pub(super) fn open(
         return Err(missing(last.saturating_add(1)));
     }
     let bytes = read_segment(&*journal.files, last)?;
-    let tail = load_segment(&mut journal, last, &bytes, Some(acknowledged_to))?;
+    let tail = load_segment(&mut journal, last, &bytes, Some(known_end))?;
     settle(&mut journal, last, &tail, &leftovers)?;
     let opening = Opening {
         segments: last,
@@ -230,12 +230,12 @@ pub(super) fn read_whole(
     Ok(bytes)
 }
 
-/// Takes in a loose segment. Only of the last one may the end be torn: `last` says up to where it was not.
+/// Takes in a loose segment. Only of the last one may the end be torn: `last` says where it was not.
 fn load_segment(
     journal: &mut Journal,
     number: u32,
     bytes: &[u8],
-    last: Option<&mut dyn FnMut() -> Option<Position>>,
+    last: Option<&mut dyn FnMut() -> KnownEnd>,
 ) -> Result<Tail, JournalError> {
     let is_last = last.is_some();
     let was_acknowledged = |offset| {
@@ -243,8 +243,7 @@ fn load_segment(
             segment: number,
             offset,
         };
-        let known = last.and_then(|acknowledged_to| acknowledged_to());
-        known.is_some_and(|known| known > end)
+        last.is_some_and(|known_end| known_end().is_behind(end))
     };
     let header = match SegmentHeader::decode(bytes, number) {
         Ok(header) => header,

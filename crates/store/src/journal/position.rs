@@ -11,6 +11,43 @@ pub struct Position {
     pub offset: u32,
 }
 
+/// What somebody else, who is never ahead of what was made durable, knows of where a journal ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum KnownEnd {
+    /// Nothing: what is broken at the end may have been torn before anybody was told of it.
+    #[default]
+    Unknown,
+    /// All before this was acknowledged.
+    To(Position),
+    /// All was: nothing was written any more when the store was closed, and nothing has been since.
+    Closed,
+}
+
+impl KnownEnd {
+    /// Whether what is broken from `position` on had been acknowledged.
+    pub(crate) fn is_behind(self, position: Position) -> bool {
+        match self {
+            KnownEnd::Unknown => false,
+            KnownEnd::To(end) => end > position,
+            KnownEnd::Closed => true,
+        }
+    }
+
+    /// Up to where something has to be.
+    pub(crate) fn position(self) -> Option<Position> {
+        match self {
+            KnownEnd::To(end) => Some(end),
+            KnownEnd::Unknown | KnownEnd::Closed => None,
+        }
+    }
+}
+
+impl From<Option<Position>> for KnownEnd {
+    fn from(acknowledged_to: Option<Position>) -> Self {
+        acknowledged_to.map_or(KnownEnd::Unknown, KnownEnd::To)
+    }
+}
+
 impl Position {
     /// Before everything.
     pub const START: Position = Position {

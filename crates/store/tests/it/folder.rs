@@ -152,7 +152,7 @@ fn creating_finishes_what_a_crash_left_at_every_step() {
             drop(StoreFolder::create(dir, StoreEngine::Sled).unwrap());
             fs::rename(dir.join("CURRENT"), dir.join("CURRENT.new")).unwrap();
             fs::write(dir.join("store-1/leftover"), b"x").unwrap();
-            fs::write(dir.join("store-1.seal"), b"x").unwrap();
+            fs::write(dir.join("store-1.open"), b"x").unwrap();
         },
         &|dir| drop(StoreFolder::create(dir, StoreEngine::Sled).unwrap()),
         &|dir| {
@@ -335,6 +335,32 @@ fn an_engine_there_is_not_is_typed_and_rebuilding_goes_on() {
         assert_eq!(folder.live_store(), next);
         assert_eq!(folder.live_engine(), StoreEngine::Redb);
         assert!(!dir.path().join("store-7").exists());
+    }
+}
+
+/// One flipped bit in `CURRENT` is enough.
+#[test]
+fn a_store_that_was_closed_is_kept_and_found_where_current_names_another() {
+    for engine in [StoreEngine::Sled, StoreEngine::Redb] {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = StoreFolder::create(dir.path(), engine).unwrap();
+        folder.write_device_seed(&SEED).unwrap();
+        use_journal(&folder);
+        let store = folder.live_store().to_owned();
+        engine.open(&store, 1 << 20).unwrap().close().unwrap();
+        write_seal(&store).unwrap();
+        drop(folder);
+        let text = fs::read_to_string(dir.path().join("CURRENT")).unwrap();
+        let wrong = text.replace("store-1", "store-9");
+        fs::write(dir.path().join("CURRENT"), wrong).unwrap();
+
+        drop(StoreFolder::open(dir.path()).unwrap());
+        assert!(store.is_dir(), "opening removes nothing");
+        let folder = StoreFolder::open_to_rebuild(dir.path()).unwrap();
+        assert_eq!(folder.live_store(), store);
+        assert_eq!(folder.live_engine(), engine);
+        let said = folder.misnamed().expect("it is said");
+        assert!(said.contains("store-9, which is not there"), "{said}");
     }
 }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use driftless_golden::Goldens;
 use driftless_store::{
-    Damage, Frame, Journal, JournalError, MemoryFiles, Mending, OverlayFiles, Position, Survey,
+    Damage, Frame, Journal, JournalError, KnownEnd, MemoryFiles, Mending, OverlayFiles, Position,
+    Survey,
 };
 use proptest::prelude::*;
 
@@ -12,7 +13,7 @@ use crate::journal::{KIND, create, frames, segment, write};
 use crate::journal_packing::{Plain, pack_all, written};
 
 fn mending(files: &MemoryFiles, durable_to: Option<Position>) -> Mending {
-    Mending::of(Box::new(files.clone()), Arc::new(Plain), durable_to)
+    Mending::of(Box::new(files.clone()), Arc::new(Plain), durable_to.into())
 }
 
 /// Whether it opens; nothing is changed.
@@ -184,9 +185,15 @@ fn what_was_acknowledged_at_the_end_is_damage_and_what_was_not_is_torn() {
     files.set_content(&segment(last), &bytes);
     let torn = survey(&files, None);
     assert!(torn.is_clean() && torn.torn_bytes > 0, "{torn:?}");
-    let damaged = survey(&files, Some(end));
-    assert_eq!(damaged.torn_bytes, 0);
-    assert_eq!(damaged.faults[0].damage, Damage::Group);
+    for known in [KnownEnd::To(end), KnownEnd::Closed] {
+        let mending = Mending::of(Box::new(files.clone()), Arc::new(Plain), known);
+        let damaged = mending.survey(&mut |_, _| true).unwrap().unwrap();
+        assert_eq!(damaged.torn_bytes, 0);
+        assert_eq!(damaged.faults[0].damage, Damage::Group);
+        let overlay = Box::new(OverlayFiles::over(Box::new(files.clone())));
+        let refused = Journal::open_asking(overlay, &mut || known).unwrap_err();
+        assert!(matches!(refused, JournalError::Damaged { .. }), "{refused}");
+    }
     mend(&files, Some(end)).unwrap();
     assert_eq!(all(&open(&files)), before[..before.len() - 1]);
 
@@ -347,7 +354,7 @@ fn mending_in_memory_leaves_the_disk_as_it_is() {
         .collect();
     let over = OverlayFiles::over(Box::new(files.clone()));
     let another = driftless_store::Files::another(&over);
-    let mut mending = Mending::of(Box::new(over), Arc::new(Plain), None);
+    let mut mending = Mending::of(Box::new(over), Arc::new(Plain), KnownEnd::Unknown);
     let found = mending.survey(&mut |_, _| true).unwrap().unwrap();
     mending.begin().unwrap();
     for damaged in &found.damaged {
