@@ -35,6 +35,8 @@ mod fields;
 #[cfg(target_os = "linux")]
 #[path = "e2e/flood.rs"]
 mod flood;
+#[path = "e2e/folders.rs"]
+mod folders;
 #[path = "e2e/gate.rs"]
 mod gate;
 #[path = "e2e/help.rs"]

@@ -71,7 +71,7 @@ fn a_session_of_random_edits_on_three_devices_ends_equal() {
 }
 
 /// A number of the environment.
-fn asked(variable: &str) -> Option<u64> {
+pub fn asked(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     let number = text.parse();
     Some(number.unwrap_or_else(|_| panic!("{variable}={text} is no number")))

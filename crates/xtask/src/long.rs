@@ -1,4 +1,4 @@
-//! Long runs: the soaks of the harnesses, the session of three devices, and libFuzzer on whatever toolchain is there.
+//! Long runs: the soaks of the harnesses, the tests of real folders, and libFuzzer on whatever toolchain is there.
 //!
 //! All only start cargo with the right arguments: what runs is compiled elsewhere, and is no part of this crate.
 
@@ -16,10 +16,16 @@ const COVERAGE: &str = "--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module \
 /// Where soaks add their lines and failures; the file of kept inputs that a line names lies in the temporary folder.
 const LEDGER: &str = "target/soak-ledger.md";
 
-/// The test that is the session of three devices.
-const SESSION: &str = "devices::a_session_of_random_edits_on_three_devices_ends_equal";
+/// The tests of folders of real processes, which may be asked to last.
+const LASTING: [(&str, &str); 2] = [
+    (
+        "devices",
+        "devices::a_session_of_random_edits_on_three_devices_ends_equal",
+    ),
+    ("folders", "folders::folders_in_trouble_end_equal_and_whole"),
+];
 
-/// What may be asked of it, and the variable that says so.
+/// What may be asked of them, and the variable that says so.
 const ASKED: [(&str, &str); 4] = [
     ("--minutes", "DRIFTLESS_MINUTES"),
     ("--steps", "DRIFTLESS_STEPS"),
@@ -27,10 +33,15 @@ const ASKED: [(&str, &str); 4] = [
     ("--commit", "DRIFTLESS_COMMIT"),
 ];
 
-/// Runs the end-to-end session of three devices, with debug assertions, for as long as the arguments say.
+/// Runs an end-to-end test, with debug assertions, for as long as the arguments say; `what` is `devices` or `folders`.
 ///
-/// An argument that is none of the session, or has no value, is an error of the kind `InvalidInput`.
-pub fn devices(root: &Path, arguments: &[&str]) -> io::Result<ExitStatus> {
+/// An argument that is none of it, or has no value, is an error of the kind `InvalidInput`.
+pub fn lasting(root: &Path, what: &str, arguments: &[&str]) -> io::Result<ExitStatus> {
+    let test = LASTING.iter().find(|(name, _)| *name == what);
+    let Some((_, test)) = test else {
+        let wrong = format!("no test is called `{what}`");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
+    };
     let mut command = cargo(root);
     for pair in arguments.chunks(2) {
         let variable = ASKED.iter().find(|(name, _)| *name == pair[0]);
@@ -42,7 +53,7 @@ pub fn devices(root: &Path, arguments: &[&str]) -> io::Result<ExitStatus> {
     }
     command
         .args(["test", "--locked", "-p", "driftless-cli", "--test", "e2e"])
-        .args(["--", "--exact", SESSION, "--nocapture"])
+        .args(["--", "--exact", test, "--nocapture"])
         .status()
 }
 

@@ -12,7 +12,9 @@ fn main() -> ExitCode {
         ["tidy"] => run_tidy(),
         ["golden", "--check"] => run_golden(golden::Task::Check),
         ["golden", "--write"] => run_golden(golden::Task::Write),
-        ["soak", "devices", rest @ ..] => finished(long::devices(&tidy::workspace_root(), rest)),
+        ["soak", what @ ("devices" | "folders"), rest @ ..] => {
+            finished(long::lasting(&tidy::workspace_root(), what, rest))
+        }
         [
             "soak",
             what @ ("power" | "kill" | "failing" | "spoil" | "mending"),
@@ -24,7 +26,7 @@ fn main() -> ExitCode {
             eprintln!(
                 "usage: cargo xtask tidy | golden --check | golden --write\n       \
                  cargo xtask soak [convergence|conflicts|members|mutations|parsers|repair|world] [--minutes N | --cases N] [--seed S] [--commit ID]\n       \
-                 cargo xtask soak devices [--minutes N | --steps N] [--seed S] [--commit ID]\n       \
+                 cargo xtask soak devices|folders [--minutes N | --steps N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak power --engine sled|redb [--images N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak kill --engine sled|redb [--kills N] [--seed S] [--commit ID]\n       \
                  cargo xtask soak failing --engine sled|redb [--every N] [--seed S] [--commit ID]\n       \
