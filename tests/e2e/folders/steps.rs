@@ -11,6 +11,8 @@ use crate::support::{Running, copy_folder, number, text, text_of};
 const TWINS: usize = 2;
 /// Errors of an edit that is rightly refused: the record is not there yet, or is deleted.
 const REFUSED: [&str; 2] = ["not_found", "record_deleted"];
+/// Errors of a decision that is rightly refused.
+const UNDECIDED: [&str; 3] = ["conflict_closed", "conflict_grown", "record_deleted"];
 
 impl Life {
     pub fn step(&mut self) {
@@ -18,9 +20,11 @@ impl Life {
         let any = self.dice.below(self.places.len());
         let other_than_home = 1 + self.dice.below(self.places.len() - 1);
         match self.dice.below(100) {
-            0..36 => self.set(any),
-            36..42 => self.insert(any),
-            42..46 => self.delete_or_restore(any),
+            0..26 => self.set(any),
+            26..30 => self.count(any),
+            30..34 => self.decide(any),
+            34..40 => self.insert(any),
+            40..46 => self.delete_or_restore(any),
             46..51 => self.import(any),
             51..70 => self.sync(any),
             70..77 => self.kill(any),
@@ -56,6 +60,33 @@ impl Life {
         } else {
             let code = Self::code_of(&outcome);
             assert!(REFUSED.contains(&code.as_str()), "{outcome:#?}");
+        }
+    }
+
+    fn count(&mut self, place: usize) {
+        let (collection, record) = self.record();
+        let by = format!("visits={}", self.dice.below(9));
+        self.tell(place, &format!("increment {collection} {record} {by}"));
+        let outcome = self.run(place, &["increment", collection, &record, &by]);
+        if !outcome.status.success() {
+            let code = Self::code_of(&outcome);
+            assert!(REFUSED.contains(&code.as_str()), "{outcome:#?}");
+        }
+    }
+
+    /// Decides an open conflict, if there is one.
+    fn decide(&mut self, place: usize) {
+        let open = self.run(place, &["conflicts", "list", "--status", "open"]);
+        let entries = open.succeeded().lines();
+        if entries.is_empty() {
+            return;
+        }
+        let entry = text(&entries[self.dice.below(entries.len())]["id"]);
+        self.tell(place, &format!("decides {entry}"));
+        let outcome = self.run(place, &["conflicts", "resolve", &entry, "--keep", "1"]);
+        if !outcome.status.success() {
+            let code = Self::code_of(&outcome);
+            assert!(UNDECIDED.contains(&code.as_str()), "{outcome:#?}");
         }
     }
 

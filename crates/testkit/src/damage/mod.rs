@@ -26,6 +26,9 @@ use crate::wire::sync;
 use folder::{Folder, Known, missing_is_named, names, only_misses};
 use harm::Harmed;
 
+/// Whose files may come to lie in the victim's folder.
+const OTHER: usize = 1;
+
 /// What some cases reached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reached {
@@ -96,6 +99,9 @@ impl Case {
             _ => (DEVICES - 1, 0),
         };
         let mut world = World::begin(Dice(dice.roll()), true)?;
+        // As a database does: whose its journal is, and so that it is not the victim's.
+        let noted = world.replicas[OTHER].note_device();
+        noted.map_err(|error| format!("whose the other's is: {error}"))?;
         let mut older = Vec::new();
         for step in 0..10 + dice.below(50) {
             world.step()?;
@@ -127,7 +133,7 @@ impl Case {
                 world.insert(victim)?;
             }
         }
-        let other = Folder::copy_of(&world.devices[1]);
+        let other = Folder::copy_of(&world.devices[OTHER]);
         let World {
             devices, replicas, ..
         } = world;
