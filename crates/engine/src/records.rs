@@ -179,8 +179,8 @@ impl Replica {
                 .map_err(EngineError::from)
                 .and_then(|seq| event_of(seq, value));
             match event {
-                Ok((event, prefix)) => {
-                    if push(event, prefix) {
+                Ok((event, feed)) => {
+                    if push(event, feed.device_prefix()) {
                         Visit::Continue
                     } else {
                         Visit::Stop
@@ -196,8 +196,11 @@ impl Replica {
     }
 }
 
-/// A change of the commit space, and the first bytes of its author's device.
-pub(crate) fn event_of(seq: u64, value: &[u8]) -> Result<(ChangeEvent, [u8; 8]), EngineError> {
+/// A change of the commit space, and the feed it came in.
+pub(crate) fn event_of(
+    seq: u64,
+    value: &[u8],
+) -> Result<(ChangeEvent, driftless_protocol::FeedId), EngineError> {
     let mut reader = KeyReader::new(value);
     reader.take_u8()?;
     let key = RecordKey {
@@ -215,7 +218,7 @@ pub(crate) fn event_of(seq: u64, value: &[u8]) -> Result<(ChangeEvent, [u8; 8]),
         device: driftless_protocol::DeviceId([0; 32]),
         time_ms: time >> 12,
     };
-    Ok((event, feed.device_prefix()))
+    Ok((event, feed))
 }
 
 /// The id of a composite key given as a JSON array of texts.

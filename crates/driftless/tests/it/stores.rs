@@ -248,6 +248,28 @@ async fn an_acknowledged_end_of_the_journal_that_is_broken_is_not_cut() {
     }
 }
 
+#[tokio::test(flavor = "current_thread")]
+async fn a_store_beside_the_journal_of_a_copy_is_not_believed() {
+    let folder = scratch();
+    let (dir, twin) = (folder.path().join("d"), folder.path().join("twin"));
+    filled(&dir).await;
+    copy(&dir, &twin);
+    let mut digests = Vec::new();
+    for (dir, title) in [(&dir, "one"), (&twin, "two")] {
+        let database = opened(dir).await;
+        note(&database, title).await;
+        digests.push(database.digest().await.unwrap());
+        database.close().await.unwrap();
+    }
+    fs::remove_dir_all(dir.join("journal")).unwrap();
+    copy(&twin.join("journal"), &dir.join("journal"));
+    let database = opened(&dir).await;
+    let rebuilt = database.opening().rebuilt.clone().unwrap();
+    assert!(rebuilt.contains("it is of another journal"), "{rebuilt}");
+    assert_eq!(database.digest().await.unwrap(), digests[1]);
+    database.close().await.unwrap();
+}
+
 /// Nothing was being written any more when it was closed.
 #[tokio::test(flavor = "current_thread")]
 async fn beside_a_store_that_was_closed_no_end_of_the_journal_is_torn_though_the_store_is_gone() {

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 
 use driftless_document::Evidence;
-use driftless_protocol::FeedId;
-use driftless_store::Visit;
+use driftless_protocol::{FeedId, Hash};
+use driftless_store::{Journal, JournalError, Position, Visit};
 
-use super::Core;
 use super::rows::StoredRow;
+use super::stage::EnvelopePlace;
+use super::{Core, envelope_at};
 use crate::error::EngineError;
+use crate::records::event_of;
 use crate::space::{self, Space};
 use crate::types::RecordKey;
 
@@ -35,6 +37,42 @@ impl Core {
         } else {
             Err(lost("a setting"))
         }
+    }
+
+    /// The newest envelope lies in the journal where the store says, or it is the store of another journal.
+    pub(super) fn check_is_of(&self, journal: &Journal) -> Result<(), EngineError> {
+        let newest = self.newest_envelope()?;
+        let is_loose = |(position, _): &(Position, Hash)| *position >= journal.packs().end();
+        let Some((position, hash)) = newest.filter(is_loose) else {
+            return Ok(());
+        };
+        match envelope_at(journal, position) {
+            Ok(envelope) if envelope.hash() == hash => Ok(()),
+            Err(EngineError::Journal(JournalError::Files(error))) => {
+                Err(JournalError::from(error).into())
+            }
+            _ => Err(EngineError::store_damaged(
+                "it is of another journal: its newest envelope lies elsewhere in this one",
+            )),
+        }
+    }
+
+    /// Where the last envelope lies of the feed that the newest change came in; none where it is listed as packed.
+    fn newest_envelope(&self) -> Result<Option<(Position, Hash)>, EngineError> {
+        let seq = self.state.seq;
+        let Some(newest) = self.base.get(&self.keys.commit(seq))? else {
+            return Ok(None);
+        };
+        let (_, id) = event_of(seq, &newest)?;
+        let Some(feed) = self.feeds.get(&id) else {
+            return Ok(None);
+        };
+        let place = self.keys.numbered(Space::Envelope, &id, feed.last);
+        let Some(place) = self.base.get(&place)? else {
+            return Ok(None);
+        };
+        let place = EnvelopePlace::decode(&place)?;
+        Ok(Some((place.position, place.hash)))
     }
 
     /// Every conflict entry is found by all its ids.

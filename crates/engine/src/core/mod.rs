@@ -324,6 +324,9 @@ impl Core {
         core.load_wanted()?;
         core.load_packed()?;
         core.load_waiting()?;
+        if !core.state.stale {
+            core.check_is_of(journal)?;
+        }
         Ok(core)
     }
 
