@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use driftless_engine::{DigestReport, FaultRemedy, Inspected, Remains, Replica, inspect};
+use driftless_engine::{
+    DigestReport, FaultPart, FaultRemedy, Inspected, Remains, Replica, inspect,
+};
 use driftless_protocol::{Envelope, Hash, Record, RecordBody};
 use driftless_store::{Files as _, Frame, MemoryKv, Position, Visit};
 
@@ -243,9 +245,12 @@ impl Folder {
         let records = records.map_err(|error| error.to_string())?;
         let id = self.device.key().device_id();
         let begins = |record: &Record| matches!(record.body(), RecordBody::Genesis(_));
-        let lets_in = |record: &Record| {
-            record.author() == id
-                && matches!(record.body(), RecordBody::Genesis(_) | RecordBody::Join(_))
+        let joins = |record: &&Record| record.author() == id;
+        let joins: Vec<_> = records.iter().filter(joins).map(Record::hash).collect();
+        let lets_in = |record: &Record| match record.body() {
+            RecordBody::Genesis(_) => record.author() == id,
+            RecordBody::Admit(admit) => joins.contains(&admit.join),
+            _ => false,
         };
         let mut placed = BTreeSet::new();
         loop {
@@ -262,8 +267,8 @@ impl Folder {
         Ok(records.iter().any(begins) && standing.any(lets_in))
     }
 
-    /// Repairs it, in the order in which a database does.
-    pub(super) fn repair(&mut self) -> Result<Replica, String> {
+    /// Repairs it, in the order in which a database does; none where the journal says that it is another device's.
+    pub(super) fn repair(&mut self) -> Result<Option<Replica>, String> {
         let device = &mut self.device;
         let looked = inspect(
             &device.files,
@@ -274,14 +279,21 @@ impl Folder {
         );
         let looked = looked.map_err(|error| error.to_string())?;
         let looked = looked.ok_or("nobody ended it")?;
+        let mut faults = looked.report.faults.iter();
+        if faults.any(|fault| fault.part == FaultPart::Key) {
+            return Ok(None);
+        }
         if looked.survey.is_clean() {
             if !looked.report.faults.is_empty() {
                 device.kv = MemoryKv::new();
             }
-            return device.try_open().map_err(|error| error.to_string());
+            return device
+                .try_open()
+                .map(Some)
+                .map_err(|error| error.to_string());
         }
         let repaired = device.repair(MemoryKv::new());
-        repaired.map_err(|error| error.to_string())
+        repaired.map(Some).map_err(|error| error.to_string())
     }
 }
 

@@ -5,6 +5,9 @@ use driftless_store::{Files as _, MemoryKv};
 use super::folder::Folder;
 use crate::histories::Dice;
 
+/// How a harm is told that brought in another device's file.
+pub(super) const OF_ANOTHER: &str = "of another device";
+
 /// What is harmed, and what stale and foreign files are taken from.
 pub(super) struct Harmed<'a> {
     pub(super) folder: &'a Folder,
@@ -68,7 +71,7 @@ impl Harmed<'_> {
                     .other
                     .and_then(|other| other.device.files.content(name));
                 bytes = other.unwrap_or(bytes);
-                format!("{name} of another device, {} bytes", bytes.len())
+                format!("{name} {OF_ANOTHER}, {} bytes", bytes.len())
             }
         };
         files.set_content(name, &bytes);

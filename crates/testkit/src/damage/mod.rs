@@ -24,7 +24,7 @@ use crate::histories::Dice;
 use crate::members::{DEVICES, World};
 use crate::wire::sync;
 use folder::{Folder, Known, missing_is_named, names, only_misses};
-use harm::Harmed;
+use harm::{Harmed, OF_ANOTHER};
 
 /// Whose files may come to lie in the victim's folder.
 const OTHER: usize = 1;
@@ -42,6 +42,8 @@ pub struct Reached {
     pub harmless: u64,
     /// Folders that did not tell any more whose workspace they are.
     pub lost_workspaces: u64,
+    /// Folders whose journal said that they are another device's, whose file had come to lie in it.
+    pub anothers: u64,
     /// Envelopes and membership records in all damaged folders.
     pub frames: u64,
     /// Of these, those that were gone after the repair.
@@ -60,6 +62,7 @@ impl Reached {
         self.stores += other.stores;
         self.harmless += other.harmless;
         self.lost_workspaces += other.lost_workspaces;
+        self.anothers += other.anothers;
         self.frames += other.frames;
         self.gone += other.gone;
         self.waited += other.waited;
@@ -161,7 +164,8 @@ impl Case {
         }
         let told = harms.join(", ");
         self.reached.harms += harms.len() as u64;
-        self.repair(&known)
+        let is_mixed = told.contains(OF_ANOTHER);
+        self.repair(&known, is_mixed)
             .map_err(|why| format!("{why} (harm: {told})"))
     }
 
@@ -175,7 +179,7 @@ impl Case {
         harmed.once(&mut self.dice)
     }
 
-    fn repair(&mut self, known: &Known) -> Result<bool, String> {
+    fn repair(&mut self, known: &Known, is_mixed: bool) -> Result<bool, String> {
         let knows_end = self.victim.remains()?.applied() == Some(known.end);
         // Of what the store does not tell any more, nobody can say that it is gone.
         let knows_all = self.victim.device.kv.is_same_as(&known.store);
@@ -193,7 +197,12 @@ impl Case {
         }
         let is_lost = !self.victim.tells_whose_it_is(&untouched)?;
         let mut replica = match self.victim.repair() {
-            Ok(replica) => replica,
+            Ok(Some(replica)) => replica,
+            Ok(None) if is_mixed => {
+                self.reached.anothers += 1;
+                return Ok(false);
+            }
+            Ok(None) => return Err("its key is said to be another's".into()),
             Err(_) if is_lost => {
                 self.reached.lost_workspaces += 1;
                 return Ok(false);

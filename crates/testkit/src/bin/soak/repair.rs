@@ -35,6 +35,7 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
         stores,
         harmless,
         lost_workspaces,
+        anothers,
         frames,
         gone,
         waited,
@@ -49,7 +50,7 @@ pub(crate) fn soak(options: &Options) -> Result<(), String> {
     };
     options.ledger(&format!(
         "| `soak repair --seed {} --cases {cases}` | {} | {cases} | {} | {harms} harms: {journals} journals and {stores} \
-         stores damaged, {harmless} times nothing that counts, {lost_workspaces} times the workspace's beginning; of \
+         stores damaged, {harmless} times nothing that counts, {lost_workspaces} times the workspace's beginning, {anothers} told as another device's; of \
          {frames} frames {gone} gone, {waited} waited, {lost} nobody else had; {result} |",
         options.seed,
         options.commit,
