@@ -150,6 +150,17 @@ impl Default for State {
 }
 
 impl State {
+    /// What it counts: a function of the journal.
+    pub(crate) fn counts(&self) -> [u64; 5] {
+        [
+            self.seq,
+            self.members,
+            self.notes,
+            self.take_backs,
+            self.records,
+        ]
+    }
+
     pub(crate) fn encode(&self) -> Vec<u8> {
         KeyBuilder::new()
             .push_u8(STATE_FORMAT)

@@ -12,7 +12,7 @@ use driftless_store::{
 use super::mend::{MendedJournal, mend_journal};
 use super::remains::scan_past_damage;
 use super::{Fault, FaultPart, FaultRemedy, Remains};
-use crate::core::{Core, EnvelopePlace, StoredRow, log_of};
+use crate::core::{Core, EnvelopePlace, State, StoredRow, log_of};
 use crate::error::EngineError;
 use crate::owner::{self, check_let_in};
 use crate::space::{self, Keys, Space};
@@ -364,6 +364,14 @@ fn check_level_store(
             &remains.damaged,
             &mut report.faults,
         );
+    }
+    let state = store.get(&derived.keys.space(Space::State));
+    let state = state.ok().flatten();
+    let state = state.and_then(|bytes| State::decode(&bytes).ok());
+    if state.is_some_and(|state| state.counts() != derived.state.counts()) {
+        let what = "what it counts is not what there is".to_owned();
+        let fault = Fault::new(FaultPart::Store, FaultRemedy::Rebuild, what);
+        report.faults.push(fault);
     }
     check_documents(store, derived, true, report)
 }
