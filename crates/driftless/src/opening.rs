@@ -174,7 +174,13 @@ impl<'a> Attempt<'a> {
         let path = self.folder.live_store().to_owned();
         mark_open(&path)?;
         let engine = self.folder.live_engine();
-        let kv = match engine.open(&path, self.options.cache_bytes) {
+        let cache = self.options.cache_bytes;
+        let opened = if sealed {
+            engine.open(&path, cache)
+        } else {
+            engine.open_unsealed(&path, cache)
+        };
+        let kv = match opened {
             Ok(kv) => RewritableKv::new(kv),
             Err(error) if is_kv_damage(&error) => return Ok(Err(error.to_string())),
             Err(error) => return Err(error.into()),
@@ -345,8 +351,14 @@ fn remains_of(folder: &StoreFolder, options: &Options) -> Option<Remains> {
         }
     };
     let engine = folder.live_engine();
-    let remains =
-        guarded_quietly(|| Remains::of(&*engine.open(copy.path(), options.cache_bytes).ok()?).ok());
+    let remains = guarded_quietly(|| {
+        Remains::of(
+            &*engine
+                .open_unsealed(copy.path(), options.cache_bytes)
+                .ok()?,
+        )
+        .ok()
+    });
     remains.flatten()
 }
 

@@ -267,7 +267,7 @@ impl Store {
         let Some(copy) = StoreCopy::of(&path)? else {
             return Ok(None);
         };
-        match guarded_quietly(|| engine.open(copy.path(), options.cache_bytes)) {
+        match guarded_quietly(|| engine.open_unsealed(copy.path(), options.cache_bytes)) {
             Some(Ok(kv)) => Ok(Some(Self {
                 kv,
                 is_believed,

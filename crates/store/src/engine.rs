@@ -40,6 +40,16 @@ impl StoreEngine {
         })
     }
 
+    /// The same for a store that has no seal, so that nobody knows whether its files are what the engine wrote.
+    ///
+    /// redb believes a file that it has closed: a bit that was flipped since could have it write over what is still used.
+    pub fn open_unsealed(self, folder: &Path, cache_bytes: u64) -> Result<Box<dyn Kv>, KvError> {
+        match self {
+            StoreEngine::Sled => self.open(folder, cache_bytes),
+            StoreEngine::Redb => Ok(Box::new(RedbKv::open_unsealed(folder, cache_bytes)?)),
+        }
+    }
+
     /// Says whether the store in `folder`, which was not closed before the machine went down, may be opened as it is.
     ///
     /// redb syncs what it rests on before it rests on it; sled does not, and is to be rebuilt.

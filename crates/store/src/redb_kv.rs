@@ -59,10 +59,22 @@ impl RedbKv {
     ///
     /// A file that makes no sense is [`KvError::DoesNotOpen`]. One whose process was killed is read as a whole.
     pub fn open(folder: &Path, cache_bytes: u64) -> Result<RedbKv, KvError> {
+        Self::open_or_check(folder, cache_bytes, false)
+    }
+
+    /// The same for a file that may have been changed since redb closed it: it is read as a whole in any case.
+    pub fn open_unsealed(folder: &Path, cache_bytes: u64) -> Result<RedbKv, KvError> {
+        Self::open_or_check(folder, cache_bytes, true)
+    }
+
+    fn open_or_check(folder: &Path, cache_bytes: u64, is_checked: bool) -> Result<RedbKv, KvError> {
         fs::create_dir_all(folder)?;
         let path = folder.join(FILE);
         let is_new = !path.try_exists()?;
-        let store = Self::with(folder, cache_bytes, |builder| builder.create(&path))?;
+        let store = Self::with(folder, cache_bytes, |builder| {
+            builder.set_check_integrity_on_open(is_checked && !is_new);
+            builder.create(&path)
+        })?;
         if is_new {
             sync_folder(folder)?;
         }
@@ -78,7 +90,7 @@ impl RedbKv {
     fn with(
         folder: &Path,
         cache_bytes: u64,
-        open: impl FnOnce(&Builder) -> Result<Database, DatabaseError>,
+        open: impl FnOnce(&mut Builder) -> Result<Database, DatabaseError>,
     ) -> Result<RedbKv, KvError> {
         let mut builder = Builder::new();
         builder.set_cache_size(usize::try_from(cache_bytes).unwrap_or(usize::MAX));
@@ -87,7 +99,7 @@ impl RedbKv {
             source,
         };
         let opened = || -> Result<(Database, LiveBytes), KvError> {
-            let database = match open(&builder) {
+            let database = match open(&mut builder) {
                 Ok(database) => database,
                 Err(DatabaseError::Storage(StorageError::Io(error))) if !is_nonsense(&error) => {
                     return Err(KvError::Io(error));

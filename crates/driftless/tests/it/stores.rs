@@ -248,6 +248,42 @@ async fn an_acknowledged_end_of_the_journal_that_is_broken_is_not_cut() {
     }
 }
 
+/// redb believes a file that it has closed, and writes over pages that its flipped tables call free.
+#[tokio::test(flavor = "current_thread")]
+async fn a_bit_flipped_in_a_redb_file_that_was_closed_and_not_sealed_shows_nothing_wrong() {
+    let folder = scratch();
+    let (whole, dir) = (folder.path().join("whole"), folder.path().join("d"));
+    let options = options("d").with_engine(StoreEngine::Redb);
+    let database = Database::create(&whole, options.clone()).await.unwrap();
+    let mut ids = Vec::new();
+    for n in 0..30 {
+        ids.push(note(&database, &format!("note {n}")).await);
+    }
+    database.close().await.unwrap();
+    let bytes = fs::read(whole.join("store-1/data.redb")).unwrap();
+    let mut roll = 12_345_u64;
+    for _ in 0..30 {
+        // Knuth's generator: places all over the file.
+        roll = roll.wrapping_mul(6_364_136_223_846_793_005);
+        roll = roll.wrapping_add(1_442_695_040_888_963_407);
+        let at = usize::try_from(roll >> 33).unwrap() % bytes.len();
+        let bit = (roll >> 20) % 8;
+        copy(&whole, &dir);
+        fs::remove_file(dir.join("store-1.seal")).unwrap();
+        let mut flipped = bytes.clone();
+        flipped[at] ^= 1 << bit;
+        fs::write(dir.join("store-1/data.redb"), flipped).unwrap();
+        let database = Database::open(&dir, options.clone()).await.unwrap();
+        for id in &ids {
+            retitle(&database, *id, "again").await;
+        }
+        let report = database.verify().await.unwrap();
+        assert_eq!(report.problems, Vec::<String>::new(), "byte {at}");
+        database.close().await.unwrap();
+        fs::remove_dir_all(&dir).unwrap();
+    }
+}
+
 #[tokio::test(flavor = "current_thread")]
 async fn a_store_beside_the_journal_of_a_copy_is_not_believed() {
     let folder = scratch();
