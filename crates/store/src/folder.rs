@@ -23,7 +23,7 @@
 //! one is not there.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions},
     io::{self, Read, Write},
     path::{Path, PathBuf},
 };
@@ -36,12 +36,12 @@ use crate::{
     files::{Anchor, DiskFiles, FilesError, sync_folder},
     journal::{Journal, JournalError},
     limits::SMALL_FILE_BYTES_MAX,
+    lock::FolderLock,
     seal,
 };
 
 const SEED: &str = "device.key";
 const SEED_NEW: &str = "device.key.new";
-const LOCK: &str = "driftless.lock";
 const JOURNAL: &str = "journal";
 
 /// Bytes of the seed of a device key.
@@ -140,8 +140,7 @@ pub struct StoreFolder {
     /// Why `CURRENT` did not say which store is live.
     misnamed: Option<String>,
     anchor: Anchor,
-    /// Holds the lock as long as it is open.
-    _lock: File,
+    _lock: FolderLock,
 }
 
 impl StoreFolder {
@@ -152,7 +151,7 @@ impl StoreFolder {
     /// as long as it is empty.
     pub fn create(dir: &Path, engine: StoreEngine) -> Result<StoreFolder, FolderError> {
         make_dir(dir)?;
-        let lock = lock(dir)?;
+        let lock = FolderLock::take(dir)?;
         let journal = dir.join(JOURNAL);
         if !journal_is_empty(&journal)? {
             let dir = dir.to_owned();
@@ -217,7 +216,7 @@ impl StoreFolder {
         self.misnamed.as_deref()
     }
 
-    fn held(dir: &Path, current: Current, lock: File) -> Result<StoreFolder, FolderError> {
+    fn held(dir: &Path, current: Current, lock: FolderLock) -> Result<StoreFolder, FolderError> {
         Ok(StoreFolder {
             dir: dir.to_owned(),
             live: dir.join(store_name(current.number)),
@@ -474,7 +473,7 @@ fn remove_all(path: &Path) -> Result<(), FolderError> {
 }
 
 /// Locks a folder that has a journal; says whether it has `CURRENT`.
-fn hold(dir: &Path) -> Result<(File, bool), FolderError> {
+fn hold(dir: &Path) -> Result<(FolderLock, bool), FolderError> {
     let parts = [CURRENT, JOURNAL, SEED];
     let found = parts.map(|part| exists(&dir.join(part)));
     let [current, journal, seed] = found;
@@ -484,7 +483,7 @@ fn hold(dir: &Path) -> Result<(File, bool), FolderError> {
             dir: dir.to_owned(),
         });
     }
-    let lock = lock(dir)?;
+    let lock = FolderLock::take(dir)?;
     if !journal {
         return Err(FolderError::Incomplete {
             dir: dir.to_owned(),
@@ -492,35 +491,6 @@ fn hold(dir: &Path) -> Result<(File, bool), FolderError> {
         });
     }
     Ok((lock, current))
-}
-
-fn lock(dir: &Path) -> Result<File, FolderError> {
-    let path = dir.join(LOCK);
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(io_at(&path))?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let dir = dir.to_owned();
-            let pid = read_small(&path).ok().and_then(|text| parse_pid(&text));
-            return Err(FolderError::Busy { dir, pid });
-        }
-        Err(TryLockError::Error(source)) => return Err(FolderError::Io { path, source }),
-    }
-    // A courtesy to whoever finds it held; it need not be durable.
-    file.set_len(0)
-        .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(io_at(&path))?;
-    Ok(file)
-}
-
-fn parse_pid(text: &str) -> Option<u32> {
-    text.trim_end().parse().ok()
 }
 
 /// Removes a seed whose writing was interrupted; only where the journal holds nothing that it signed.

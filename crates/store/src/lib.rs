@@ -26,6 +26,7 @@ mod key;
 mod kv;
 mod limits;
 mod live;
+mod lock;
 mod memory;
 mod patience;
 mod place;

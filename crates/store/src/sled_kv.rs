@@ -437,7 +437,8 @@ fn wait_until_released(folder: &Path) -> io::Result<()> {
     };
     for _ in 0..SLED_LOCK_TRIES {
         match file.try_lock() {
-            Ok(()) => return Ok(()),
+            // Let go of in so many words: a child that is being started has the file too.
+            Ok(()) => return file.unlock(),
             Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_millis(10)),
             Err(TryLockError::Error(error)) => return Err(error),
         }
