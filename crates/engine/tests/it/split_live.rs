@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use driftless_document::RecordId;
 use driftless_engine::{Replica, Wishes};
 use driftless_protocol::Code;
-use driftless_testkit::device::Hand;
+use driftless_testkit::device::{Device, Hand};
 use driftless_testkit::wire::{DIALER, LISTENER, Link, sync};
 
 use crate::support::{assert_equal, insert, set, three};
@@ -56,6 +57,37 @@ fn a_branch_reaches_those_who_listen_under_its_own_name() {
     assert_equal(&laptop, &tablet);
 }
 
+/// A folder and its copy, both run from the same process number: each begins the same feed otherwise. The record is the copy's.
+fn run_twice(folder: &Device) -> (Replica, Replica, RecordId) {
+    let mut copy = folder.copy();
+    copy.processes = Arc::new(AtomicU64::new(folder.processes.load(Ordering::Relaxed)));
+    copy.clock = Hand::at(NOW + 1_000);
+    let (mut phone, mut other) = (folder.open(), copy.open());
+    for title in ["one", "two"] {
+        insert(&mut phone, &format!(r#"{{"title":"{title}"}}"#));
+    }
+    let theirs = insert(&mut other, r#"{"title":"three"}"#);
+    (phone, other, theirs)
+}
+
+/// The laptop has said what it holds when the beginning of a feed of the phone's comes otherwise, and is built upon.
+fn differ_by_what_came_since(
+    phone: &mut Replica,
+    laptop: &mut Replica,
+    other: &mut Replica,
+    theirs: RecordId,
+) {
+    let mut link = Link::open(phone, laptop, [7; 32], [Wishes::default(); 2]);
+    link.drain(DIALER, phone);
+    link.deliver(LISTENER, laptop, NOW).unwrap();
+    link.drain(LISTENER, laptop);
+    sync(other, laptop).unwrap();
+    set(laptop, theirs, "title", "on top of three");
+    run(&mut link, phone, laptop);
+    let failure = link.failure().expect("they find that they differ");
+    assert_eq!(failure.code, Code::Equivocation, "{}", failure.detail);
+}
+
 #[test]
 fn what_came_since_the_cursor_was_sent_is_compared_before_what_rests_on_it_comes() {
     let ([_a, b, _c], [mut laptop, mut phone, _]) = three();
@@ -65,25 +97,8 @@ fn what_came_since_the_cursor_was_sent_is_compared_before_what_rests_on_it_comes
         insert(&mut phone, &format!(r#"{{"body":"{body}"}}"#));
     }
     phone.close().unwrap();
-    let mut copy = b.copy();
-    copy.processes = Arc::new(AtomicU64::new(b.processes.load(Ordering::Relaxed)));
-    copy.clock = Hand::at(NOW + 1_000);
-    let (mut phone, mut other) = (b.open(), copy.open());
-    for title in ["one", "two"] {
-        insert(&mut phone, &format!(r#"{{"title":"{title}"}}"#));
-    }
-    let theirs = insert(&mut other, r#"{"title":"three"}"#);
-
-    // The laptop has said what it holds when the beginning of the same feed comes otherwise, and is built upon.
-    let mut link = Link::open(&mut phone, &mut laptop, [7; 32], [Wishes::default(); 2]);
-    link.drain(DIALER, &mut phone);
-    link.deliver(LISTENER, &mut laptop, NOW).unwrap();
-    link.drain(LISTENER, &mut laptop);
-    sync(&mut other, &mut laptop).unwrap();
-    set(&mut laptop, theirs, "title", "on top of three");
-    run(&mut link, &mut phone, &mut laptop);
-    let failure = link.failure().expect("they find that they differ");
-    assert_eq!(failure.code, Code::Equivocation, "{}", failure.detail);
+    let (mut phone, mut other, theirs) = run_twice(&b);
+    differ_by_what_came_since(&mut phone, &mut laptop, &mut other, theirs);
 }
 
 #[test]
@@ -92,27 +107,12 @@ fn what_came_since_is_compared_with_what_the_peer_says_it_holds_besides_its_curs
     insert(&mut phone, r#"{"title":"before"}"#);
     sync(&mut phone, &mut laptop).unwrap();
     phone.close().unwrap();
-    let mut copy = b.copy();
-    copy.processes = Arc::new(AtomicU64::new(b.processes.load(Ordering::Relaxed)));
-    copy.clock = Hand::at(NOW + 1_000);
-    let (mut phone, mut other) = (b.open(), copy.open());
-    for title in ["one", "two"] {
-        insert(&mut phone, &format!(r#"{{"title":"{title}"}}"#));
-    }
-    let theirs = insert(&mut other, r#"{"title":"three"}"#);
+    let (phone, mut other, theirs) = run_twice(&b);
     // Its cursor names the feed that it writes to now; of the one before it tells when it is asked.
     phone.close().unwrap();
     let mut phone = b.open();
     insert(&mut phone, r#"{"title":"of another process"}"#);
     insert(&mut laptop, r#"{"title":"of the laptop"}"#);
 
-    let mut link = Link::open(&mut phone, &mut laptop, [7; 32], [Wishes::default(); 2]);
-    link.drain(DIALER, &mut phone);
-    link.deliver(LISTENER, &mut laptop, NOW).unwrap();
-    link.drain(LISTENER, &mut laptop);
-    sync(&mut other, &mut laptop).unwrap();
-    set(&mut laptop, theirs, "title", "on top of three");
-    run(&mut link, &mut phone, &mut laptop);
-    let failure = link.failure().expect("they find that they differ");
-    assert_eq!(failure.code, Code::Equivocation, "{}", failure.detail);
+    differ_by_what_came_since(&mut phone, &mut laptop, &mut other, theirs);
 }
