@@ -1,6 +1,7 @@
 //! Reading records: rows only, never documents.
 
 use driftless_document::{FieldKey, RecordId, Row, matches_text};
+use driftless_protocol::FeedId;
 use driftless_store::{KeyReader, Visit};
 
 use crate::core::StoredRow;
@@ -197,10 +198,7 @@ impl Replica {
 }
 
 /// A change of the commit space, and the feed it came in.
-pub(crate) fn event_of(
-    seq: u64,
-    value: &[u8],
-) -> Result<(ChangeEvent, driftless_protocol::FeedId), EngineError> {
+pub(crate) fn event_of(seq: u64, value: &[u8]) -> Result<(ChangeEvent, FeedId), EngineError> {
     let mut reader = KeyReader::new(value);
     reader.take_u8()?;
     let key = RecordKey {
@@ -208,7 +206,7 @@ pub(crate) fn event_of(
         record: RecordId(reader.take_fixed()?),
     };
     let change = driftless_document::ChangeHash(reader.take_fixed()?);
-    let feed = driftless_protocol::FeedId(reader.take_fixed()?);
+    let feed = FeedId(reader.take_fixed()?);
     let time = reader.take_i64()?;
     reader.finish()?;
     let event = ChangeEvent {
