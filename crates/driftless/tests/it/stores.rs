@@ -127,15 +127,6 @@ async fn a_sound_store_is_rebuilt_when_asked() {
     opened(&dir).await.close().await.unwrap();
 }
 
-/// What a process that is killed leaves: the files as they are while it runs.
-fn killed_image(of: &Path, to: &Path) {
-    for path in files(of) {
-        let copy = to.join(path.strip_prefix(of).unwrap());
-        fs::create_dir_all(copy.parent().unwrap()).unwrap();
-        fs::copy(&path, &copy).unwrap();
-    }
-}
-
 #[tokio::test(flavor = "current_thread")]
 async fn what_was_acknowledged_outlives_a_killed_process() {
     let folder = scratch();
@@ -146,7 +137,8 @@ async fn what_was_acknowledged_outlives_a_killed_process() {
     }
     let digest = database.digest().await.unwrap();
     let killed = folder.path().join("killed");
-    killed_image(&dir, &killed);
+    // What a process that is killed leaves: the files as they are while it runs.
+    copy(&dir, &killed);
     database.close().await.unwrap();
 
     let database = opened(&killed).await;
