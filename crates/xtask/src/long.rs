@@ -16,14 +16,11 @@ const COVERAGE: &str = "--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module \
 /// Where soaks add their lines and failures; the file of kept inputs that a line names lies in the temporary folder.
 const LEDGER: &str = "target/soak-ledger.md";
 
-/// The tests of folders of real processes, which may be asked to last.
-const LASTING: [(&str, &str); 2] = [
-    (
-        "devices",
-        "devices::a_session_of_random_edits_on_three_devices_ends_equal",
-    ),
-    ("folders", "folders::folders_in_trouble_end_equal_and_whole"),
-];
+/// The test of three devices, each a folder that a process serves.
+pub const DEVICES: &str = "devices::a_session_of_random_edits_on_three_devices_ends_equal";
+
+/// The test of four folders in trouble.
+pub const FOLDERS: &str = "folders::folders_in_trouble_end_equal_and_whole";
 
 /// What may be asked of them, and the variable that says so.
 const ASKED: [(&str, &str); 4] = [
@@ -33,15 +30,10 @@ const ASKED: [(&str, &str); 4] = [
     ("--commit", "DRIFTLESS_COMMIT"),
 ];
 
-/// Runs an end-to-end test, with debug assertions, for as long as the arguments say; `what` is `devices` or `folders`.
+/// Runs an end-to-end test, with debug assertions, for as long as the arguments say.
 ///
 /// An argument that is none of it, or has no value, is an error of the kind `InvalidInput`.
-pub fn lasting(root: &Path, what: &str, arguments: &[&str]) -> io::Result<ExitStatus> {
-    let test = LASTING.iter().find(|(name, _)| *name == what);
-    let Some((_, test)) = test else {
-        let wrong = format!("no test is called `{what}`");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, wrong));
-    };
+pub fn lasting(root: &Path, test: &str, arguments: &[&str]) -> io::Result<ExitStatus> {
     let mut command = cargo(root);
     for pair in arguments.chunks(2) {
         let variable = ASKED.iter().find(|(name, _)| *name == pair[0]);

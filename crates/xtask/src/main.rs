@@ -12,9 +12,8 @@ fn main() -> ExitCode {
         ["tidy"] => run_tidy(),
         ["golden", "--check"] => run_golden(golden::Task::Check),
         ["golden", "--write"] => run_golden(golden::Task::Write),
-        ["soak", what @ ("devices" | "folders"), rest @ ..] => {
-            finished(long::lasting(&tidy::workspace_root(), what, rest))
-        }
+        ["soak", "devices", rest @ ..] => lasting(long::DEVICES, rest),
+        ["soak", "folders", rest @ ..] => lasting(long::FOLDERS, rest),
         [
             "soak",
             what @ ("power" | "kill" | "failing" | "spoil" | "mending"),
@@ -38,6 +37,10 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn lasting(test: &str, arguments: &[&str]) -> ExitCode {
+    finished(long::lasting(&tidy::workspace_root(), test, arguments))
 }
 
 /// What a long run came to; it has said why itself.
