@@ -329,18 +329,30 @@ fn an_engine_that_panics_on_a_damaged_store_does_so_in_silence() {
     laptop.json(["import", &file, "--collection", "rows", "--key", "k"]);
     let digest = laptop.digest();
 
-    // sled panics over a log that has a hole, and reads all of it when it has no snapshot.
-    let store = files_below(&laptop.store());
-    let is_snapshot = |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem == "snap");
-    fs::remove_file(store.iter().find(is_snapshot).unwrap()).unwrap();
-    let log = laptop.store().join("db");
-    let mut bytes = fs::read(&log).unwrap();
-    bytes[2] ^= 1;
-    fs::write(log, bytes).unwrap();
+    // The store of a process that was killed is opened as it is; one that was closed has a seal.
+    let killed = world.device("killed");
+    laptop.copy_to(&killed.dir);
+    killed.serve().kill();
+    for device in [&killed, &laptop] {
+        // sled panics over a log that has a hole, and reads all of it when it has no snapshot.
+        let store = files_below(&device.store());
+        let is_snapshot = |path: &&PathBuf| path.file_stem().is_some_and(|stem| stem == "snap");
+        fs::remove_file(store.iter().find(is_snapshot).unwrap()).unwrap();
+        let log = device.store().join("db");
+        let mut bytes = fs::read(&log).unwrap();
+        bytes[2] ^= 1;
+        fs::write(log, bytes).unwrap();
+    }
 
-    for command in ["verify", "repair", "verify"] {
-        let said = laptop.run([command]);
+    for (device, command) in [
+        (&killed, "status"),
+        (&laptop, "verify"),
+        (&laptop, "repair"),
+        (&laptop, "verify"),
+    ] {
+        let said = device.run([command]);
         assert!(!said.stderr.contains("panicked"), "{command}: {said:#?}");
     }
+    assert_eq!(killed.digest(), digest);
     assert_eq!(laptop.digest(), digest);
 }

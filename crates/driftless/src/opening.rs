@@ -32,6 +32,9 @@ use crate::progress::Progress;
 use crate::repair::RepairReport;
 use crate::scratch::StoreCopy;
 
+/// Of a store over which its engine panicked.
+pub(crate) const GIVEN_UP: &str = "its engine gives up on it";
+
 /// What opening a database found out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -175,18 +178,21 @@ impl<'a> Attempt<'a> {
         mark_open(&path)?;
         let engine = self.folder.live_engine();
         let cache = self.options.cache_bytes;
-        let opened = if sealed {
-            engine.open(&path, cache)
-        } else {
-            engine.open_unsealed(&path, cache)
-        };
+        // Files that nobody has written may do anything to who reads them.
+        let opened = guarded_quietly(|| {
+            if sealed {
+                engine.open(&path, cache)
+            } else {
+                engine.open_unsealed(&path, cache)
+            }
+        });
         let kv = match opened {
-            Ok(kv) => RewritableKv::new(kv),
-            Err(error) if is_kv_damage(&error) => return Ok(Err(error.to_string())),
-            Err(error) => return Err(error.into()),
+            Some(Ok(kv)) => RewritableKv::new(kv),
+            Some(Err(error)) if is_kv_damage(&error) => return Ok(Err(error.to_string())),
+            Some(Err(error)) => return Err(error.into()),
+            None => return Ok(Err(GIVEN_UP.to_owned())),
         };
         let parts = parts(journal, kv.clone(), self.key.clone(), self.options);
-        // Files that nobody has written may do anything to who reads them.
         let opened = guarded_quietly(|| {
             let mut replica = Replica::open(parts, &mut |replayed| tell(self.options, replayed))?;
             replica.install_policies(self.options.policies.clone());
@@ -202,7 +208,7 @@ impl<'a> Attempt<'a> {
                 Ok(Err(error.to_string()))
             }
             Some(Err(error)) => Err(self.told(error)),
-            None => Ok(Err("its engine gives up on it".to_owned())),
+            None => Ok(Err(GIVEN_UP.to_owned())),
         }
     }
 

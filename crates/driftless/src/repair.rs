@@ -24,7 +24,7 @@ use driftless_store::{
 use crate::actor::guarded_quietly;
 use crate::error::Error;
 use crate::keys;
-use crate::opening::{self, Attempt, Held, Opening};
+use crate::opening::{self, Attempt, GIVEN_UP, Held, Opening};
 use crate::options::Options;
 use crate::progress::Progress;
 use crate::scratch::StoreCopy;
@@ -202,7 +202,7 @@ impl Found {
         };
         let mut inspected = look_beside(compared);
         if inspected.is_none() && compared.is_some() {
-            let why = "it cannot be read: its engine gives up on it";
+            let why = format!("it cannot be read: {GIVEN_UP}");
             faults.push(Fault::of_store(folder.live_name(), why));
             inspected = look_beside(None);
         }
@@ -278,10 +278,8 @@ impl Store {
                 Ok(None)
             }
             None if is_believed => {
-                faults.push(Fault::of_store(
-                    name,
-                    "it does not open: its engine gives up on it",
-                ));
+                let why = format!("it does not open: {GIVEN_UP}");
+                faults.push(Fault::of_store(name, why));
                 Ok(None)
             }
             _ => Ok(None),
