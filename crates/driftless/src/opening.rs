@@ -140,7 +140,7 @@ impl<'a> Attempt<'a> {
     ) -> Result<Self, Error> {
         let folder = match opened {
             Err(FolderError::Incomplete { .. })
-                if journal_is_unused(dir) && !StoreFolder::was_closed(dir)? =>
+                if journal_is_unused(dir) && !StoreFolder::was_used(dir)? =>
             {
                 return Err(Error::not_a_workspace(dir));
             }
@@ -334,17 +334,12 @@ pub(crate) fn keep_place(folder: &StoreFolder) {
     }
 }
 
-/// Whether the store of a folder with an empty journal says that there was more: nothing is in it before it is in the journal.
+/// Whether a folder with an empty journal says that there was more: it was open once, or its store has something in it,
+/// which is in the journal first.
 pub(crate) fn has_lost_its_journal(folder: &StoreFolder, options: &Options) -> bool {
-    let path = folder.live_store();
-    match check_seal(path) {
-        // `CURRENT` may be what is wrong.
-        Trust::Missing => StoreFolder::was_closed(folder.dir()).unwrap_or(true),
-        // It got a seal when a workspace was closed.
-        Trust::Clean | Trust::Damaged { .. } => true,
-        // One that was torn while it was made does not open, or has nothing in it.
-        Trust::Unclean { .. } => remains_of(folder, options).is_some_and(|it| it.is_begun()),
-    }
+    // Whether it was cannot be seen: then it is not made anew.
+    StoreFolder::was_used(folder.dir()).unwrap_or(true)
+        || remains_of(folder, options).is_some_and(|remains| remains.is_begun())
 }
 
 /// What a copy of the live store says; the store is not changed.

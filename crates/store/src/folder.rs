@@ -5,7 +5,7 @@
 //! driftless.lock    locked by the process that holds the folder; says its process id
 //! journal/          the journal
 //! CURRENT           "store-1\n", or "store-1 redb\n": the live store, and its engine unless that is sled
-//! PLACE             where the folder was last open, see `place.rs`; a hint
+//! PLACE             that the folder was open, and where it was last, see `place.rs`
 //! store-1/          the live store; rebuildable
 //! store-1.seal      what a clean close left, see `seal.rs`
 //! store-1.open      that it was opened and not closed, see `seal.rs`
@@ -37,6 +37,7 @@ use crate::{
     journal::{Journal, JournalError},
     limits::SMALL_FILE_BYTES_MAX,
     lock::FolderLock,
+    place::PLACE,
     seal,
 };
 
@@ -147,7 +148,7 @@ impl StoreFolder {
     /// Makes a store of this engine in `dir`, which is made as well if it is missing; other files in it do not matter.
     ///
     /// Finishes what an interrupted call left. A folder whose journal holds a group, that has both `CURRENT` and a device
-    /// key, or whose store was closed once, is [`FolderError::AlreadyHoldsStore`]. The journal is begun, so it is to be opened, or created anew
+    /// key, or that was open once, is [`FolderError::AlreadyHoldsStore`]. The journal is begun, so it is to be opened, or created anew
     /// as long as it is empty.
     pub fn create(dir: &Path, engine: StoreEngine) -> Result<StoreFolder, FolderError> {
         make_dir(dir)?;
@@ -159,7 +160,7 @@ impl StoreFolder {
         }
         remove_torn_seed(dir)?;
         let is_made = exists(&dir.join(CURRENT))? && exists(&dir.join(SEED))?;
-        if is_made || Self::was_closed(dir)? {
+        if is_made || Self::was_used(dir)? {
             let dir = dir.to_owned();
             return Err(FolderError::AlreadyHoldsStore { dir });
         }
@@ -172,8 +173,12 @@ impl StoreFolder {
         Self::held(dir, current, lock)
     }
 
-    /// Whether a store in `dir` has a seal: it gets one when a workspace that is in it is closed.
-    pub fn was_closed(dir: &Path) -> Result<bool, FolderError> {
+    /// Whether a workspace in `dir` was open once: then it has its place there, or a seal since it was closed. Neither is
+    /// there before the journal's first group.
+    pub fn was_used(dir: &Path) -> Result<bool, FolderError> {
+        if exists(&dir.join(PLACE))? {
+            return Ok(true);
+        }
         let entries = store_entries(dir)?;
         let is_seal = |path: &Path| path.extension().is_some_and(|name| name == "seal");
         Ok(entries.iter().any(|(_, _, path)| is_seal(path)))

@@ -2,7 +2,8 @@
 //!
 //! `PLACE` in the folder is one line: the folder's number on its file system, when it was made in nanoseconds since 1970,
 //! and its path, with `-` for what the system does not tell. It is a hint. One that is missing, cannot be read or was
-//! written by another system says nothing, and nothing depends on it.
+//! written by another system says nothing of a place. That it is there, whatever is in it, says that the folder was open once:
+//! it comes after the journal's first group, so a folder that has it and an empty journal has lost what was in that.
 //!
 //! A folder that is renamed keeps its number and its time; one that is copied, restored from a backup or moved to another
 //! disk has others. Where only the number differs it is the same: some file systems give numbers anew at every start.
@@ -16,7 +17,7 @@ use std::{
 
 use crate::{folder::StoreFolder, limits::PLACE_BYTES_MAX};
 
-const PLACE: &str = "PLACE";
+pub(crate) const PLACE: &str = "PLACE";
 const PLACE_NEW: &str = "PLACE.new";
 /// What the system does not tell.
 const UNKNOWN: &str = "-";

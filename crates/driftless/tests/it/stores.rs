@@ -408,6 +408,35 @@ async fn a_folder_that_lost_its_journal_is_never_taken_for_one_that_was_not_made
     }
 }
 
+/// Nor where the store says nothing either: that it was open once is in the folder.
+#[tokio::test(flavor = "current_thread")]
+async fn a_folder_that_lost_its_journal_and_its_store_was_made_all_the_same() {
+    let folder = scratch();
+    for (engine, file) in [
+        (StoreEngine::Sled, "conf"),
+        (StoreEngine::Redb, "data.redb"),
+    ] {
+        let dir = folder.path().join(engine.name());
+        let options = options("d").with_engine(engine);
+        let database = Database::create(&dir, options.clone()).await.unwrap();
+        database.close().await.unwrap();
+        // As after a process was killed.
+        fs::remove_file(dir.join("store-1.seal")).unwrap();
+        fs::remove_file(first_segment(&dir)).unwrap();
+        let file = dir.join("store-1").join(file);
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[4] ^= 1;
+        fs::write(file, bytes).unwrap();
+        let opened = Database::open(&dir, options.clone()).await;
+        let made = Database::create(&dir, options.clone()).await;
+        for error in [opened.unwrap_err(), made.unwrap_err()] {
+            assert_eq!(error.code(), "journal_damaged", "{engine}: {error}");
+        }
+        let repaired = Database::repair(&dir, options).await.unwrap_err();
+        assert_eq!(repaired.code(), "membership_lost", "{engine}: {repaired}");
+    }
+}
+
 /// Nor where what says which store is live is gone as well.
 #[tokio::test(flavor = "current_thread")]
 async fn a_store_that_was_closed_is_not_made_anew() {
@@ -454,6 +483,7 @@ async fn a_making_that_was_cut_off_inside_the_store_is_finished_at_once() {
             .unwrap();
         segment.set_len(40).unwrap();
         fs::remove_file(dir.join("store-1.seal")).unwrap();
+        fs::remove_file(dir.join("PLACE")).unwrap();
         fs::write(dir.join("store-1").join(file), vec![0xa5; 58]).unwrap();
         let refused = Database::open(&dir, options.clone()).await.unwrap_err();
         assert_eq!(refused.code(), "no_workspace");
