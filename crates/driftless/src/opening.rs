@@ -271,17 +271,9 @@ impl<'a> Attempt<'a> {
 
     /// What the store knows of the journal's end, asked where that is broken.
     fn known_end(&self) -> KnownEnd {
-        let path = self.folder.live_store();
-        let engine = self.folder.live_engine();
-        if let Trust::Unclean { same_boot: false } = check_seal(path)
-            && !engine.outlives_power_loss(path)
-        {
-            // Of a machine that went down it is expected, and its store may say anything.
-            return KnownEnd::Unknown;
-        }
         // A copy: a journal that is damaged is no reason to change the store.
         let remains = remains_of(&self.folder, self.options).unwrap_or_default();
-        if has_seal(path) {
+        if has_seal(self.folder.live_store()) {
             return remains.of_closed().known_end();
         }
         remains.known_end()

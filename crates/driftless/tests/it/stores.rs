@@ -226,11 +226,19 @@ async fn an_acknowledged_end_of_the_journal_that_is_broken_is_not_cut() {
         let length = whole.len();
         let mut flipped = whole.clone();
         flipped[length - 1] ^= 1;
+        // One that was not closed before the machine went down is not believed; how far it had come is.
+        let restarted = folder.path().join("restarted");
+        copy(&dir, &restarted);
+        fs::remove_file(restarted.join("store-1.seal")).unwrap();
+        fs::write(restarted.join("store-1.open"), "another boot\n").unwrap();
         for broken in [flipped, whole[..length - 5].to_vec()] {
-            fs::write(&segment, &broken).unwrap();
-            let error = Database::open(&dir, options("d")).await.unwrap_err();
-            assert_eq!(error.code(), "journal_damaged", "{error}");
-            assert_eq!(fs::read(&segment).unwrap(), broken);
+            for dir in [&dir, &restarted] {
+                let segment = first_segment(dir);
+                fs::write(&segment, &broken).unwrap();
+                let error = Database::open(dir, options("d")).await.unwrap_err();
+                assert_eq!(error.code(), "journal_damaged", "{error}");
+                assert_eq!(fs::read(&segment).unwrap(), broken);
+            }
         }
         fs::write(&segment, &whole).unwrap();
         let database = opened(&dir).await;
