@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use driftless_document::Value;
-use driftless_engine::{Clock, ItemPage, ItemState};
+use driftless_engine::{Clock, ItemPage, ItemState, WaitsFor};
 use driftless_protocol::{Accuse, Code, Envelope, Hash, Record, RecordBody};
 
 use super::oracle::{Expected, Places};
@@ -109,7 +109,13 @@ impl World {
             if !is_split || !active.any(|device| item.id.feed.belongs_to(device)) {
                 continue;
             }
-            if item.state != ItemState::Reissued {
+            // Where a part of it cannot be done again, it stays open for a person to see, and says so.
+            let state = if item.detail.contains("; not written again: ") {
+                ItemState::Open
+            } else {
+                ItemState::Reissued
+            };
+            if item.waits_for != WaitsFor::Reissued || item.state != state {
                 return Err(format!("{} is {:?}, not issued again", item.id, item.state));
             }
             reissued += 1;

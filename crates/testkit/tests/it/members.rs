@@ -8,8 +8,9 @@ use driftless_testkit::members::{Manner, Reached, run, run_as};
 const HISTORIES: u64 = 40;
 /// Histories that failed once: of one envelope two runs of its device issued again, and both counted; and changes of two
 /// records were equal, which the harness took for one; and of two runs that made one change one knew of a removal, which
-/// those who built on the other's were to know too.
-const KEPT: [(u64, Manner); 3] = [
+/// those who built on the other's were to know too; and of a text whose removed characters cannot be removed again, which
+/// its device leaves open for a person to see.
+const KEPT: [(u64, Manner); 4] = [
     (
         20_164,
         Manner {
@@ -29,6 +30,13 @@ const KEPT: [(u64, Manner); 3] = [
         Manner {
             copies: false,
             inside: false,
+        },
+    ),
+    (
+        400_713,
+        Manner {
+            copies: true,
+            inside: true,
         },
     ),
 ];
