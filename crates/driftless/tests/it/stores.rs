@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use driftless::{Database, DigestReport, ErrorKind, Progress, StoreEngine};
+use driftless::{Database, DeviceId, DigestReport, ErrorKind, Options, Progress, StoreEngine};
 
 use crate::support::{created, note, opened, options, retitle, scratch, shops};
 
@@ -416,20 +416,29 @@ async fn a_folder_that_lost_its_journal_is_never_taken_for_one_that_was_not_made
     }
 }
 
+/// The file by which each engine knows that a store is its own.
+const ENGINE_FILES: [(StoreEngine, &str); 2] = [
+    (StoreEngine::Sled, "conf"),
+    (StoreEngine::Redb, "data.redb"),
+];
+
+/// Makes a database that has nothing in it, and leaves it without a seal, as after a process was killed.
+async fn killed(dir: &Path, options: Options) -> DeviceId {
+    let database = Database::create(dir, options).await.unwrap();
+    let device = database.device();
+    database.close().await.unwrap();
+    fs::remove_file(dir.join("store-1.seal")).unwrap();
+    device
+}
+
 /// Nor where the store says nothing either: that it was open once is in the folder.
 #[tokio::test(flavor = "current_thread")]
 async fn a_folder_that_lost_its_journal_and_its_store_was_made_all_the_same() {
     let folder = scratch();
-    for (engine, file) in [
-        (StoreEngine::Sled, "conf"),
-        (StoreEngine::Redb, "data.redb"),
-    ] {
+    for (engine, file) in ENGINE_FILES {
         let dir = folder.path().join(engine.name());
         let options = options("d").with_engine(engine);
-        let database = Database::create(&dir, options.clone()).await.unwrap();
-        database.close().await.unwrap();
-        // As after a process was killed.
-        fs::remove_file(dir.join("store-1.seal")).unwrap();
+        killed(&dir, options.clone()).await;
         fs::remove_file(first_segment(&dir)).unwrap();
         let file = dir.join("store-1").join(file);
         let mut bytes = fs::read(&file).unwrap();
@@ -475,22 +484,16 @@ async fn a_store_that_was_closed_is_not_made_anew() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_making_that_was_cut_off_inside_the_store_is_finished_at_once() {
     let folder = scratch();
-    for (engine, file) in [
-        (StoreEngine::Sled, "conf"),
-        (StoreEngine::Redb, "data.redb"),
-    ] {
+    for (engine, file) in ENGINE_FILES {
         let dir = folder.path().join(engine.name());
         let options = options("d").with_engine(engine);
-        let database = Database::create(&dir, options.clone()).await.unwrap();
-        let device = database.device();
-        database.close().await.unwrap();
+        let device = killed(&dir, options.clone()).await;
         // Up to the first group: the journal has none, and the engine had begun to write.
         let segment = fs::File::options()
             .write(true)
             .open(first_segment(&dir))
             .unwrap();
         segment.set_len(40).unwrap();
-        fs::remove_file(dir.join("store-1.seal")).unwrap();
         fs::remove_file(dir.join("PLACE")).unwrap();
         fs::write(dir.join("store-1").join(file), vec![0xa5; 58]).unwrap();
         let refused = Database::open(&dir, options.clone()).await.unwrap_err();
