@@ -4,6 +4,7 @@
 //! it back only when the change reads back byte for byte.
 
 mod error;
+mod live;
 
 pub use error::{ApplyError, LoadError};
 
@@ -20,7 +21,7 @@ use crate::conflict::Ledger;
 use crate::field::{FieldKey, FieldType, element_of};
 use crate::genesis::{self, Genesis};
 use crate::graph::{ChangeGraph, Link};
-use crate::ids::{ActorId, ChangeHash, OpId};
+use crate::ids::{ActorId, ChangeHash};
 use crate::limits;
 use crate::path::{DELETED, FieldPath, Register};
 use crate::prescan;
@@ -580,35 +581,6 @@ impl Record {
         let mut there = self.sequence(list)?.read(|_| true);
         let place = there.position(|(id, _)| id == element)?;
         Some((list.to_owned(), place))
-    }
-
-    /// The live operations of a register at some heads (all known), smallest first; the last one is shown.
-    pub(crate) fn live_at(&self, key: &str, heads: &[ChangeHash]) -> Vec<(OpId, Value)> {
-        let found = if self.graph.are_heads(heads) {
-            self.document.get_all(ROOT, key)
-        } else {
-            let heads: Vec<_> = heads.iter().map(|h| automerge::ChangeHash(h.0)).collect();
-            self.document.get_all_at(ROOT, key, &heads)
-        };
-        let mut live: Vec<_> = found
-            .unwrap_or_default()
-            .iter()
-            .filter_map(|(value, id)| {
-                let automerge::ObjId::Id(counter, actor, _) = id else {
-                    return None;
-                };
-                let automerge::Value::Scalar(scalar) = value else {
-                    return None;
-                };
-                let id = OpId {
-                    counter: *counter,
-                    actor: change::actor_of(actor)?,
-                };
-                Some((id, Value::from_root(scalar)?))
-            })
-            .collect();
-        live.sort_by_key(|(id, _)| *id);
-        live
     }
 
     /// The keys of the live registers.

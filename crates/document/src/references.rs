@@ -4,7 +4,7 @@
 //! the change's own earlier operations on top, and refers to elements that its past or itself put in. So
 //! nobody's log can be made to lie, and Automerge never sees a reference it does not know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::admission::Refusal;
 use crate::change::{Action, Change, Operation};
@@ -17,6 +17,9 @@ use crate::path::{DELETED, Register};
 use crate::record::Record;
 use crate::sequence::Sequence;
 use crate::value::Value;
+
+/// So many registers are looked at together.
+const MANY: usize = 3;
 
 /// What a change knew of.
 pub(crate) struct Past<'a> {
@@ -38,10 +41,7 @@ impl Past<'_> {
 
 /// Checks the operations of a change whose dependencies are all there.
 pub(crate) fn check(past: &Past<'_>, change: &Change) -> Result<(), Refusal> {
-    let mut registers = Registers {
-        past,
-        live: BTreeMap::new(),
-    };
+    let mut registers = Registers::new(past, change);
     let mut sequences = BTreeMap::<&str, Elements<'_>>::new();
     for (n, (id, step)) in change.numbered().enumerate() {
         match step.action {
@@ -81,6 +81,22 @@ struct Registers<'a> {
 }
 
 impl<'a> Registers<'a> {
+    fn new(past: &'a Past<'a>, change: &'a Change) -> Self {
+        let mut keys = BTreeSet::new();
+        for step in &change.operations {
+            if matches!(step.action, Action::Put(_) | Action::Delete) {
+                keys.insert(step.key.as_str());
+            }
+        }
+        let is_now = past.record.graph().are_heads(past.deps);
+        let live = if is_now && keys.len() >= MANY {
+            past.record.live_in_one_pass(&keys)
+        } else {
+            BTreeMap::new()
+        };
+        Self { past, live }
+    }
+
     fn check(&mut self, n: usize, id: OpId, step: &'a Operation) -> Result<(), Refusal> {
         if !may_hold(&step.key, &step.action) {
             return Err(wrong_register(n, step));
