@@ -452,9 +452,8 @@ impl Replica {
     fn new_record_id(&mut self) -> RecordId {
         let mut random = [0; 10];
         self.randomness.fill(&mut random);
-        let now = u64::try_from(self.now()).unwrap_or(0);
-        let id = uuid::Builder::from_unix_timestamp_millis(now, &random).into_uuid();
-        RecordId(id.into_bytes())
+        let now = self.now();
+        self.record_ids.next(now, random)
     }
 }
 

@@ -33,6 +33,7 @@ mod pack;
 mod packing;
 mod peers;
 mod quarantine;
+mod record_ids;
 mod records;
 mod reissue;
 mod replica;

@@ -18,6 +18,7 @@ use crate::membership::{MembershipLog, RecordRefusal};
 use crate::owner::check_let_in;
 use crate::pack::history_codec;
 use crate::peers::Peer;
+use crate::record_ids::RecordIds;
 use crate::session::{Awakened, Heard, News, Outgoing, Session, SessionId};
 use crate::types::Replayed;
 
@@ -48,6 +49,7 @@ pub struct Replica {
     pub(crate) key: DeviceKey,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) randomness: Box<dyn Randomness>,
+    pub(crate) record_ids: RecordIds,
     pub(crate) incarnation: Option<Incarnation>,
     pub(crate) sessions: BTreeMap<SessionId, Session>,
     pub(crate) next_session: u64,
@@ -182,6 +184,7 @@ impl Replica {
             key,
             clock,
             randomness,
+            record_ids: RecordIds::default(),
             incarnation: None,
             sessions: BTreeMap::new(),
             next_session: 0,
