@@ -1,7 +1,7 @@
 //! A disk that is full, a folder that may not be written, a folder that goes away: one sentence, a code, and a store that
 //! opens and verifies once the disk is well.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -167,6 +167,25 @@ fn a_server_whose_disk_fills_by_a_sync_ends_with_the_reason() {
     phone.json(["sync", &serving.url]);
     serving.stop();
     assert_eq!(phone.digest(), laptop.digest());
+}
+
+#[test]
+fn a_file_or_an_output_that_fails_a_command_does_not_end_the_server_it_runs_on() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    laptop.insert("c", &["n=1"]);
+    let serving = laptop.serve();
+    let folder = world.path("no-file.csv");
+    fs::create_dir(&folder).unwrap();
+    let import = ["import", folder.to_str().unwrap(), "--collection", "c"];
+    laptop.fails(8, import);
+    let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status = laptop.command(["list", "c"]).stdout(full).status();
+    assert_eq!(status.unwrap().code(), Some(8));
+    laptop.insert("c", &["n=2"]);
+    serving.stop();
+    assert_eq!(laptop.json(["status"])["records"], 2);
+    is_sound(&laptop);
 }
 
 /// A file system of one megabyte, where the one who runs the tests may mount one.

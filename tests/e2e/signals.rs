@@ -119,6 +119,39 @@ fn a_command_ends_while_its_store_is_rebuilt() {
 }
 
 #[test]
+fn a_verify_that_is_ended_leaves_no_copy_of_the_store_and_a_killed_one_leaves_it_to_the_next() {
+    let world = World::new();
+    let laptop = world.init("laptop");
+    let file = world.file("strikes.csv", strikes(6_000));
+    laptop.json(["import", &file, "--collection", "c", "--key", "key"]);
+    let temporary = world.path("temporary");
+    std::fs::create_dir(&temporary).unwrap();
+    let start = |arguments: [&str; 2]| {
+        let mut command = laptop.command(arguments);
+        command.env("TMPDIR", &temporary);
+        Running::start(command)
+    };
+    let copies = || std::fs::read_dir(&temporary).unwrap().count();
+    for (name, signal) in SIGNALS {
+        for arguments in [["verify", "--json"], ["repair", "--dry-run"]] {
+            let mut looking = start(arguments);
+            looking.stderr_line_with("verified ");
+            assert_eq!(copies(), 1, "{name} during {}", arguments[0]);
+            signal(&looking);
+            assert_eq!(looking.wait().status.code(), Some(1));
+            assert_eq!(copies(), 0, "{name} during {}", arguments[0]);
+        }
+    }
+    let mut killed = start(["verify", "--json"]);
+    killed.stderr_line_with("verified ");
+    killed.kill();
+    assert_eq!(copies(), 1);
+    start(["verify", "--json"]).wait().succeeded();
+    assert_eq!(copies(), 0);
+    is_sound(&laptop, "a killed verify");
+}
+
+#[test]
 fn a_sync_ends_at_every_step_and_the_next_one_finishes() {
     // What the other side says before it is cut off: nothing, a part of the upgrade, of the handshake, its Hello,
     // and a part of the records.

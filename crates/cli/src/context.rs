@@ -210,7 +210,7 @@ impl Context {
         let is_told = result
             .as_ref()
             .is_err_and(|failure| failure.exit_code() == STORAGE);
-        if is_told {
+        if is_told && !self.is_served() {
             drop(database.close().await);
             return result;
         }

@@ -150,10 +150,23 @@ impl Database {
     /// It goes on behind what is wrong. The store is copied to the system's folder for temporary files, and read there.
     /// Dropping the future gives it up.
     pub async fn inspect(dir: impl AsRef<Path>, options: Options) -> Result<VerifyReport, Error> {
+        let report = Self::inspect_while(dir, options, || true).await?;
+        report.ok_or_else(|| Error::bug("what nobody gave up was given up"))
+    }
+
+    /// [`Database::inspect`] for as long as `go_on` says so; `None` once it does not.
+    ///
+    /// By then the copy of the store is gone, which a future that is dropped does not wait for: for a process that ends.
+    pub async fn inspect_while(
+        dir: impl AsRef<Path>,
+        options: Options,
+        go_on: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Option<VerifyReport>, Error> {
         let dir = dir.as_ref().to_owned();
         let (answer, answered) = oneshot::channel();
         let look = move || {
-            let inspected = repair::inspect(&dir, &options, &|| !answer.is_closed());
+            let go_on = || go_on() && !answer.is_closed();
+            let inspected = repair::inspect(&dir, &options, &go_on);
             // Whoever does not wait any more does not want to know.
             let _ = answer.send(inspected);
         };
@@ -162,8 +175,7 @@ impl Database {
             .spawn(look)
             .map_err(Error::no_thread)?;
         let inspected = answered.await;
-        let inspected = inspected.map_err(|_| Error::bug("looking at the folder panicked"))?;
-        inspected?.ok_or_else(|| Error::bug("what nobody gave up was given up"))
+        inspected.map_err(|_| Error::bug("looking at the folder panicked"))?
     }
 
     /// Derives the store again from the journal while the database stays open; other calls wait meanwhile.

@@ -336,7 +336,7 @@ pub(crate) fn has_lost_its_journal(folder: &StoreFolder, options: &Options) -> b
 
 /// What a copy of the live store says; the store is not changed.
 fn remains_of(folder: &StoreFolder, options: &Options) -> Option<Remains> {
-    let copy = match StoreCopy::of(folder.live_store()) {
+    let copy = match StoreCopy::of(folder.live_store(), &|| true) {
         Ok(copy) => copy?,
         Err(error) => {
             tracing::warn!(%error, "the store cannot be asked what it holds");

@@ -186,7 +186,10 @@ impl Found {
         let mut faults: Vec<_> = misnamed
             .map(|why| Fault::of_store("CURRENT", why))
             .collect();
-        let store = Store::of(folder, options, &mut faults)?;
+        let store = Store::of(folder, options, &mut faults, go_on)?;
+        if !go_on() {
+            return Ok(None); // without all of the store
+        }
         let kv = store.as_ref().map(|store| &*store.kv);
         let remains = kv.and_then(|kv| guarded_quietly(|| Remains::of(kv).ok()).flatten());
         let remains = if has_seal(folder.live_store()) {
@@ -238,11 +241,12 @@ struct Store {
 }
 
 impl Store {
-    /// `None` where there is none that opens.
+    /// `None` where there is none that opens, or once `go_on` says no.
     fn of(
         folder: &StoreFolder,
         options: &Options,
         faults: &mut Vec<Fault>,
+        go_on: &dyn Fn() -> bool,
     ) -> Result<Option<Self>, Error> {
         let (path, name) = (folder.live_store(), folder.live_name());
         let trust = check_seal(path);
@@ -264,7 +268,7 @@ impl Store {
             Trust::Missing => folder.dir().join(format!("{name}.damaged")),
             _ => path.to_owned(),
         };
-        let Some(copy) = StoreCopy::of(&path)? else {
+        let Some(copy) = StoreCopy::of(&path, go_on)? else {
             return Ok(None);
         };
         match guarded_quietly(|| engine.open_unsealed(copy.path(), options.cache_bytes)) {

@@ -2,12 +2,17 @@
 //!
 //! Nothing staged reaches the store before the journal has it, and all of it reaches the store in one batch.
 
+use std::cell::OnceCell;
+use std::io;
+
 use driftless_store::{Batch, Kv, KvError, Visit, prefix_end};
 
 /// A store and the writes that wait for the journal.
 pub(crate) struct Base {
     kv: Box<dyn Kv>,
     staged: Batch,
+    /// How its disk failed first: from then on an engine answers as it likes, until it is opened again.
+    failed: OnceCell<(io::ErrorKind, String)>,
 }
 
 impl Base {
@@ -15,7 +20,24 @@ impl Base {
         Self {
             kv,
             staged: Batch::new(),
+            failed: OnceCell::new(),
         }
+    }
+
+    /// An error if the store's disk failed before.
+    pub(crate) fn check_disk(&self) -> Result<(), KvError> {
+        match self.failed.get() {
+            Some((kind, reason)) => Err(io::Error::new(*kind, reason.clone()).into()),
+            None => Ok(()),
+        }
+    }
+
+    fn noted<T>(&self, result: Result<T, KvError>) -> Result<T, KvError> {
+        if let Err(KvError::Io(error)) = &result {
+            self.failed
+                .get_or_init(|| (error.kind(), error.to_string()));
+        }
+        result
     }
 
     /// The store below what is staged.
@@ -26,7 +48,7 @@ impl Base {
     pub(crate) fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
         match self.staged.write_of(key) {
             Some(write) => Ok(write.map(<[u8]>::to_vec)),
-            None => self.kv.get(key),
+            None => self.noted(self.kv.get(key)),
         }
     }
 
@@ -53,7 +75,7 @@ impl Base {
             .peekable();
         let end = prefix_end(prefix);
         let mut stopped = false;
-        self.kv.read(&mut |snapshot| {
+        let read = self.kv.read(&mut |snapshot| {
             snapshot.scan(from, end.as_deref(), &mut |key, value| {
                 while let Some((above, write)) = staged.next_if(|(above, _)| *above <= key) {
                     let same = above == key;
@@ -71,7 +93,8 @@ impl Base {
                 stopped = next == Visit::Stop;
                 next
             })
-        })?;
+        });
+        self.noted(read)?;
         if !stopped {
             for (key, write) in staged {
                 if let Some(value) = write
@@ -105,7 +128,7 @@ impl Base {
     /// Applies what is staged, in one batch.
     pub(crate) fn apply(&mut self) -> Result<(), KvError> {
         let batch = std::mem::take(&mut self.staged);
-        self.kv.apply(&batch)
+        self.noted(self.kv.apply(&batch))
     }
 
     pub(crate) fn discard(&mut self) {

@@ -42,7 +42,8 @@ pub struct Parts {
 /// stage what they do; [`Replica::commit_group`] makes all that is staged durable with one fdatasync and then
 /// applies it in one batch. Nothing staged may be acknowledged to anybody before: [`Replica::poll_session`]
 /// yields nothing while something is staged. After an error of `commit_group` the replica answers
-/// [`EngineError::Broken`] to every write and must be opened again.
+/// [`EngineError::Broken`] to every write and must be opened again; after a read or write that the store's disk failed,
+/// whoever made it, it answers with that.
 pub struct Replica {
     pub(crate) journal: Journal,
     pub(crate) core: Core,
@@ -222,10 +223,10 @@ impl Replica {
     }
 
     /// Makes all that is staged durable with one fdatasync, then applies it in one batch.
+    ///
+    /// With nothing staged it says whether a read found that the store's disk failed.
     pub fn commit_group(&mut self) -> Result<(), EngineError> {
-        if self.broken {
-            return Err(EngineError::Broken);
-        }
+        self.check_usable()?;
         if !self.staged {
             return Ok(());
         }
@@ -288,8 +289,9 @@ impl Replica {
         derived
     }
 
-    /// Refuses writes after a failed commit.
+    /// Refuses writes after a failed commit, and after the store's disk failed.
     pub(crate) fn check_usable(&self) -> Result<(), EngineError> {
+        self.core.base.check_disk()?;
         if self.broken {
             return Err(EngineError::Broken);
         }

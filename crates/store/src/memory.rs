@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     ops::Bound,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -28,6 +29,7 @@ struct State {
     entries: Entries,
     history: Option<History>,
     applies_until_failure: Option<u64>,
+    reads_fail: bool,
 }
 
 /// What a crash can go back to.
@@ -97,6 +99,11 @@ impl MemoryKv {
         self.write().applies_until_failure = Some(count);
     }
 
+    /// Lets every read fail as on a disk that is full, until it is told otherwise.
+    pub fn fail_reads(&self, fail: bool) {
+        self.write().reads_fail = fail;
+    }
+
     /// Flips one bit in what is stored for a key; returns false if there is no such key or bit.
     pub fn flip_bit(&self, key: &[u8], bit: usize) -> bool {
         let mut state = self.write();
@@ -121,6 +128,14 @@ impl MemoryKv {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn readable(&self) -> Result<RwLockReadGuard<'_, State>, KvError> {
+        let state = self.state();
+        if state.reads_fail {
+            return Err(io::Error::from(io::ErrorKind::StorageFull).into());
+        }
+        Ok(state)
+    }
+
     fn write(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
@@ -128,11 +143,11 @@ impl MemoryKv {
 
 impl Kv for MemoryKv {
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, KvError> {
-        Snapshot::get(&self.state().entries, key)
+        Snapshot::get(&self.readable()?.entries, key)
     }
 
     fn read(&self, f: &mut dyn FnMut(&dyn Snapshot) -> Result<(), KvError>) -> Result<(), KvError> {
-        f(&self.state().entries)
+        f(&self.readable()?.entries)
     }
 
     fn apply(&self, batch: &Batch) -> Result<(), KvError> {

@@ -16,13 +16,8 @@ pub(crate) async fn run(context: &mut Context, arguments: Repair) -> Result<(), 
     }
     let interrupt = context.interrupt()?;
     if arguments.dry_run {
-        return tokio::select! {
-            report = look(context) => print_plan(context, &report?),
-            () = interrupt.wait() => Err(Failure::Interrupted {
-                done: "nothing was changed".into(),
-                remedy: "Run the command again.",
-            }),
-        };
+        let report = look(context, &interrupt).await?;
+        return print_plan(context, &report);
     }
     let database = tokio::select! {
         database = Database::repair(context.dir()?, context.options("")) => database?,

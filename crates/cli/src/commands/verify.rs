@@ -6,32 +6,36 @@ use serde_json::{Value as Json, json};
 use super::elsewhere;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::interrupt::Interrupt;
 use crate::output::{clean, count};
 
 pub(crate) async fn run(context: &mut Context) -> Result<(), Failure> {
     let interrupt = context.interrupt()?;
-    let report = tokio::select! {
-        report = look(context) => report?,
-        () = interrupt.wait() => return Err(interrupted()),
-    };
+    let report = look(context, &interrupt).await?;
     print(context, &report)?;
     outcome(report)
 }
 
 /// What is wrong in the folder, whoever holds it.
-pub(super) async fn look(context: &Context) -> Result<VerifyReport, Failure> {
-    let report = match context.served_database() {
-        Some(database) => database.verify().await?,
-        None => Database::inspect(context.dir()?, context.options("")).await?,
+pub(super) async fn look(
+    context: &Context,
+    interrupt: &Interrupt,
+) -> Result<VerifyReport, Failure> {
+    let report = if let Some(database) = context.served_database() {
+        tokio::select! {
+            report = database.verify() => Some(report?),
+            () = interrupt.wait() => None,
+        }
+    } else {
+        let asked = interrupt.clone();
+        let go_on = move || !asked.requested();
+        // Not raced with the interrupt: the copy of the store has to be gone before this process is.
+        Database::inspect_while(context.dir()?, context.options(""), go_on).await?
     };
-    Ok(report)
-}
-
-fn interrupted() -> Failure {
-    Failure::Interrupted {
+    report.ok_or_else(|| Failure::Interrupted {
         done: "nothing was changed".into(),
         remedy: "Run the command again.",
-    }
+    })
 }
 
 fn print(context: &mut Context, report: &VerifyReport) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use std::sync::mpsc::sync_channel;
 use std::task::Poll;
 
 use driftless_engine::{EngineError, Parts, Replica};
-use driftless_store::{Journal, MemoryFiles, StoreFolder};
+use driftless_store::{Journal, MemoryFiles, MemoryKv, StoreFolder};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -117,6 +117,28 @@ async fn a_commit_that_fails_acknowledges_nothing_and_frees_the_folder() {
     let error = actor.close(None).await;
     assert_eq!(error.expect_err("it ended badly").code(), "storage_failed");
     StoreFolder::open(dir.path()).expect("nobody holds it any more");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_read_that_its_disk_fails_ends_the_thread_with_the_reason() {
+    let dir = folder();
+    let store = MemoryKv::new();
+    let (own, path) = (store.clone(), dir.path().to_owned());
+    let open = move || {
+        let folder = NewFolder::begin(&path, &Options::named("d"))?;
+        let kv = Box::new(own);
+        let held = folder.finish(|parts| Replica::create(Parts { kv, ..parts }, "d"))?;
+        Ok((held, ()))
+    };
+    let started = Actor::start(Options::default().clock, open).await;
+    let actor = started.expect("the folder is empty").0;
+    store.fail_reads(true);
+    let error = actor.read(Replica::status).await;
+    assert_eq!(error.expect_err("the disk failed").code(), "disk_full");
+    store.fail_reads(false);
+    assert_eq!(actor.ended().await.code(), "disk_full");
+    let error = actor.write(|replica| insert(replica, 1)).await;
+    assert_eq!(error.expect_err("nobody answers").code(), "disk_full");
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -59,6 +59,16 @@ impl Database {
         wait(async move { crate::Database::inspect(dir, options).await })
     }
 
+    /// See [`Database::inspect_while`](crate::Database::inspect_while).
+    pub fn inspect_while(
+        dir: impl AsRef<Path>,
+        options: Options,
+        go_on: impl Fn() -> bool + Send + 'static,
+    ) -> Result<Option<VerifyReport>, Error> {
+        let dir = dir.as_ref().to_owned();
+        wait(async move { crate::Database::inspect_while(dir, options, go_on).await })
+    }
+
     /// See [`Database::join`](crate::Database::join).
     pub fn join(dir: impl AsRef<Path>, link: &str, options: Options) -> Result<Self, Error> {
         let (dir, link): (PathBuf, _) = (dir.as_ref().to_owned(), link.to_owned());

@@ -224,23 +224,33 @@ impl Core {
         Self::begin_with(Base::new(kv), device, log, packs)
     }
 
-    /// Derives everything from the journal; what lies before `packed_before` is listed as packed.
-    pub(crate) fn derive(
+    /// What is to be derived from the journal; what lies before `packed_before` will be listed as packed.
+    pub(crate) fn of_journal(
         kv: Box<dyn Kv>,
         device: DeviceId,
         journal: &Journal,
         packed_before: Position,
-        progress: &mut dyn FnMut(Replayed),
     ) -> Result<Self, EngineError> {
         let log = log_of(journal)?;
         owner::check(&log, owner::owner_of(journal)?, device, journal.has_gaps())?;
         let mut core = Self::begin(kv, device, log, journal.packs());
         core.packed_before = packed_before;
-        core.replay(journal, progress)?;
-        if core.state.stale {
-            core.rederive(journal)?;
-        }
         Ok(core)
+    }
+
+    /// Derives everything from the journal; half of it once `progress` says no.
+    pub(crate) fn derive(
+        &mut self,
+        journal: &Journal,
+        progress: &mut dyn FnMut(Replayed) -> Visit,
+    ) -> Result<Visit, EngineError> {
+        let gone_through = self.replay(journal, progress)?;
+        if !self.state.stale || gone_through == Visit::Stop {
+            return Ok(gone_through);
+        }
+        self.rederive_while(journal, &mut |Replayed { total, .. }| {
+            progress(Replayed { done: total, total })
+        })
     }
 
     /// Opens what an earlier process left, or builds it anew where the store is empty.
@@ -250,6 +260,10 @@ impl Core {
         journal: &Journal,
         progress: &mut dyn FnMut(Replayed),
     ) -> Result<Self, EngineError> {
+        let mut told = |at| {
+            progress(at);
+            Visit::Continue
+        };
         let mut first = None;
         kv.read(&mut |snapshot| {
             snapshot.scan(&[], None, &mut |key, _| {
@@ -258,13 +272,14 @@ impl Core {
             })
         })?;
         let Some(first) = first else {
-            let packed_before = journal.packs().end();
-            return Self::derive(kv, device, journal, packed_before, progress);
+            let mut core = Self::of_journal(kv, device, journal, journal.packs().end())?;
+            core.derive(journal, &mut told)?;
+            return Ok(core);
         };
         let mut core = Self::load(kv, device, &first, journal)?;
         owner::check(&core.log, core.owner()?, device, journal.has_gaps())?;
         if !core.state.stale {
-            core.replay(journal, progress)?;
+            core.replay(journal, &mut told)?;
         }
         if core.state.stale {
             core.log = log_of(journal)?;
@@ -371,21 +386,25 @@ impl Core {
         core
     }
 
-    /// Applies what the journal has beyond what the store says is applied.
+    /// Applies what the journal has beyond what the store says is applied, until `progress` says no.
     fn replay(
         &mut self,
         journal: &Journal,
-        progress: &mut dyn FnMut(Replayed),
-    ) -> Result<(), EngineError> {
+        progress: &mut dyn FnMut(Replayed) -> Visit,
+    ) -> Result<Visit, EngineError> {
         self.has_gaps = journal.has_gaps();
         let from = self.state.applied;
         let total = journal.replay_bytes(from);
         let mut done = 0u64;
+        let mut wanted = Visit::Continue;
         let outer = self.begin_batch();
         journal.replay(from, &mut |frame: Frame| {
             if self.base.staged_keys() > REPLAY_BATCH_KEYS {
                 self.apply(frame.position)?;
-                progress(Replayed { done, total });
+                wanted = progress(Replayed { done, total });
+                if wanted == Visit::Stop {
+                    return Ok(wanted);
+                }
             }
             done += frame.bytes.len() as u64;
             self.replay_frame(&frame)?;
@@ -396,17 +415,18 @@ impl Core {
                 Visit::Continue
             })
         })?;
-        if self.split {
+        if self.split || wanted == Visit::Stop {
             self.discard();
-            return self.end_batch(outer);
+            self.end_batch(outer)?;
+            return Ok(wanted);
         }
         self.end_batch(outer)?;
         if self.base.has_staged() || self.state.applied < journal.end() {
             self.apply(journal.end())?;
-            progress(Replayed { done: total, total });
+            wanted = progress(Replayed { done: total, total });
         }
         self.packed.look_again();
-        Ok(())
+        Ok(wanted)
     }
 
     fn replay_frame(&mut self, frame: &Frame) -> Result<(), EngineError> {
@@ -514,6 +534,16 @@ impl Core {
     /// One pass, and another for each time that what somebody took back turns out to carry others' work: that
     /// only grows, so there is an end. Then one more, where that changed which of several counts that issue one envelope again.
     pub(crate) fn rederive(&mut self, journal: &Journal) -> Result<(), EngineError> {
+        self.rederive_while(journal, &mut |_| Visit::Continue)?;
+        Ok(())
+    }
+
+    /// The same until `progress`, which is told of each pass, says no: half of it then, and stale as before.
+    fn rederive_while(
+        &mut self,
+        journal: &Journal,
+        progress: &mut dyn FnMut(Replayed) -> Visit,
+    ) -> Result<Visit, EngineError> {
         self.begin_currency();
         self.split = false;
         self.forks = self.log.forks().clone();
@@ -523,16 +553,23 @@ impl Core {
         loop {
             self.turned = false;
             self.reissues.begin_pass();
-            self.rederive_once(journal)?;
+            if self.rederive_once(journal, progress)? == Visit::Stop {
+                return Ok(Visit::Stop);
+            }
             if !self.turned && !self.reissues.differs() {
                 break;
             }
         }
         self.state.stale = false;
-        self.apply(journal.end())
+        self.apply(journal.end())?;
+        Ok(Visit::Continue)
     }
 
-    fn rederive_once(&mut self, journal: &Journal) -> Result<(), EngineError> {
+    fn rederive_once(
+        &mut self,
+        journal: &Journal,
+        progress: &mut dyn FnMut(Replayed) -> Visit,
+    ) -> Result<Visit, EngineError> {
         self.derivations += 1;
         self.base.discard();
         self.contested.clear();
@@ -552,7 +589,7 @@ impl Core {
             stale: true,
             ..State::default()
         };
-        self.replay(journal, &mut |_| ())
+        self.replay(journal, progress)
     }
 
     /// Forgets what was staged for a write that failed half-way.

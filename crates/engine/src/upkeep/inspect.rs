@@ -68,24 +68,21 @@ pub fn inspect(
     report.faults.extend(faults);
     report.torn_bytes = mended.survey.torn_bytes;
     let packed_before = packed_before(compared.as_ref(), &mended);
-    let mut stopped = false;
     let mut second_half = |at: Replayed| {
-        let half = Replayed {
+        progress(Replayed {
             done: at.total / 2 + at.done.div_ceil(2),
             total: at.total,
-        };
-        stopped |= progress(half) == Visit::Stop;
+        })
     };
     let journal = &mended.journal;
     let derived = whose(journal, remains, device, &mut report.faults).and_then(|device| {
         let kv = Box::new(MemoryKv::new());
-        Core::derive(kv, device, journal, packed_before, &mut second_half)
+        let mut core = Core::of_journal(kv, device, journal, packed_before)?;
+        Ok((core.derive(journal, &mut second_half)?, core))
     });
-    if stopped {
-        return Ok(None);
-    }
     let hopeless = match derived {
-        Ok(derived) => {
+        Ok((Visit::Stop, _)) => return Ok(None),
+        Ok((Visit::Continue, derived)) => {
             count(&derived, &mut report)?;
             tell_missing(&derived, &mended, remains, &mut report)?;
             tell_copies(&derived, &mended, &mut report)?;

@@ -1,8 +1,10 @@
 //! What was acknowledged is there again, whatever happened to the process or the store.
 
+use std::io::ErrorKind;
+
 use driftless_document::{FieldPath, Node, Value, parse_record};
 use driftless_engine::{Edit, EngineError, Parts, Replica};
-use driftless_store::{Journal, MemoryKv};
+use driftless_store::{Journal, KvError, MemoryKv, Visit};
 
 use crate::support::{Device, assert_equal, insert, set, sync, sync_until, text, two};
 
@@ -122,6 +124,27 @@ fn after_a_failed_barrier_nothing_is_acknowledged_until_the_folder_is_opened_aga
 }
 
 #[test]
+fn after_a_read_that_its_disk_failed_a_store_is_opened_again_before_anything_else() {
+    let is_full = |error| matches!(error, EngineError::Store(KvError::Io(io)) if io.kind() == ErrorKind::StorageFull);
+    let (a, mut laptop, ..) = two();
+    let kept = insert(&mut laptop, r#"{"title":"kept"}"#);
+    laptop
+        .insert("notes", parse_record(r#"{"title":"lost"}"#).unwrap())
+        .unwrap();
+    a.kv.fail_reads(true);
+    assert!(is_full(laptop.get("notes", kept).unwrap_err()));
+    // An engine that failed once answers as it likes from then on.
+    a.kv.fail_reads(false);
+    assert!(is_full(laptop.commit_group().unwrap_err()));
+    let refused = laptop.insert("notes", parse_record("{}").unwrap());
+    assert!(is_full(refused.unwrap_err()));
+    drop(laptop);
+    let laptop = a.open();
+    assert_eq!(laptop.status().unwrap().records, 1);
+    assert_eq!(laptop.verify(&mut |_| ()).unwrap().problems, [""; 0]);
+}
+
+#[test]
 fn a_group_that_never_reached_the_store_is_replayed() {
     let (a, mut laptop, ..) = two();
     let id = insert(&mut laptop, r#"{"title":"first"}"#);
@@ -143,6 +166,37 @@ fn a_group_that_never_reached_the_store_is_replayed() {
     );
     let problems = laptop.verify(&mut |_| ()).unwrap().problems;
     assert_eq!(problems, Vec::<String>::new());
+}
+
+#[test]
+fn a_verify_that_is_not_wanted_any_more_is_over_wherever_it_is() {
+    let (_, mut laptop, ..) = two();
+    for block in 0..16 {
+        let row = |n: i64| (None, [("n".to_owned(), Value::Int(256 * block + n))].into());
+        laptop.import("notes", (0..256).map(row).collect()).unwrap();
+        laptop.commit_group().unwrap();
+    }
+    let mut places = Vec::new();
+    let report = laptop.verify_while(&mut |at| {
+        places.push(at);
+        Visit::Continue
+    });
+    assert_eq!(report.unwrap().unwrap().records, 16 * 256);
+    let is_derived = places.iter().filter(|at| at.done > at.total / 2);
+    assert!(is_derived.count() > 2, "it is asked in between: {places:?}");
+    for last in (1..=places.len()).step_by(3) {
+        let mut asked = 0;
+        let report = laptop.verify_while(&mut |_| {
+            asked += 1;
+            if asked < last {
+                Visit::Continue
+            } else {
+                Visit::Stop
+            }
+        });
+        assert!(report.unwrap().is_none());
+        assert_eq!(asked, last, "of {}", places.len());
+    }
 }
 
 #[test]
