@@ -16,6 +16,17 @@ const COVERAGE: &str = "--cfg fuzzing -Ccodegen-units=1 -Cpasses=sancov-module \
 /// Where soaks add their lines and failures; the file of kept inputs that a line names lies in the temporary folder.
 const LEDGER: &str = "target/soak-ledger.md";
 
+/// The harnesses that `soak` of the testkit has, each a file of it.
+pub const SOAKS: [&str; 7] = [
+    "conflicts",
+    "convergence",
+    "members",
+    "mutations",
+    "parsers",
+    "repair",
+    "world",
+];
+
 /// The test of three devices, each a folder that a process serves.
 pub const DEVICES: &str = "devices::a_session_of_random_edits_on_three_devices_ends_equal";
 
@@ -47,6 +58,13 @@ pub fn lasting(root: &Path, test: &str, arguments: &[&str]) -> io::Result<ExitSt
         .args(["test", "--locked", "-p", "driftless-cli", "--test", "e2e"])
         .args(["--", "--exact", test, "--nocapture"])
         .status()
+}
+
+/// Whether `soak` of the testkit takes what these arguments begin with: asked before that is compiled.
+pub fn is_soak(arguments: &[&str]) -> bool {
+    arguments
+        .first()
+        .is_some_and(|first| *first == "replay" || first.starts_with("--") || SOAKS.contains(first))
 }
 
 /// Carries out `soak` of the testkit with these arguments.

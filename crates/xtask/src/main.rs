@@ -19,7 +19,9 @@ fn main() -> ExitCode {
             what @ ("power" | "kill" | "failing" | "spoil" | "mending"),
             rest @ ..,
         ] => finished(long::faults(&tidy::workspace_root(), what, rest)),
-        ["soak", rest @ ..] => finished(long::soak(&tidy::workspace_root(), rest)),
+        ["soak", rest @ ..] if long::is_soak(rest) => {
+            finished(long::soak(&tidy::workspace_root(), rest))
+        }
         ["fuzz", target, rest @ ..] => finished(long::fuzz(&tidy::workspace_root(), target, rest)),
         _ => {
             eprintln!(
